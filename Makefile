@@ -1,0 +1,55 @@
+# Every target does its own set-up: `make demo` and `make test` are all that a fresh machine needs.
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: setup
+setup: ## install what is missing: system packages, .venv, the test Kubernetes
+	@tests/cluster/setup.sh
+
+.PHONY: demo
+demo: setup ## one backup on real parts, start to finish, as a user sees it
+	@$(PYTHON) -m tests.cluster.demo
+
+.PHONY: test
+test: setup ## all tests
+	@$(PYTHON) -m pytest
+
+.PHONY: test-unit
+test-unit: setup ## the tests that need no server
+	@$(PYTHON) -m pytest -m "not integration"
+
+.PHONY: up
+up: setup ## start Kubernetes, S3, a database and the controller in the background; writes .run/env
+	@$(PYTHON) -m tests.cluster.up start
+
+.PHONY: down
+down: ## stop what `make up` started
+	@test ! -x $(PYTHON) || $(PYTHON) -m tests.cluster.up stop
+
+.PHONY: lint
+lint: setup ## ruff, mypy and the import contracts
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+.PHONY: format
+format: setup ## let ruff write the code its way
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+.PHONY: crds
+crds: setup ## write manifests/crd anew from the model
+	@$(PYTHON) -m manifests.generate
+
+.PHONY: manifests
+manifests: crds ## write manifests/crds.yaml and install.yaml anew
+	@$(PYTHON) -m manifests.compose
+
+.PHONY: clean
+clean: down ## remove everything that was made in this folder (not the cache of built binaries)
+	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,1 @@
+"""The test cluster: a real Kubernetes, a database and object stores as plain local processes."""

@@ -1,0 +1,160 @@
+"""Build the Kubernetes programs from their Go module, once per machine and version, with progress shown.
+
+It knows a Go module, a target folder and a Go toolchain; not what the programs are for. Two checkouts never
+build at once (a file lock), and a folder under its final name is always whole (built beside, then renamed).
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from attrs import Factory, define
+
+from tests.cluster import toolchain
+
+_PROGRESS_SECONDS = 10.0
+
+
+class BuildFailed(RuntimeError):
+    """The build did not succeed; the message has the compiler's last lines."""
+
+
+def build(module: Path, target: Path, programs: Sequence[str], version: str, home: Path) -> None:
+    """Build `module` into `target`, a folder with one binary and a link for each program.
+
+    Returns at once when another checkout has built it meanwhile. Raises BuildFailed, toolchain.NoGo.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(f".{target.name}.lock")):
+        if target.is_dir():
+            return
+        # Left behind by a build that was killed. Under the lock nobody else can be at work in it.
+        beside = target.with_name(f".building-{target.name}")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        go_cache = target.with_name("go-build")
+        try:
+            _compile(module, beside / "kubernetes", version, _environment(home, go_cache))
+            for program in programs:
+                (beside / program).symlink_to("kubernetes")
+            # Dying before this leaves nothing under the final name: the next run resumes with Go's cache.
+            beside.rename(target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        # A gigabyte of objects that only a change of version would use again.
+        shutil.rmtree(go_cache, ignore_errors=True)
+
+
+def _environment(home: Path, go_cache: Path) -> dict[str, str]:
+    unwanted = ("GOROOT", "GOFLAGS", "GO111MODULE", "GOWORK", "GOOS", "GOARCH", "CGO_ENABLED")
+    inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
+    # No cgo, hence no C compiler and no C library: the binary runs in any image.
+    fixed = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off", "CGO_ENABLED": "0"}
+    return inherited | fixed | {"HOME": str(home), "GOCACHE": str(go_cache)}
+
+
+def _compile(module: Path, output: Path, version: str, env: Mapping[str, str]) -> None:
+    go = str(toolchain.find_or_install(output.parent.parent))
+    say(f"building Kubernetes {version} with {go}: a one-time job, about 5 minutes and 700 MB to download")
+    download = Steps("downloading modules", done=lambda line: "downloading" in line)
+    packages = run([go, "list", "-deps", "."], module, env, download)
+    # Without these two `/version` and kubectl call themselves v0.0.0.
+    places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    numbers = " ".join(f"-X {place}.gitVersion={version}" for place in places)
+    compiled = Steps("compiling packages", done=lambda line: " " not in line, total=len(packages))
+    started = time.monotonic()
+    run(
+        [go, "build", "-v", "-trimpath", "-ldflags", f"-s -w {numbers}", "-o", str(output), "."],
+        module,
+        env,
+        compiled,
+    )
+    say(f"built Kubernetes {version} in {time.monotonic() - started:.0f} s")
+
+
+@define
+class Steps:
+    """The progress of one command: how many lines of its stderr counted, and the last lines for an error."""
+
+    what: str
+    done: Callable[[str], bool]
+    total: int = 0
+    count: int = 0
+    last: list[str] = Factory(list)
+
+    def follow(self, stream: IO[str]) -> None:
+        """Read `stream` to its end."""
+        for line in stream:
+            self.count += self.done(line.strip())
+            self.last = [*self.last[-19:], line.rstrip()]
+
+    def line(self, elapsed: float) -> str:
+        """One line of progress after `elapsed` seconds."""
+        of = f" of {self.total}" if self.total else ""
+        return f"{self.what}: {self.count}{of}, {elapsed:.0f} s"
+
+
+def run(argv: Sequence[str], cwd: Path, env: Mapping[str, str], steps: Steps) -> list[str]:
+    """Run a command with a line of progress every ten seconds; its standard output as lines.
+
+    Raises BuildFailed with the last lines of its standard error.
+    """
+    started = time.monotonic()
+    lines: list[str] = []
+    with subprocess.Popen(
+        argv, cwd=cwd, env=dict(env), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        # Two readers, so that neither pipe can fill up while we wait.
+        readers = [
+            threading.Thread(target=steps.follow, args=(process.stderr,)),
+            threading.Thread(target=lines.extend, args=(process.stdout,)),
+        ]
+        for reader in readers:
+            reader.start()
+        while True:
+            try:
+                process.wait(_PROGRESS_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                say(steps.line(time.monotonic() - started))
+        for reader in readers:
+            reader.join()
+    if process.returncode:
+        raise BuildFailed(
+            f"`{' '.join(argv[:2])}` ended with {process.returncode}:\n" + "\n".join(steps.last)
+        )
+    return lines
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock file; the kernel gives it back when we die."""
+    started = time.monotonic()
+    said = -_PROGRESS_SECONDS
+    with path.open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                elapsed = time.monotonic() - started
+                if elapsed - said >= _PROGRESS_SECONDS:
+                    say(f"another checkout is building the same thing, waiting, {elapsed:.0f} s")
+                    said = elapsed
+                time.sleep(0.2)
+        yield
+
+
+def say(line: str) -> None:
+    """Show a line of progress at once, on stderr."""
+    print(f"setup: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,73 @@
+"""Commands with progress; the build as a whole is what `make setup` runs."""
+
+import fcntl
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import build
+from tests.cluster.build import BuildFailed, Steps, run
+
+
+def _steps() -> Steps:
+    return Steps("compiling packages", done=lambda line: " " not in line, total=3)
+
+
+def test_a_command_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
+    script = "import sys; print('no space left', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(BuildFailed, match=r"(?s)ended with 3:\nno space left"):
+        run([sys.executable, "-c", script], tmp_path, os.environ, _steps())
+
+
+def test_a_command_answers_with_its_output_and_counts_its_steps(tmp_path: Path) -> None:
+    script = "import sys; print('a\\nb'); print('k8s.io/api\\nsome words\\nk8s.io/kms', file=sys.stderr)"
+    steps = _steps()
+    assert [line.strip() for line in run([sys.executable, "-c", script], tmp_path, os.environ, steps)] == [
+        "a",
+        "b",
+    ]
+    assert steps.line(12.4) == "compiling packages: 2 of 3, 12 s"
+
+
+def test_a_build_that_fails_leaves_nothing_under_the_final_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise BuildFailed("as asked")
+
+    monkeypatch.setattr(build, "_compile", fail)
+    with pytest.raises(BuildFailed):
+        build.build(tmp_path, tmp_path / "cache" / "kubernetes", ("kubectl",), "v1", tmp_path)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".kubernetes.lock"]
+
+
+def test_a_build_removes_what_a_killed_one_left_and_links_every_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "kubernetes"
+    (tmp_path / ".building-kubernetes").mkdir()
+    (tmp_path / ".building-kubernetes" / "half").touch()
+    monkeypatch.setattr(build, "_compile", lambda module, output, version, env: output.touch())
+    build.build(tmp_path, target, ("kubectl", "kubelet"), "v1", tmp_path)
+    assert {path.name for path in target.iterdir()} == {"kubernetes", "kubectl", "kubelet"}
+    assert (target / "kubelet").resolve() == target / "kubernetes"
+
+
+def test_while_another_checkout_builds_we_wait_and_take_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Path] = []
+    monkeypatch.setattr(build, "_compile", lambda module, output, version, env: built.append(output))
+    target = tmp_path / "kubernetes"
+    waiting = threading.Thread(target=build.build, args=(tmp_path, target, (), "v1", tmp_path))
+    with (tmp_path / ".kubernetes.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting.start()
+        assert waiting.is_alive()
+        target.mkdir()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert built == []
