@@ -1,0 +1,59 @@
+"""What every Kubernetes object has: its key, its metadata, its owner.
+
+Classes here and in the other wire modules keep the API's own spelling (camelCase), so that
+msgspec decodes bytes straight into them and a reader finds the field by the name kubectl shows.
+Must not know any particular kind.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+
+@frozen(order=True)
+class ObjectKey:
+    """Names one object of one kind; all that a queue carries."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@frozen
+class OwnerReference:
+    """Who an object belongs to; its uid tells a re-created owner from the old one."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+@frozen
+class Meta:
+    """The part of `metadata` that we use; times are aware and in UTC.
+
+    managedFields is left out on purpose: it can be more than half of an object.
+    """
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str = ""
+    generation: int = 0
+    creationTimestamp: datetime | None = None
+    deletionTimestamp: datetime | None = None
+    labels: dict[str, str] = field(factory=dict)
+    annotations: dict[str, str] = field(factory=dict)
+    finalizers: tuple[str, ...] = ()
+    ownerReferences: tuple[OwnerReference, ...] = ()
+
+    @property
+    def owner(self) -> OwnerReference | None:
+        """The controlling owner, if there is one."""
+        return next((ref for ref in self.ownerReferences if ref.controller), None)

@@ -1,0 +1,64 @@
+"""Names are locks: every object we create has a name computed from its cause.
+
+Must not know why something is created.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from tidbbackup.model.units import compact_time
+
+GROUP = "pingcap.com"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = "tidb.pingcap.com/backup-protection"
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"
+APP_NAME = "app.kubernetes.io/name"
+OURS = "tidbbackup"
+
+BACKUP_LABEL = "tidb.pingcap.com/backup"
+SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
+DUE_TIME = "tidb.pingcap.com/due-time"
+SCHEDULE_UID = "tidb.pingcap.com/schedule-uid"
+DELETES_DATA = "tidb.pingcap.com/deletes-data"
+"""On a cleaning Job that was told to delete the archive: the policy may have changed since."""
+
+_LABEL_LIMIT = 63
+_KEPT = 54
+
+
+def short(name: str) -> str:
+    """The name itself, or where too long for a label its first 54 characters, `-`, 8 hex of its sha256.
+
+    Jobs and label values share the rule: the Job controller puts a Job's name into a label.
+    """
+    if len(name) <= _LABEL_LIMIT:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    # Without a dot at its end: `.-` stands in no name that Kubernetes takes for a Job.
+    return f"{name[:_KEPT].rstrip('.')}-{digest}"
+
+
+def job_name(verb: str, backup: str) -> str:
+    """`backup-<bk>`, `clean-<bk>`: one Job of a verb at a time for one Backup name."""
+    return short(f"{verb}-{backup}")
+
+
+def labels(component: str, backup: str) -> dict[str, str]:
+    """The labels of everything we create for a Backup."""
+    return {APP_NAME: OURS, COMPONENT: component, MANAGED_BY: OURS, BACKUP_LABEL: short(backup)}
+
+
+def archive_key(prefix: str, created: datetime, uid: str) -> str:
+    """`[prefix/]backup-<creation time>-<first 8 of uid>.tgz`: unique by the uid, sorted by the time.
+
+    Computed from metadata and immutable spec alone, never read back from a status that others can write.
+    """
+    name = f"backup-{compact_time(created)}-{uid[:8]}.tgz"
+    clean = prefix.strip("/")
+    return f"{clean}/{name}" if clean else name

@@ -1,0 +1,77 @@
+"""Reasons: the constant CamelCase words of conditions and Events, by who is to blame.
+
+docs/failures.md explains each; a test holds the two together. Must not know how a reason is found out.
+"""
+
+from __future__ import annotations
+
+# The user's spec, or what it names.
+INVALID_SPEC = "InvalidSpec"
+NAME_TAKEN = "NameTaken"
+FOREIGN_BACKUP = "ForeignBackup"
+
+# The pod could not start or was taken away. The worker had no say.
+UNSCHEDULABLE = "Unschedulable"
+VOLUME_UNAVAILABLE = "VolumeUnavailable"
+IMAGE_UNAVAILABLE = "ImageUnavailable"
+SECRET_MISSING = "SecretMissing"  # noqa: S105  a reason
+SERVICE_ACCOUNT_MISSING = "ServiceAccountMissing"
+QUOTA_EXCEEDED = "QuotaExceeded"
+POD_REFUSED = "PodRefused"
+START_FAILED = "StartFailed"
+PENDING_TOO_LONG = "PendingTooLong"
+EVICTED = "Evicted"
+OOM_KILLED = "OOMKilled"
+KILLED = "Killed"
+NODE_LOST = "NodeLost"
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+JOB_DELETED = "JobDeleted"
+POD_DELETED = "PodDeleted"
+RESULT_LOST = "ResultLost"
+
+# The worker's own words.
+LOGIN_FAILED = "LoginFailed"
+DATABASE_UNREACHABLE = "DatabaseUnreachable"
+DATABASE_LOST = "DatabaseLost"
+GRANTS_MISSING = "GrantsMissing"
+UNSUPPORTED_NAME = "UnsupportedName"
+UNSUPPORTED_TABLE = "UnsupportedTable"
+NOTHING_TO_DUMP = "NothingToDump"
+DUMP_FAILED = "DumpFailed"
+DUMP_INCOMPLETE = "DumpIncomplete"
+STAGING_FULL = "StagingFull"
+STAGING_NOT_WRITABLE = "StagingNotWritable"
+CREDENTIALS_MISSING = "CredentialsMissing"
+CREDENTIALS_REFUSED = "CredentialsRefused"
+ACCESS_DENIED = "AccessDenied"
+BUCKET_NOT_FOUND = "BucketNotFound"
+STORAGE_UNREACHABLE = "StorageUnreachable"
+STORAGE_REFUSED = "StorageRefused"
+UPLOAD_FAILED = "UploadFailed"
+VERIFY_FAILED = "VerifyFailed"
+STALLED = "Stalled"
+TERMINATED = "Terminated"
+CLEAN_FAILED = "CleanFailed"
+INTERNAL_ERROR = "InternalError"
+
+# How far a run is.
+JOB_CREATED = "JobCreated"
+POD_STARTED = "PodStarted"
+ARCHIVE_STORED = "ArchiveStored"
+ARCHIVE_DELETED = "ArchiveDeleted"
+DATA_KEPT = "DataKept"
+RUN_STOPPED = "RunStopped"
+
+# Beside the phase.
+NO_EFFECT = "NoEffect"
+ENDPOINT_WITHOUT_SCHEME = "EndpointWithoutScheme"
+UPLOAD_LEFT_OPEN = "UploadLeftOpen"
+ACL_NOT_SUPPORTED = "ACLNotSupported"
+GRANTS_UNCHECKED = "GrantsUnchecked"
+FILES_UNCHECKED = "FilesUnchecked"
+LOAD_BY_HAND = "LoadByHand"
+
+DIED_WITHOUT_A_WORD = frozenset(
+    {EVICTED, OOM_KILLED, KILLED, NODE_LOST, DEADLINE_EXCEEDED, JOB_DELETED, POD_DELETED, RESULT_LOST}
+)
+"""A worker may have been at work and nobody knows how far it got: an upload or an archive may be there."""

@@ -1,0 +1,102 @@
+"""What the worker tells the controller: one JSON termination message, small enough by construction.
+
+Must not know who reads it. Kubernetes cuts a termination message at 4096 bytes, so ours stays below 3500.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import attrs
+import msgspec
+from attrs import frozen
+
+FORMAT_VERSION = 1
+MAX_BYTES = 3500
+MAX_DATABASES = 20
+MAX_TEXT = 1024
+_MAX_WORD = 80
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Outcome(StrEnum):
+    """How the worker's run ended."""
+
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+    CLEANED = "Cleaned"
+
+
+@frozen
+class Notice:
+    """Something the user should know although the run goes on."""
+
+    reason: str
+    message: str
+
+
+@frozen
+class WorkerResult:
+    """The worker's last words. Sizes in bytes, times in UTC."""
+
+    outcome: Outcome
+    step: str = ""
+    """Where it failed: preflight, dump, pack, upload, verify, manifest, clean."""
+    reason: str = ""
+    message: str = ""
+    started: Moment | None = None
+    finished: Moment | None = None
+    path: str = ""
+    size: int = 0
+    checksum: str = ""
+    """`sha256:<hex>` of the archive."""
+    commitTs: str = ""
+    databases: tuple[str, ...] = ()
+    databaseCount: int = 0
+    uploadLeftOpen: bool = False
+    """The worker could not abort its own multipart upload: somebody has to."""
+    notices: tuple[Notice, ...] = ()
+    formatVersion: int = FORMAT_VERSION
+
+
+def encode_result(result: WorkerResult) -> bytes:
+    """The termination message: long texts are cut, then lists, until it fits MAX_BYTES."""
+    small = attrs.evolve(
+        result,
+        step=_cut(result.step, _MAX_WORD),
+        reason=_cut(result.reason, _MAX_WORD),
+        message=_cut(result.message, MAX_TEXT),
+        path=_cut(result.path, MAX_BYTES),
+        checksum=_cut(result.checksum, _MAX_WORD),
+        commitTs=_cut(result.commitTs, _MAX_WORD),
+        databases=tuple(_cut(name, MAX_TEXT) for name in result.databases[:MAX_DATABASES]),
+        notices=tuple(Notice(_cut(n.reason, _MAX_WORD), _cut(n.message, 200)) for n in result.notices[:4]),
+    )
+    data = msgspec.json.encode(small)
+    while len(data) > MAX_BYTES and (small.databases or small.notices or small.message):
+        small = attrs.evolve(
+            small,
+            databases=small.databases[: len(small.databases) // 2],
+            notices=small.notices[:-1],
+            message=_cut(small.message, max(len(small.message) - 256, 0)),
+        )
+        data = msgspec.json.encode(small)
+    # A path is whole or not there: the controller can compute it, but not guess that it was cut.
+    return data if len(data) <= MAX_BYTES else msgspec.json.encode(attrs.evolve(small, path=""))
+
+
+def decode_result(text: str) -> WorkerResult | None:
+    """The result in a termination message, or None where there is none to be read."""
+    try:
+        return msgspec.json.decode(text, type=WorkerResult)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` characters, all of which UTF-8 can hold: a program's stderr may have others."""
+    sound = text[: limit + 1].encode(errors="replace").decode()
+    return sound if len(sound) <= limit else sound[: max(limit - 1, 0)] + "…" * (limit > 0)

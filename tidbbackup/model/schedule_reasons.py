@@ -1,0 +1,33 @@
+"""Reasons in the conditions and Events of a BackupSchedule. Must not know how a reason is found out."""
+
+from __future__ import annotations
+
+# Ready.
+READY = "Ready"
+"""The condition, and the reason where it is True."""
+PAUSED = "Paused"
+INVALID_SCHEDULE = "InvalidSchedule"
+UNKNOWN_ZONE = "UnknownZone"
+NAME_TOO_LONG = "NameTooLong"
+INVALID_TEMPLATE = "InvalidTemplate"
+INVALID_RETENTION = "InvalidRetention"
+"""Beside Ready, as a Warning: backups are made, but none is removed by its age or number."""
+
+# What became of a due time. Each has exactly one of these.
+BACKUP_CREATED = "BackupCreated"
+SKIPPED_OVERLAP = "SkippedOverlap"
+SKIPPED_PAUSED = "SkippedPaused"
+MISSED_DOWNTIME = "MissedDowntime"
+MISSED_DEADLINE = "MissedDeadline"
+MISSED_EDITED = "MissedEdited"
+MISSED_INVALID = "MissedInvalid"
+MISSED_NAME_TAKEN = "MissedNameTaken"
+MISSED_REFUSED = "MissedRefused"
+
+BACKUP_REFUSED = "BackupRefused"
+"""Not for good: it is tried again until the next due time or the starting deadline."""
+
+# Why retention removes a Backup.
+RETENTION_EXPIRED = "RetentionExpired"
+RETENTION_MAX_BACKUPS = "RetentionMaxBackups"
+RETENTION_FAILED_LIMIT = "RetentionFailedLimit"

@@ -1,0 +1,94 @@
+"""S3-compatible storage in the words of the specification: providers, ACLs, classes, and where an object is.
+
+Differences between providers are rows of one table, never branches. Must not know any S3 client.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+ACLS = (
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+)
+STORAGE_CLASSES = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "GLACIER", "DEEP_ARCHIVE")
+
+# Asked for and refused as unsupported, these two go on with a Warning: they ask for no more
+# than the bucket's own rule gives.
+HARMLESS_ACLS = ("private", "bucket-owner-full-control")
+
+
+@frozen
+class Provider:
+    """One row of quirks. Sources: the specification's list and each provider's documentation."""
+
+    name: str
+    title: str
+    scheme: str = "https"
+    path_style: bool = False
+    """How the service itself wants to be addressed; a custom endpoint is path style unless `virtual_only`."""
+    virtual_only: bool = False
+    """Path style is refused by the service, so a custom endpoint is addressed by host name too."""
+    storage_class: str = ""
+    """Sent when the spec names none; empty sends no header."""
+    region: str = "us-east-1"
+    """Used for signing when the spec names none."""
+    full_checksums: bool = False
+    """Understands the checksum headers and trailers that AWS added after 2021."""
+    max_parts: int = 10_000
+
+
+PROVIDERS = {
+    row.name: row
+    for row in (
+        Provider("aws", "Amazon S3", storage_class="STANDARD_IA", full_checksums=True),
+        Provider("ceph", "Ceph Object Gateway", scheme="http", path_style=True),
+        Provider("alibaba", "Alibaba Cloud OSS", virtual_only=True),
+        Provider("digitalocean", "DigitalOcean Spaces"),
+        Provider("dreamhost", "DreamHost DreamObjects"),
+        Provider("ibmcos", "IBM Cloud Object Storage", path_style=True),
+        Provider("minio", "MinIO", path_style=True),
+        Provider("netease", "NetEase Object Storage", virtual_only=True),
+        Provider("wasabi", "Wasabi"),
+        Provider("other", "any other S3-compatible service", path_style=True),
+    )
+}
+
+
+@frozen
+class ObjectTarget:
+    """Where one archive goes and how to get there; everything resolved, no secret."""
+
+    provider: str
+    bucket: str
+    key: str
+    region: str = "us-east-1"
+    endpoint: str = ""
+    """URL with scheme; empty means the provider's own (AWS) endpoint."""
+    pathStyle: bool = False
+    acl: str = ""
+    storageClass: str = ""
+    sse: str = ""
+    sseKmsKeyId: str = ""
+    customCa: bool = False
+    """`ca.crt` is in S3_TLS_DIR."""
+    tags: dict[str, str] = field(factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The archive's address as status and people write it."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def manifest_key(self) -> str:
+        """The manifest's key: beside the archive, written last."""
+        return self.key.removesuffix(".tgz") + ".manifest.json"
+
+    @property
+    def top(self) -> str:
+        """The one top directory inside the archive: its file name without `.tgz`."""
+        return self.key.rsplit("/", 1)[-1].removesuffix(".tgz")
