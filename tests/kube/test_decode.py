@@ -1,0 +1,108 @@
+"""From bytes to objects, pages and frames."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.kube.things import Thing, bookmark, decode_thing, error_line, line, page, status, thing, wire
+from tidbbackup.kube.decode import Frame, Lines, Malformed, read_frame, read_meta, read_object, read_page
+from tidbbackup.kube.errors import BadAnswer
+
+ODD = wire(thing("odd", 7)) | {"data": {"number": 1}}
+
+
+def test_an_object_is_read_without_managed_fields() -> None:
+    found = read_object(msgspec.Raw(msgspec.json.encode(wire(thing("a", 3, colour="red")))), decode_thing)
+    assert found == thing("a", 3, colour="red")
+
+
+def test_an_object_that_does_not_fit_keeps_its_metadata_and_says_why() -> None:
+    found = read_object(msgspec.Raw(msgspec.json.encode(ODD)), decode_thing)
+    assert isinstance(found, Malformed)
+    assert found.metadata == thing("odd", 7).metadata
+    assert "data" in found.why
+
+
+def test_a_decoder_of_ones_own_may_refuse_too() -> None:
+    def refuse(raw: msgspec.Raw) -> Thing:
+        raise ValueError("spec.schedule: no")
+
+    found = read_object(msgspec.Raw(msgspec.json.encode(ODD)), refuse)
+    assert isinstance(found, Malformed)
+    assert found.why == "spec.schedule: no"
+
+
+def test_what_has_no_metadata_is_no_object() -> None:
+    with pytest.raises(BadAnswer, match="not an object"):
+        read_meta(b'{"kind": "Pod"}')
+
+
+def test_a_page_has_objects_version_and_token() -> None:
+    found = read_page(page(9, thing("a", 3), thing("b", 4), token="more"), decode_thing)
+    assert found.objects == (thing("a", 3), thing("b", 4))
+    assert (found.version, found.token) == ("9", "more")
+
+
+def test_go_writes_an_empty_list_as_null_at_times() -> None:
+    body = b'{"kind": "PodList", "metadata": {"resourceVersion": "9"}, "items": null}'
+    assert read_page(body, decode_thing).objects == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        msgspec.json.encode(status(403, "Forbidden")),
+        b"<html></html>",
+        b"",
+        b"{}",
+        b'{"kind": "PodList", "items": []}',
+        b'{"kind": "PodList", "metadata": {"resourceVersion": "9"}}',
+        b'{"kind": "PodList", "metadata": {"resourceVersion": ""}, "items": []}',
+        b'{"kind": "Pod", "metadata": {"resourceVersion": "9"}, "items": []}',
+        page(9, thing("a", 3))[:-5],
+    ],
+)
+def test_what_is_not_a_list_is_never_an_empty_one(body: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        read_page(body, decode_thing)
+
+
+def test_frames() -> None:
+    assert read_frame(line("ADDED", thing("a", 3)), decode_thing) == Frame("ADDED", "3", thing("a", 3))
+    assert read_frame(bookmark(12), decode_thing) == Frame("BOOKMARK", "12")
+    error = read_frame(error_line(410, "Expired"), decode_thing)
+    assert error.status is not None
+    assert (error.type, error.status.code, error.status.reason) == ("ERROR", 410, "Expired")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"{", b"<html>", b'{"type": "ADDED"}', b'{"type": "ADDED", "object": {}}']
+)
+def test_a_line_that_is_no_frame(garbage: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        read_frame(garbage, decode_thing)
+
+
+@given(
+    texts=st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"-")), max_size=8),
+    cuts=st.lists(st.integers(0, 200)),
+)
+def test_lines_are_the_same_however_they_are_cut(texts: list[bytes], cuts: list[int]) -> None:
+    stream = b"".join(text + b"\n" for text in texts) + b"an unfinished one"
+    lines = Lines()
+    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    found = [whole for start, end in pairwise(places) for whole in lines.feed(stream[start:end])]
+    assert found == [text for text in texts if text.strip()]
+
+
+def test_a_line_may_be_longer_than_any_buffer() -> None:
+    lines = Lines()
+    long = b"x" * 3_000_000
+    chunks = [long[start : start + 65536] for start in range(0, len(long), 65536)]
+    assert [line for chunk in chunks for line in lines.feed(chunk)] == []
+    assert lines.feed(b"\n") == [long]

@@ -1,0 +1,131 @@
+"""Metrics, health and readiness, as Prometheus and the kubelet see them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+import aiohttp
+import pytest
+from attrs import frozen
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.parser import text_string_to_metric_families
+
+from tidbbackup.kube.queue import WorkQueue
+from tidbbackup.kube.reflector import Health
+from tidbbackup.kube.resources import JOBS, PODS
+from tidbbackup.observability import CannotListen, Metrics, not_ready, serve
+
+
+@frozen
+class Reflecting:
+    """Something with a health."""
+
+    now: Health
+
+    def health(self) -> Health:
+        """As given."""
+        return self.now
+
+
+def _samples(text: str) -> dict[tuple[str, ...], float]:
+    families = text_string_to_metric_families(text)
+    return {
+        (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+async def _get(port: int, path: str) -> tuple[int, str, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return answer.status, await answer.text(), answer.headers["Content-Type"]
+
+
+async def test_what_prometheus_reads() -> None:
+    metrics = Metrics()
+    metrics.client().request("200", "GET")
+    metrics.runner("backup").reconciled("success", 0.5)
+    metrics.reflector(JOBS).listed()
+    metrics.reflector(JOBS).watched()
+    metrics.reflector(JOBS).restarted("expired")
+    queue: WorkQueue[str] = WorkQueue("backup", metrics=metrics.queue("backup"), jitter=lambda: 0.0)
+    metrics.watch_queue(queue)
+    metrics.watch_reflector(Reflecting(Health(JOBS, synced=True, age_seconds=3.0)))
+    metrics.gauges(lambda: [GaugeMetricFamily("tidbbackup_backups", "Backups.", value=4)])
+    queue.add("a")
+    queue.retry("b")
+    await queue.take()
+    queue.done("a")
+    async with serve(metrics, tuple, host="127.0.0.1", port=0) as port:
+        code, text, kind = await _get(port, "/metrics")
+    assert (code, kind.split(";")[0]) == (200, "text/plain")
+    expected = {
+        ("rest_client_requests_total", "code=200", "method=GET"): 1,
+        ("controller_runtime_reconcile_total", "controller=backup", "result=success"): 1,
+        ("controller_runtime_reconcile_time_seconds_sum", "controller=backup"): 0.5,
+        ("reflector_lists_total", "resource=jobs.batch"): 1,
+        ("reflector_watches_total", "resource=jobs.batch"): 1,
+        ("reflector_restarts_total", "reason=expired", "resource=jobs.batch"): 1,
+        ("reflector_last_event_age_seconds", "resource=jobs.batch"): 3,
+        ("workqueue_adds_total", "name=backup"): 2,
+        ("workqueue_retries_total", "name=backup"): 1,
+        ("workqueue_queue_duration_seconds_count", "name=backup"): 1,
+        ("workqueue_work_duration_seconds_count", "name=backup"): 1,
+        ("workqueue_unfinished_work_seconds", "name=backup"): 0,
+        ("workqueue_longest_running_processor_seconds", "name=backup"): 0,
+        ("tidbbackup_backups",): 4,
+    }
+    found = _samples(text)
+    assert {name: found.get(name) for name in expected} == expected
+    assert ("workqueue_depth", "name=backup") in found
+    assert ("process_resident_memory_bytes",) in found
+
+
+@pytest.mark.parametrize(("lines", "code", "text"), [((), 200, "ok\n"), (("a", "b"), 503, "a\nb\n")])
+async def test_ready_or_what_is_not(lines: Sequence[str], code: int, text: str) -> None:
+    async with serve(Metrics(), lambda: lines, host="127.0.0.1", port=0) as port:
+        assert (await _get(port, "/readyz"))[:2] == (code, text)
+        assert (await _get(port, "/healthz"))[:2] == (200, "ok\n")
+        assert (await _get(port, "/else"))[0] == 404
+
+
+def test_who_is_not_ready() -> None:
+    reflectors = [
+        Reflecting(Health(JOBS, synced=True, age_seconds=100)),
+        Reflecting(Health(PODS, synced=False, age_seconds=float("inf"))),
+        Reflecting(Health(JOBS, synced=True, age_seconds=200)),
+    ]
+    assert not_ready(reflectors) == (
+        "pods: not listed yet",
+        "jobs.batch: the API server is silent since 200 s",
+    )
+
+
+async def test_a_taken_port_names_the_flag() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            CannotListen, match=f"127.0.0.1:{port} is taken by another program: .* --metrics-port"
+        ):
+            async with serve(Metrics(), tuple, host="127.0.0.1", port=port):
+                raise AssertionError("it cannot listen")
+    with pytest.raises(CannotListen, match=r"cannot listen on 192.0.2.1:0 \(--metrics-port\)"):
+        async with serve(Metrics(), tuple, host="192.0.2.1", port=0):
+            raise AssertionError("it cannot listen")
+
+
+def test_of_chosen_namespaces_the_one_that_is_not_ready_is_named() -> None:
+    reflectors = [
+        Reflecting(Health(JOBS, synced=True, age_seconds=100, namespace="a")),
+        Reflecting(Health(JOBS, synced=False, age_seconds=float("inf"), namespace="b")),
+    ]
+    assert not_ready(reflectors) == ("jobs.batch in b: not listed yet",)
+
+
+def test_the_age_of_chosen_namespaces_is_that_of_the_worst() -> None:
+    metrics = Metrics()
+    for namespace, age in (("a", 5.0), ("b", 90.0), ("c", 7.0)):
+        metrics.watch_reflector(Reflecting(Health(JOBS, synced=True, age_seconds=age, namespace=namespace)))
+    lines = [line for line in metrics.text().decode().splitlines() if line.startswith("reflector_last")]
+    assert lines == ['reflector_last_event_age_seconds{resource="jobs.batch"} 90.0']

@@ -1,0 +1,153 @@
+"""The verbs of the API: get, list, watch, create, update, patch, delete.
+
+Bodies go in as mappings or JSON bytes and come out as bytes. Must not know what they mean, nor how
+requests travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+from attrs import frozen
+
+from tidbbackup.kube.connection import Connection
+from tidbbackup.kube.metrics import UNMEASURED, ClientMetrics
+from tidbbackup.kube.resources import Resource
+from tidbbackup.kube.transport import JSON, Deadlines, Request, Retries, Transport
+
+Body = Mapping[str, Any] | bytes
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+@frozen
+class Selector:
+    """Which objects of a kind to list and watch, in the API's own syntax."""
+
+    labels: str = ""
+    fields: str = ""
+
+    def query(self) -> dict[str, str]:
+        """As URL parameters."""
+        both = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        return {name: value for name, value in both.items() if value}
+
+
+EVERYTHING = Selector()
+DEADLINES = Deadlines()
+RETRIES = Retries()
+
+
+class Client:
+    """Sends requests; every method raises ApiError, and no other error, when one fails."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        metrics: ClientMetrics = UNMEASURED,
+        deadlines: Deadlines = DEADLINES,
+        retries: Retries = RETRIES,
+        agent: str = "tidbbackup",
+    ) -> None:
+        self._transport = Transport(connection, metrics, deadlines, retries, agent)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes every connection, also those of open watches."""
+        await self._transport.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> bytes:
+        """One object, as the API server has it now."""
+        return await self._transport.ask(Request("GET", resource.path(namespace, name)))
+
+    async def create(self, resource: Resource, namespace: str, body: Body) -> bytes:
+        """Creates; AlreadyExists where the name is taken. Returns the object with its uid."""
+        return await self._write("POST", resource.path(namespace), body)
+
+    async def update(
+        self, resource: Resource, namespace: str, name: str, body: Body, *, subresource: str = ""
+    ) -> bytes:
+        """Replaces; Conflict where the body's resourceVersion is no longer the newest."""
+        return await self._write("PUT", resource.path(namespace, name, subresource), body)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, patch: Body, *, subresource: str = ""
+    ) -> bytes:
+        """Merge-patches; Conflict where the patch carries a resourceVersion that is not the newest."""
+        path = resource.path(namespace, name, subresource)
+        return await self._write("PATCH", path, patch, MERGE_PATCH)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        propagation: Propagation = "Background",
+        grace_seconds: int | None = None,
+    ) -> bytes:
+        """Deletes exactly the object with that uid; Conflict where another one has its name now."""
+        options: dict[str, Any] = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        return await self._write("DELETE", resource.path(namespace, name), options)
+
+    async def list_page(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        selector: Selector = EVERYTHING,
+        limit: int = 0,
+        token: str = "",
+    ) -> bytes:
+        """One page of the consistent list; `limit` 0 is all, `token` is the page before's."""
+        query = selector.query()
+        # No resourceVersion, ever: "0" may be served from a cache that goes back in time.
+        if limit:
+            query["limit"] = str(limit)
+        if token:
+            query["continue"] = token
+        return await self._transport.ask(Request("GET", resource.path(namespace), query))
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        version: str,
+        seconds: int,
+        selector: Selector = EVERYTHING,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A watch from `version` on, as chunks of bytes; the server ends it after `seconds`.
+
+        Asks once only: when and how to ask again is the reflector's to know.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+            **selector.query(),
+        }
+        async with self._transport.stream(Request("GET", resource.path(namespace), query), seconds) as chunks:
+            yield chunks
+
+    async def _write(self, method: str, path: str, body: Body, content_type: str = JSON) -> bytes:
+        sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        return await self._transport.ask(Request(method, path, body=sent, content_type=content_type))

@@ -1,0 +1,230 @@
+"""Finds out how to reach the API server: kubeconfig or in-cluster; TLS; the bearer token.
+
+The library's loaders are used for what they do well (contexts, merging, exec plugins, OIDC); the
+in-cluster token is read here, because theirs is read by wall clock only, never after a 401, and
+breaks on a trailing newline. Must not send requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from tidbbackup.kube.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_LIFE = 60.0
+"""Seconds after which a token file is read again; the kubelet rewrites it long before it expires."""
+
+RELOAD_PAUSE = 10.0
+"""Seconds between two readings because of a 401, however many there are: it may run a login plugin."""
+
+RELOAD_LIMIT = 30.0
+"""Seconds that a login plugin may take."""
+
+
+class Credentials:
+    """The Authorization header, re-read when it is old and when the server refuses it."""
+
+    def __init__(self, read: Callable[[], Awaitable[str]], header: str, life: float = TOKEN_LIFE) -> None:
+        self._read = read
+        self._header = header
+        self._life = life
+        self._read_at: float | None = None
+        self._refreshed_at: float | None = None
+
+    async def header(self, now: float) -> str:
+        """The header's value, "" where the connection needs none; `now` is monotonic seconds."""
+        if self._read_at is None:
+            self._read_at = now
+        elif now - self._read_at >= self._life:
+            await self._refresh(now)
+        return self._header
+
+    async def refused(self, header: str, now: float) -> bool:
+        """Called on a 401 to `header`; True when there is another one to try."""
+        if self._header == header and (
+            self._refreshed_at is None or now - self._refreshed_at >= RELOAD_PAUSE
+        ):
+            await self._refresh(now)
+        return self._header != header
+
+    async def _refresh(self, now: float) -> None:
+        self._read_at = self._refreshed_at = now
+        try:
+            async with asyncio.timeout(RELOAD_LIMIT):
+                fresh = await self._read()
+        except (OSError, ValueError, ConfigError) as error:
+            # Half-way through a rotation the file can be missing or empty: the old one still works.
+            log.warning("cannot read the API token, keeping the old one: %s", error)
+            return
+        self._header = fresh or self._header
+
+
+@define
+class Tls:
+    """The TLS context, built anew when the CA file has changed (CAs are rotated too)."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+    _context: ssl.SSLContext | None = field(default=None, init=False)
+    _seen: tuple[int, int] | None = field(default=None, init=False)
+
+    def context(self) -> ssl.SSLContext:
+        """The context to use now. Raises ConfigError where the files are no certificates."""
+        seen = self._fingerprint()
+        if self._context is None:
+            self._context, self._seen = self._build(), seen
+        elif seen not in (None, self._seen):
+            self._seen = seen
+            try:
+                self._context = self._build()
+            except ConfigError as error:
+                # Seen half-way through a rotation; the next change of the file is looked at again.
+                log.warning("keeping the old certificates: %s", error)
+        return self._context
+
+    def _fingerprint(self) -> tuple[int, int] | None:
+        try:
+            stat = os.stat(self.ca_file or "")
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size
+
+    def _build(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, keyfile=self.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"cannot read the certificates of the API server: {error}") from error
+        # Python 3.13 demands key identifiers that many clusters' certificates lack; Go does not.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+@frozen
+class Connection:
+    """How to reach one API server."""
+
+    url: str
+    tls: Tls | None
+    credentials: Credentials
+    server_name: str | None = None
+    """Name to expect in the server's certificate where it is not the URL's host."""
+    proxy: str | None = None
+
+
+async def load_connection(
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    service_account: Path = SERVICE_ACCOUNT,
+) -> Connection:
+    """Looks at `kubeconfig`, then $KUBECONFIG, then the pod's service account, then ~/.kube/config.
+
+    Raises ConfigError naming what was looked at and what was wrong with it.
+    """
+    _quieten_library()
+    chosen = kubeconfig or environ.get("KUBECONFIG")
+    if chosen:
+        return await _from_kubeconfig(chosen, context)
+    if environ.get("KUBERNETES_SERVICE_HOST"):
+        return in_cluster(environ, service_account)
+    default = Path(environ.get("HOME", "/")) / ".kube" / "config"
+    if default.exists():
+        return await _from_kubeconfig(str(default), context)
+    raise ConfigError(
+        "no API server to talk to: no --kubeconfig, no KUBECONFIG, not in a pod "
+        f"(KUBERNETES_SERVICE_HOST is not set) and no {default}"
+    )
+
+
+def in_cluster(environ: Mapping[str, str], folder: Path) -> Connection:
+    """The API server of the cluster that this pod runs in. Raises ConfigError."""
+    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
+    token, authority = folder / "token", folder / "ca.crt"
+    for path in (token, authority):
+        if not path.is_file():
+            raise ConfigError(f"{path} is missing: does the pod set automountServiceAccountToken: false?")
+    try:
+        header = read_token(token)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the service account's token: {error}") from error
+
+    async def read() -> str:
+        return read_token(token)
+
+    shown = f"[{host}]" if ":" in host else host
+    tls = Tls(str(authority))
+    tls.context()
+    return Connection(f"https://{shown}:{port}", tls, Credentials(read, header))
+
+
+def read_token(path: Path) -> str:
+    """The header for the token in a file; ValueError on an empty one, which a rotation can show."""
+    token = path.read_text(encoding="ascii").strip()
+    if not token:
+        raise ValueError(f"{path} is empty")
+    return f"Bearer {token}"
+
+
+async def _from_kubeconfig(path: str, context: str | None) -> Connection:
+    loaded = await _load(path, context)
+
+    async def read() -> str:
+        return _header(await _load(path, context))
+
+    tls = None
+    if loaded.host.startswith("https"):
+        tls = Tls(loaded.ssl_ca_cert, loaded.cert_file, loaded.key_file, loaded.verify_ssl)
+        tls.context()
+    # Read again on a 401 only: reading can mean running a login plugin.
+    credentials = Credentials(read, _header(loaded), life=float("inf"))
+    return Connection(loaded.host, tls, credentials, loaded.tls_server_name, loaded.proxy)
+
+
+async def _load(path: str, context: str | None) -> Any:
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import ConfigException, load_kube_config
+    from yaml import YAMLError
+
+    loaded = Configuration()
+    try:
+        await load_kube_config(
+            config_file=path, context=context, client_configuration=loaded, persist_config=False
+        )
+    except (
+        ConfigException,
+        YAMLError,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ) as error:
+        raise ConfigError(f"kubeconfig {path}: {error or 'not a kubeconfig'}") from error
+    return loaded
+
+
+def _header(loaded: Any) -> str:
+    return str(loaded.api_key.get("BearerToken", "")).strip()
+
+
+def _quieten_library() -> None:
+    # At DEBUG the library writes whole answers, and with them Secrets, into the log.
+    logging.getLogger("kubernetes_asyncio").setLevel(logging.INFO)

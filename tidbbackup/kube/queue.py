@@ -1,0 +1,118 @@
+"""The work queue: an Agenda with a clock, waiting takers and a memory of failures.
+
+Must not know what keys mean, nor what is done with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from attrs import frozen
+
+from tidbbackup.kube.agenda import Agenda
+from tidbbackup.kube.backoff import Backoff
+from tidbbackup.kube.metrics import UNMEASURED, QueueMetrics
+
+K = TypeVar("K", bound=Hashable)
+
+BACKOFF = Backoff(first=0.005, longest=300.0, spread=0.2)
+
+
+@frozen
+class QueueStats:
+    """A queue at one moment; times are seconds."""
+
+    depth: int
+    """Keys that are due and that nobody works on."""
+    unfinished_seconds: float
+    """All the time spent so far on keys that are being worked on."""
+    longest_seconds: float
+    """The longest of these."""
+
+
+class WorkQueue(Generic[K]):
+    """Keys in, keys out, each with at most one worker; made for one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        metrics: QueueMetrics = UNMEASURED,
+        backoff: Backoff = BACKOFF,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self._metrics = metrics
+        self._backoff = backoff
+        self._jitter = jitter
+        self._agenda: Agenda[K] = Agenda()
+        self._failures: dict[K, int] = {}
+        self._changed = asyncio.Event()
+        self._stopped = False
+
+    def add(self, key: K, after: float = 0.0) -> None:
+        """Wants `key` after that many seconds; the earliest wish counts."""
+        self._metrics.added()
+        self._put(key, after)
+
+    def retry(self, key: K, at_least: float = 0.0) -> float:
+        """Wants a key that failed again, later each time; returns after how many seconds."""
+        self._failures[key] = self._failures.get(key, 0) + 1
+        after = max(self._backoff.wait(self._failures[key], self._jitter()), at_least)
+        self._metrics.retried()
+        self.add(key, after)
+        return after
+
+    def forget(self, key: K) -> None:
+        """The failures of `key` are over."""
+        self._failures.pop(key, None)
+
+    async def take(self) -> K | None:
+        """Waits for the next key that is due, which must be given to `done`; None once stopped."""
+        now = _now()
+        while not self._stopped:
+            if taken := self._agenda.take(now):
+                key, due = taken
+                self._metrics.waited(max(0.0, now - due))
+                return key
+            # No await between the look and this: whatever changes from here on wakes us.
+            self._changed.clear()
+            now = await self._wait_until(self._agenda.next_at())
+        return None
+
+    def done(self, key: K) -> None:
+        """Ends the work on `key`; if it was added meanwhile it is due again."""
+        now = _now()
+        self._metrics.worked(max(0.0, now - self._agenda.done(key, now)))
+        self._changed.set()
+
+    def stop(self) -> None:
+        """No key is taken any more; what is active can still be done."""
+        self._stopped = True
+        self._changed.set()
+
+    def stats(self) -> QueueStats:
+        """The queue right now."""
+        now = _now()
+        spent = [max(0.0, now - since) for since in self._agenda.active()]
+        return QueueStats(self._agenda.ready(now), sum(spent), max(spent, default=0.0))
+
+    def _put(self, key: K, after: float) -> None:
+        self._agenda.put(key, _now() + max(0.0, after))
+        self._changed.set()
+
+    async def _wait_until(self, at: float | None) -> float:
+        try:
+            async with asyncio.timeout_at(at):
+                await self._changed.wait()
+        except TimeoutError:
+            # Timers may fire a tick early; what was waited for is due all the same.
+            return max(_now(), at or 0.0)
+        return _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

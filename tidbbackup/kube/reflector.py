@@ -1,0 +1,155 @@
+"""Keeps one store like the API server, and tells queues which keys a change concerns.
+
+Must not know what the objects mean: which keys those are is for the routes, pure functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from tidbbackup.kube.client import EVERYTHING, Selector
+from tidbbackup.kube.decode import Decode, HasMeta
+from tidbbackup.kube.metrics import UNMEASURED, ReflectorMetrics
+from tidbbackup.kube.pace import TIMING, Timing
+from tidbbackup.kube.resources import Resource
+from tidbbackup.kube.store import Change, Store
+from tidbbackup.kube.updates import Relisted, Update
+from tidbbackup.kube.watch import Source, Target, updates
+from tidbbackup.kube.writes import WriteGate
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=HasMeta)
+
+
+@frozen
+class Feed(Generic[T]):
+    """Which keys a change concerns, and where they go: e.g. Feed(owner_of_job, queue.add)."""
+
+    route: Callable[[Change[T]], Iterable[Any]]
+    add: Callable[[Any], object]
+
+
+@frozen
+class Health:
+    """How a reflector is doing."""
+
+    resource: Resource
+    synced: bool
+    age_seconds: float
+    """Since the server last answered anything; it is asked again after a minute of silence."""
+    namespace: str = ""
+    """The only one that is followed; "" for all."""
+
+    def __str__(self) -> str:
+        return f"{self.resource} in {self.namespace}" if self.namespace else str(self.resource)
+
+
+class Reflector(Generic[T]):
+    """One kind of object: from the API server into its store."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store[T],
+        decode: Decode[T],
+        feeds: Sequence[Feed[T]] = (),
+        *,
+        gate: WriteGate | None = None,
+        namespace: str = "",
+        selector: Selector = EVERYTHING,
+        timing: Timing = TIMING,
+        metrics: ReflectorMetrics = UNMEASURED,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._target = Target(store.cache.resource, decode, namespace, selector)
+        self._feeds = feeds
+        self._gate = gate
+        self._timing = timing
+        self._metrics = metrics
+        self._synced = asyncio.Event()
+        self._heard_at: float | None = None
+        self._demanded = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follows for ever; cancel it to stop."""
+        while True:
+            self._demanded.clear()
+            following = asyncio.create_task(self._follow(), name=f"reflector-{self._target}")
+            demanded = asyncio.create_task(self._demanded.wait())
+            try:
+                await asyncio.wait({following, demanded}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                demanded.cancel()
+                following.cancel()
+                await asyncio.gather(following, demanded, return_exceptions=True)
+            if following.cancelled():
+                log.info("%s: a new list was asked for", self._target)
+                self._metrics.restarted("demanded")
+                continue
+            await self._rest_after(following.exception())
+
+    def relist(self) -> None:
+        """Asks for a new list, begun from now on."""
+        self._demanded.set()
+
+    def health(self) -> Health:
+        """How it is doing now."""
+        now = asyncio.get_running_loop().time()
+        age = float("inf") if self._heard_at is None else now - self._heard_at
+        target = self._target
+        return Health(target.resource, self._store.cache.synced, age, target.namespace)
+
+    async def wait_synced(self) -> None:
+        """Returns once a whole list is in the store."""
+        await self._synced.wait()
+
+    async def _follow(self) -> None:
+        followed = updates(
+            self._source, self._target, timing=self._timing, metrics=self._metrics, heard=self._hear
+        )
+        async with aclosing(followed):
+            async for update in followed:
+                self._take_in(update)
+
+    def _hear(self) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+
+    def _take_in(self, update: Update[T]) -> None:
+        if self._demanded.is_set():
+            # A list that was begun before it was asked for is not the one that was asked for.
+            return
+        changes = self._store.apply(update)
+        if self._gate is not None:
+            if isinstance(update, Relisted):
+                self._gate.relisted(self._target.resource, self._target.namespace)
+            self._gate.observed()
+        for change in changes:
+            for feed in self._feeds:
+                self._send(feed, change)
+        if isinstance(update, Relisted):
+            # After the feeds: who waits for this finds the first keys in the queues.
+            self._synced.set()
+
+    def _send(self, feed: Feed[T], change: Change[T]) -> None:
+        try:
+            keys = tuple(feed.route(change))
+        except Exception:
+            # A route's bug costs this change's keys, not the whole cache.
+            log.exception("%s: no route for a change of %s", self._target, change.key)
+            return
+        for key in keys:
+            feed.add(key)
+
+    async def _rest_after(self, bug: BaseException | None) -> None:
+        # updates() never ends by itself, and its failures are not exceptions: this is a bug of ours.
+        log.error("%s: following broke", self._target, exc_info=bug)
+        self._metrics.restarted("bug")
+        await asyncio.sleep(self._timing.backoff.longest)

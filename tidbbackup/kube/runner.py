@@ -1,0 +1,137 @@
+"""Takes keys from a queue and reconciles them: never one key twice at once, no failure for good.
+
+Must not know what a reconcile does. Clocks: the queue's for waiting, `now` for what a reconcile
+says in wall time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from tidbbackup.kube.errors import ApiError
+from tidbbackup.kube.metrics import UNMEASURED, RunnerMetrics
+from tidbbackup.kube.queue import WorkQueue
+from tidbbackup.kube.writes import WriteGate
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+
+Wake = datetime | timedelta | None
+"""When to look again: at that (aware) time, after that long, or None for "when something changes"."""
+
+Reconcile = Callable[[K], Awaitable[Wake]]
+
+LONGEST_SLEEP = timedelta(hours=1)
+"""No key sleeps longer at a stretch: wall clocks are set, loop clocks are not."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def seconds_until(wake: datetime | timedelta, now: datetime) -> float:
+    """How long to sleep until `wake`, at least 0 and at most LONGEST_SLEEP."""
+    wait = wake - now if isinstance(wake, datetime) else wake
+    return min(max(wait, timedelta()), LONGEST_SLEEP).total_seconds()
+
+
+class Runner(Generic[K]):
+    """Some workers around one queue and one reconcile."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: WorkQueue[K],
+        reconcile: Reconcile[K],
+        *,
+        gate: WriteGate | None = None,
+        workers: int = 4,
+        timeout: float = 60.0,
+        now: Callable[[], datetime] = utc_now,
+        metrics: RunnerMetrics = UNMEASURED,
+    ) -> None:
+        self._name = name
+        self._queue = queue
+        self._reconcile = reconcile
+        self._gate = gate
+        self._workers = workers
+        self._timeout = timeout
+        self._now = now
+        self._metrics = metrics
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, ready: Awaitable[object]) -> None:
+        """Waits for `ready` (every cache synced), then works until `stop`.
+
+        Cancelling it cancels the reconciles: the next run finds what they have written so far.
+        """
+        await ready
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._workers):
+                task = group.create_task(self._work(), name=f"{self._name}-{number}")
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+    async def stop(self, within: float) -> bool:
+        """Takes no more, waits that many seconds for what is active, then cancels it.
+
+        Returns whether all of it came to its end.
+        """
+        self._queue.stop()
+        active = set(self._running)
+        if not active:
+            return True
+        _, late = await asyncio.wait(active, timeout=within)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("%s: %d reconciles did not end within %g s", self._name, len(late), within)
+            await asyncio.wait(late)
+        return not late
+
+    async def _work(self) -> None:
+        while (key := await self._queue.take()) is not None:
+            try:
+                if self._may_start(key):
+                    await self._reconcile_once(key)
+            finally:
+                self._queue.done(key)
+
+    def _may_start(self, key: K) -> bool:
+        if self._gate is None or self._gate.settled(key):
+            return True
+        loop = asyncio.get_running_loop()
+        wait = self._gate.defer(key, loop.time(), lambda: self._queue.add(key))
+        self._queue.add(key, wait)
+        return False
+
+    async def _reconcile_once(self, key: K) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._timeout) as deadline:
+                wake = await self._reconcile(key)
+            after = None if wake is None else seconds_until(wake, self._now())
+        except ApiError as error:
+            again = self._queue.retry(key, at_least=error.retry_after or 0.0)
+            log.info("%s: %s: %s; again in %.3f s", self._name, key, error, again)
+            result = "error"
+        except Exception as error:
+            # Ours to mend, but one key's bug must not stop the others.
+            again = self._queue.retry(key)
+            late = isinstance(error, TimeoutError) and deadline.expired()
+            why = f"did not end within {self._timeout:g} s" if late else "failed"
+            log.exception("%s: %s %s; again in %.3f s", self._name, key, why, again)
+            result = "error"
+        else:
+            self._queue.forget(key)
+            if after is not None:
+                self._queue.add(key, after)
+            result = "success" if after is None else "requeue_after"
+        self._metrics.reconciled(result, loop.time() - began)

@@ -1,0 +1,231 @@
+"""The one way out to the API server: deadlines, tokens, retries, and a look at every status.
+
+Only the library's configuration is used, not its ApiClient: that follows HTTPS_PROXY and ~/.netrc
+(trust_env cannot be turned off), has no deadlines, opens its own sockets (no keepalive), encodes
+bodies itself and returns non-2xx answers as successes when asked for raw bytes.
+Must not know which requests there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+from types import MappingProxyType
+
+import aiohttp
+from attrs import frozen
+from yarl import URL
+
+from tidbbackup.kube.connection import Connection
+from tidbbackup.kube.errors import (
+    Silence,
+    StatusError,
+    TransportError,
+    Unauthorized,
+    read_status,
+    retry_after_seconds,
+    status_error,
+)
+from tidbbackup.kube.metrics import ClientMetrics
+from tidbbackup.kube.sockets import open_socket
+
+JSON = "application/json"
+
+ERROR_BODY_LIMIT = 64 * 1024
+"""Bytes of an error's body that are read."""
+
+LATER = frozenset({429, 503})
+"""Statuses that, with a Retry-After, say the work has not begun: even a write may be sent again."""
+
+
+@frozen
+class Deadlines:
+    """Seconds; every request has all three."""
+
+    connect: float = 5.0
+    idle: float = 30.0
+    total: float = 60.0
+    """Of one try; the API server itself gives up after 60."""
+
+
+@frozen
+class Retries:
+    """How often a server that says "later" is asked again, and how long it is waited for."""
+
+    limit: int = 4
+    longest: float = 10.0
+    """Seconds; a longer wish is left to the caller's own backoff."""
+
+    def wait(self, error: StatusError, tries: int) -> float | None:
+        """Seconds until the next try, or None to give up after that many."""
+        if error.status not in LATER or error.retry_after is None:
+            return None
+        return error.retry_after if tries <= self.limit and error.retry_after <= self.longest else None
+
+
+@frozen
+class Request:
+    """What is asked, without who asks."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = MappingProxyType({})
+    body: bytes | None = None
+    content_type: str = JSON
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Transport:
+    """Sends requests over one session; raises ApiError, and no other error, when one fails."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        metrics: ClientMetrics,
+        deadlines: Deadlines,
+        retries: Retries,
+        agent: str,
+    ) -> None:
+        self._connection = connection
+        self._metrics = metrics
+        self._deadlines = deadlines
+        self._retries = retries
+        self._agent = agent
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Closes every connection, also those of open streams."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    async def ask(self, request: Request) -> bytes:
+        """The whole body of a 2xx answer; asks again where the server says when."""
+        limits = self._deadlines
+        tries = 0
+        while True:
+            try:
+                response = await self._send(request, self._timeout(limits.total, limits.idle))
+                async with response:
+                    return await _whole(response, request)
+            except StatusError as error:
+                tries += 1
+                wait = self._retries.wait(error, tries)
+                if wait is None:
+                    raise
+                await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def stream(self, request: Request, seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of a 2xx answer in chunks, as they come, for that long; asks once only."""
+        # Silence is for the reader to judge, who knows how often the server speaks; this is a backstop.
+        total = seconds + self._deadlines.total
+        try:
+            # A watch is answered at once, even where nothing happens.
+            async with asyncio.timeout(self._deadlines.idle):
+                response = await self._send(request, self._timeout(total, total))
+        except TimeoutError as error:
+            raise Silence(f"{request}: no answer for {self._deadlines.idle:g} s") from error
+        try:
+            yield _chunks(response, request)
+        finally:
+            response.close()
+
+    async def _send(self, request: Request, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """The choke point: lets nothing but a 2xx pass. A refused token is replaced once."""
+        credentials = self._connection.credentials
+        header = await credentials.header(_now())
+        try:
+            return await self._checked(request, header, timeout)
+        except Unauthorized:
+            if not await credentials.refused(header, _now()):
+                raise
+        return await self._checked(request, await credentials.header(_now()), timeout)
+
+    async def _checked(
+        self, request: Request, authorization: str, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        try:
+            response = await self._exchange(request, authorization, timeout)
+        except (aiohttp.ClientError, OSError) as error:
+            self._metrics.request("<error>", request.method)
+            raise TransportError(f"{request}: {_in_short(error)}") from error
+        self._metrics.request(str(response.status), request.method)
+        if 200 <= response.status < 300:
+            return response
+        raise await _error(response, request)
+
+    async def _exchange(
+        self, request: Request, authorization: str, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        tls = self._connection.tls
+        # identity: compressing long lists costs both ends more than the network between them.
+        headers = {"Accept": JSON, "Accept-Encoding": "identity", "Content-Type": request.content_type}
+        if authorization:
+            headers["Authorization"] = authorization
+        return await self._session().request(
+            request.method,
+            URL(self._connection.url + request.path, encoded=True).update_query(request.query),
+            # Bytes as they are would be sent in one go, with the loop held up by a large object.
+            data=None if request.body is None else BytesIO(request.body),
+            headers=headers,
+            timeout=timeout,
+            ssl=tls.context() if tls else True,
+            server_hostname=self._connection.server_name,
+            proxy=self._connection.proxy,
+            allow_redirects=False,
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            # No limit: the watches hold theirs for good, and a write must not wait behind them.
+            connector = aiohttp.TCPConnector(limit=0, socket_factory=open_socket)
+            self._opened = aiohttp.ClientSession(
+                connector=connector, trust_env=False, headers={"User-Agent": self._agent}
+            )
+        return self._opened
+
+    def _timeout(self, total: float, idle: float) -> aiohttp.ClientTimeout:
+        connect = self._deadlines.connect
+        # connect covers name resolution, sock_connect the TCP and TLS handshakes of each address.
+        return aiohttp.ClientTimeout(total=total, connect=2 * connect, sock_connect=connect, sock_read=idle)
+
+
+async def _error(response: aiohttp.ClientResponse, request: Request) -> StatusError:
+    async with response:
+        try:
+            body = await response.content.read(ERROR_BODY_LIMIT)
+        except (aiohttp.ClientError, OSError):
+            body = b""
+    wait = retry_after_seconds(response.headers.get("Retry-After"))
+    return status_error(str(request), response.status, read_status(body), wait)
+
+
+async def _whole(response: aiohttp.ClientResponse, request: Request) -> bytes:
+    try:
+        return await response.read()
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransportError(f"{request}: the answer broke off: {_in_short(error)}") from error
+
+
+async def _chunks(response: aiohttp.ClientResponse, request: Request) -> AsyncIterator[bytes]:
+    try:
+        # iter_any hands over what has come; readline would refuse lines longer than its buffer.
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransportError(f"{request}: {_in_short(error)}") from error
+
+
+def _in_short(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return f"the server's certificate does not hold: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,200 @@
+"""An own write that the cache has not seen yet never leads to a second one.
+
+Every write is noted for the key it was made for; until the caches have caught up with it, that key
+is not reconciled: what it would see is the past. It is woken by the cache, not by looking again and
+again. A cache that does not catch up in time is listed anew.
+Must not know what is written, nor why. Like the store it never awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from attrs import define, frozen
+
+from tidbbackup.kube.client import Body, Client, Propagation
+from tidbbackup.kube.decode import read_meta
+from tidbbackup.kube.errors import BadAnswer, NotFound
+from tidbbackup.kube.resources import Resource
+from tidbbackup.kube.store import Cache
+from tidbbackup.kube.versions import at_least
+from tidbbackup.model.meta import ObjectKey
+
+
+@frozen
+class Written:
+    """A write whose answer told the object's new version."""
+
+    version: str
+
+    def seen_in(self, cache: Cache[Any]) -> bool:
+        """Whether the cache is as new as the write."""
+        return at_least(cache.version, self.version)
+
+
+@frozen
+class Deleted:
+    """A deletion; the API's answer to one need not tell a version."""
+
+    key: ObjectKey
+    uid: str
+
+    def seen_in(self, cache: Cache[Any]) -> bool:
+        """Whether the cache shows it gone, replaced, or on its way out."""
+        found = cache.get(self.key)
+        return found is None or found.metadata.uid != self.uid or found.metadata.deletionTimestamp is not None
+
+
+@frozen
+class _Followed:
+    cache: Cache[Any]
+    relist: Callable[[], None]
+
+
+@define
+class _Note:
+    followed: _Followed
+    write: Written | Deleted
+    demanded: bool = False
+
+
+class WriteGate:
+    """Which keys have writes that a cache has not seen yet.
+
+    `patience` is how many seconds a key waits before the list behind it is demanded anew.
+    """
+
+    def __init__(self, patience: float = 30.0) -> None:
+        self.patience = patience
+        self._followed: dict[tuple[Resource, str], _Followed] = {}
+        self._notes: dict[Hashable, list[_Note]] = {}
+        self._deferred: dict[Hashable, tuple[float, Callable[[], None]]] = {}
+
+    def follow(
+        self, resource: Resource, cache: Cache[Any], relist: Callable[[], None], namespace: str = ""
+    ) -> None:
+        """Writes to `resource` in `namespace` ("": any) are seen in `cache`; `relist` asks for a new list."""
+        self._followed[resource, namespace] = _Followed(cache, relist)
+
+    def note(self, key: Hashable, resource: Resource, version: str, namespace: str = "") -> None:
+        """A write for `key` made `version`; what nobody follows is not waited for."""
+        self._add(key, resource, namespace, Written(version))
+
+    def note_deleted(self, key: Hashable, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """A deletion for `key` was accepted."""
+        self._add(key, resource, namespace, Deleted(ObjectKey(resource.kind, namespace, name), uid))
+
+    def settled(self, key: Hashable) -> bool:
+        """Whether every write for `key` is in its cache."""
+        left = [note for note in self._notes.get(key, ()) if not _seen(note)]
+        if left:
+            self._notes[key] = left
+        else:
+            self._notes.pop(key, None)
+            self._deferred.pop(key, None)
+        return not left
+
+    def defer(self, key: Hashable, now: float, wake: Callable[[], None]) -> float:
+        """Puts a key off that is not settled; `wake` is called once it is.
+
+        Returns after how many seconds to ask again should it not be. A key that has waited for
+        `patience` has its lists demanded anew. `now` is monotonic seconds.
+        """
+        since, _ = self._deferred.get(key, (now, wake))
+        if now - since >= self.patience:
+            self._demand(key)
+            since = now
+        self._deferred[key] = since, wake
+        return since + self.patience - now
+
+    def observed(self) -> None:
+        """A cache has moved on: wakes the keys that this settles."""
+        for key in tuple(self._notes):
+            deferred = self._deferred.get(key)
+            if self.settled(key) and deferred:
+                _, wake = deferred
+                wake()
+
+    def relisted(self, resource: Resource, namespace: str = "") -> None:
+        """A whole list was taken in: it holds every write made before it was demanded.
+
+        A version that it does not reach is one that an etcd restored since has forgotten.
+        """
+        listed = self._followed.get((resource, namespace))
+        for notes in self._notes.values():
+            notes[:] = [note for note in notes if note.followed is not listed or not note.demanded]
+
+    def _add(self, key: Hashable, resource: Resource, namespace: str, write: Written | Deleted) -> None:
+        followed = self._followed.get((resource, namespace)) or self._followed.get((resource, ""))
+        if followed is not None and not write.seen_in(followed.cache):
+            self._notes.setdefault(key, []).append(_Note(followed, write))
+
+    def _demand(self, key: Hashable) -> None:
+        for note in self._notes.get(key, ()):
+            note.demanded = True
+        for followed in {note.followed for note in self._notes.get(key, ())}:
+            followed.relist()
+
+
+def _seen(note: _Note) -> bool:
+    return note.write.seen_in(note.followed.cache)
+
+
+@frozen
+class Writer:
+    """The writing half of the Client, for one key: each write is noted as soon as it is answered.
+
+    A write whose answer is lost is not noted, as it may not have been done. Names computed from
+    their cause and resourceVersions make doing it again harmless.
+    """
+
+    client: Client
+    gate: WriteGate
+    key: Hashable
+
+    async def create(self, resource: Resource, namespace: str, body: Body) -> bytes:
+        """See Client.create."""
+        return self._noted(resource, namespace, await self.client.create(resource, namespace, body))
+
+    async def update(
+        self, resource: Resource, namespace: str, name: str, body: Body, *, subresource: str = ""
+    ) -> bytes:
+        """See Client.update."""
+        answer = await self.client.update(resource, namespace, name, body, subresource=subresource)
+        return self._noted(resource, namespace, answer)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, patch: Body, *, subresource: str = ""
+    ) -> bytes:
+        """See Client.patch."""
+        answer = await self.client.patch(resource, namespace, name, patch, subresource=subresource)
+        return self._noted(resource, namespace, answer)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        propagation: Propagation = "Background",
+        grace_seconds: int | None = None,
+    ) -> bytes:
+        """See Client.delete. NotFound is noted too, and raised: it is the cache that is late."""
+        try:
+            answer = await self.client.delete(
+                resource, namespace, name, uid=uid, propagation=propagation, grace_seconds=grace_seconds
+            )
+        except NotFound:
+            self.gate.note_deleted(self.key, resource, namespace, name, uid)
+            raise
+        self.gate.note_deleted(self.key, resource, namespace, name, uid)
+        return answer
+
+    def _noted(self, resource: Resource, namespace: str, answer: bytes) -> bytes:
+        version = read_meta(answer).resourceVersion
+        if not version:
+            raise BadAnswer(f"the answer to a write of {resource} has no resourceVersion")
+        self.gate.note(self.key, resource, version, namespace)
+        return answer

@@ -1,0 +1,80 @@
+"""Log lines: JSON for machines, a short human form on a terminal.
+
+A line has what the caller gave and nothing more: no request or answer body ever gets here.
+Must not know what is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+import msgspec
+
+Format = Literal["auto", "json", "human"]
+
+QUIET_LIBRARIES = ("kubernetes_asyncio", "aiohttp", "asyncio", "botocore", "aiobotocore")
+"""At DEBUG these show whole requests and answers, and with them Secrets."""
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: ts (UTC, RFC 3339), level, logger, message, and error with its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for one record, without its line feed."""
+        line = {
+            "ts": _utc(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+class HumanLines(logging.Formatter):
+    """Time of day (UTC), level where it matters, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for one record; a traceback follows on lines of its own."""
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        line = f"{_utc(record):%H:%M:%S} {level}{record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def set_up_logging(
+    level: str = "info", form: Format = "auto", stream: TextIO | None = None
+) -> logging.Handler:
+    """Sends every log line of `level` and above to `stream` (stderr), replacing what was set up before.
+
+    Raises ValueError for a level that does not exist.
+    """
+    out = sys.stderr if stream is None else stream
+    human = out.isatty() if form == "auto" else form == "human"
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(HumanLines() if human else JsonLines())
+    root = logging.getLogger()
+    root.setLevel(_level(level))
+    root.handlers[:] = [handler]
+    for name in QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+    return handler
+
+
+def _level(name: str) -> int:
+    levels = {
+        "debug": logging.DEBUG,
+        "info": logging.INFO,
+        "warning": logging.WARNING,
+        "error": logging.ERROR,
+    }
+    if name.lower() not in levels:
+        raise ValueError(f"--log-level {name}: not one of {', '.join(levels)}")
+    return levels[name.lower()]
+
+
+def _utc(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)

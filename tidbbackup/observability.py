@@ -1,0 +1,288 @@
+"""What is seen of the controller from outside: metrics, health, readiness.
+
+Gives kube/ the counters that it asks for as protocols, and serves them over HTTP. Must not know how
+Backups are counted: those gauges come from a function that is handed in.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from aiohttp import web
+from attrs import frozen
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from tidbbackup.kube.queue import WorkQueue
+from tidbbackup.kube.reflector import Health
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+WAIT_BUCKETS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Seconds; wide, as what waits and works here ranges from a cache look-up to an outage."""
+
+STALE_AFTER = 180.0
+"""Seconds without an answer of the API server, which is asked again after a minute of silence."""
+
+
+class HasHealth(Protocol):
+    """A reflector, as far as this module cares."""
+
+    def health(self) -> Health:
+        """How it is doing now."""
+
+
+class CannotListen(Exception):
+    """The address is taken or not ours; the message names it, the flag and the cure."""
+
+
+@frozen
+class _ClientCounters:
+    requests: Counter
+
+    def request(self, code: str, method: str) -> None:
+        self.requests.labels(code=code, method=method).inc()
+
+
+@frozen
+class _QueueCounters:
+    adds: Counter
+    queue_seconds: Histogram
+    work_seconds: Histogram
+    retries: Counter
+
+    def added(self) -> None:
+        self.adds.inc()
+
+    def waited(self, seconds: float) -> None:
+        self.queue_seconds.observe(seconds)
+
+    def worked(self, seconds: float) -> None:
+        self.work_seconds.observe(seconds)
+
+    def retried(self) -> None:
+        self.retries.inc()
+
+
+@frozen
+class _RunnerCounters:
+    controller: str
+    total: Counter
+    seconds: Histogram
+
+    def reconciled(self, result: str, seconds: float) -> None:
+        self.total.labels(controller=self.controller, result=result).inc()
+        self.seconds.labels(controller=self.controller).observe(seconds)
+
+
+@frozen
+class _ReflectorCounters:
+    resource: str
+    lists: Counter
+    watches: Counter
+    restarts: Counter
+
+    def listed(self) -> None:
+        self.lists.labels(resource=self.resource).inc()
+
+    def watched(self) -> None:
+        self.watches.labels(resource=self.resource).inc()
+
+    def restarted(self, reason: str) -> None:
+        self.restarts.labels(resource=self.resource, reason=reason).inc()
+
+
+class _Scraped(Collector):
+    """Gauges that are looked up when someone asks, rather than kept up to date."""
+
+    def __init__(self) -> None:
+        self.queues: list[WorkQueue[Any]] = []
+        self.reflectors: list[HasHealth] = []
+        self.sources: list[Callable[[], Iterable[Metric]]] = []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._queue_gauges()
+        yield from self._reflector_gauges()
+        for source in self.sources:
+            yield from source()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # says that nothing is to be looked up at registration
+
+    def _queue_gauges(self) -> Iterator[Metric]:
+        depth = GaugeMetricFamily("workqueue_depth", "Keys that are due and wait.", labels=["name"])
+        unfinished = GaugeMetricFamily(
+            "workqueue_unfinished_work_seconds", "Time spent so far on unfinished keys.", labels=["name"]
+        )
+        longest = GaugeMetricFamily(
+            "workqueue_longest_running_processor_seconds", "The longest of these.", labels=["name"]
+        )
+        for queue in self.queues:
+            stats = queue.stats()
+            depth.add_metric([queue.name], stats.depth)
+            unfinished.add_metric([queue.name], stats.unfinished_seconds)
+            longest.add_metric([queue.name], stats.longest_seconds)
+        yield from (depth, unfinished, longest)
+
+    def _reflector_gauges(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "reflector_last_event_age_seconds", "Since the API server was last heard of.", labels=["resource"]
+        )
+        ages: dict[str, float] = {}
+        for health in (reflector.health() for reflector in self.reflectors):
+            # Where namespaces are followed one by one, the worst of them: the label is the kind alone.
+            ages[str(health.resource)] = max(health.age_seconds, ages.get(str(health.resource), 0.0))
+        for resource, seconds in ages.items():
+            age.add_metric([resource], seconds)
+        yield age
+
+
+class Metrics:
+    """Every metric of the controller, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._scraped = _Scraped()
+        registry.register(self._scraped)
+        self._requests = Counter(
+            "rest_client_requests_total", "Requests to the API server.", ["code", "method"], registry=registry
+        )
+        self._adds = Counter("workqueue_adds_total", "Keys added.", ["name"], registry=registry)
+        self._retries = Counter("workqueue_retries_total", "Keys put off.", ["name"], registry=registry)
+        self._queue_seconds = self._histogram(
+            "workqueue_queue_duration_seconds", "Wait of a due key.", "name"
+        )
+        self._work_seconds = self._histogram("workqueue_work_duration_seconds", "Work on a key.", "name")
+        self._reconciles = Counter(
+            "controller_runtime_reconcile_total", "Reconciles.", ["controller", "result"], registry=registry
+        )
+        self._reconcile_seconds = self._histogram(
+            "controller_runtime_reconcile_time_seconds", "Length of a reconcile.", "controller"
+        )
+        self._lists = Counter("reflector_lists_total", "Whole lists taken.", ["resource"], registry=registry)
+        self._watches = Counter("reflector_watches_total", "Watches opened.", ["resource"], registry=registry)
+        self._restarts = Counter(
+            "reflector_restarts_total",
+            "Lists and watches that broke.",
+            ["resource", "reason"],
+            registry=registry,
+        )
+
+    def client(self) -> _ClientCounters:
+        """For Client(metrics=...)."""
+        return _ClientCounters(self._requests)
+
+    def queue(self, name: str) -> _QueueCounters:
+        """For WorkQueue(metrics=...)."""
+        return _QueueCounters(
+            self._adds.labels(name=name),
+            self._queue_seconds.labels(name=name),
+            self._work_seconds.labels(name=name),
+            self._retries.labels(name=name),
+        )
+
+    def runner(self, controller: str) -> _RunnerCounters:
+        """For Runner(metrics=...)."""
+        return _RunnerCounters(controller, self._reconciles, self._reconcile_seconds)
+
+    def reflector(self, resource: object) -> _ReflectorCounters:
+        """For Reflector(metrics=...)."""
+        return _ReflectorCounters(str(resource), self._lists, self._watches, self._restarts)
+
+    def watch_queue(self, queue: WorkQueue[Any]) -> None:
+        """Shows that queue's depth and unfinished work."""
+        self._scraped.queues.append(queue)
+
+    def watch_reflector(self, reflector: HasHealth) -> None:
+        """Shows how long ago that reflector last heard of the API server."""
+        self._scraped.reflectors.append(reflector)
+
+    def gauges(self, source: Callable[[], Iterable[Metric]]) -> None:
+        """Shows what `source` gives at each scrape; it runs in the event loop and must not be slow."""
+        self._scraped.sources.append(source)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+    def _histogram(self, name: str, text: str, label: str) -> Histogram:
+        return Histogram(name, text, [label], registry=self.registry, buckets=WAIT_BUCKETS)
+
+
+def not_ready(reflectors: Sequence[HasHealth], stale_after: float = STALE_AFTER) -> tuple[str, ...]:
+    """A line for each reflector that keeps the controller from being ready."""
+    lines = []
+    for health in (reflector.health() for reflector in reflectors):
+        if not health.synced:
+            lines.append(f"{health}: not listed yet")
+        elif health.age_seconds > stale_after:
+            lines.append(f"{health}: the API server is silent since {health.age_seconds:.0f} s")
+    return tuple(lines)
+
+
+@asynccontextmanager
+async def serve(
+    metrics: Metrics,
+    readiness: Callable[[], Sequence[str]],
+    *,
+    host: str,
+    port: int,
+    flag: str = "--metrics-port",
+) -> AsyncIterator[int]:
+    """Serves /metrics, /healthz and /readyz; yields the port, which the system chooses for 0.
+
+    `readiness` names what is not ready, one line each. Raises CannotListen.
+    """
+    app = web.Application()
+    app.router.add_get("/metrics", _answer(lambda: (200, metrics.text(), TEXT)))
+    app.router.add_get("/healthz", _answer(lambda: (200, b"ok\n", TEXT)))
+    app.router.add_get("/readyz", _answer(lambda: _ready(readiness())))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        yield await _listen(runner, host, port, flag)
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, flag: str) -> int:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotListen(
+                f"{host}:{port} is taken by another program: choose another port with {flag}"
+            ) from None
+        raise CannotListen(f"cannot listen on {host}:{port} ({flag}): {error.strerror or error}") from error
+    return int(runner.addresses[0][1])
+
+
+def _ready(lines: Sequence[str]) -> tuple[int, bytes, str]:
+    text = "".join(f"{line}\n" for line in lines) or "ok\n"
+    return (503 if lines else 200), text.encode(), TEXT
+
+
+def _answer(
+    make: Callable[[], tuple[int, bytes, str]],
+) -> Callable[[web.Request], Any]:
+    async def handler(request: web.Request) -> web.Response:
+        # That this runs at all is what /healthz is about: the event loop turns.
+        status, body, kind = make()
+        return web.Response(status=status, body=body, headers={"Content-Type": kind})
+
+    return handler
