@@ -1,0 +1,252 @@
+"""Runs of the real worker in which something dies halfway: the database, the storage, the worker itself."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from tests.cluster.database import Database, mariadb
+from tests.cluster.object_store import ObjectStore
+from tests.cluster.processes import Processes
+from tests.worker.cut_proxy import CutProxy, cut_proxy
+from tests.worker.worker_process import Worker
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget
+
+pytestmark = pytest.mark.integration
+
+BUCKET = "interrupted"
+KEY = "backup-2.tgz"
+MIB = 1 << 20
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[Database]:
+    """40 MiB that cannot be compressed: three parts."""
+    await object_store.create_bucket(BUCKET)
+    async with mariadb(servers, name="interrupted-source") as server:
+        block = ", ".join(["RANDOM_BYTES(1024)"] * 16)
+        await server.load(
+            [
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.noise (id INT PRIMARY KEY, b BLOB)",
+                f"INSERT INTO shop.noise SELECT seq, CONCAT({block}) FROM shop.seq_1_to_2500",  # noqa: S608
+            ]
+        )
+        yield server
+
+
+@pytest.fixture
+def worker(source: Database, object_store: ObjectStore, tmp_path: Path) -> Worker:
+    target = ObjectTarget("ceph", BUCKET, KEY, endpoint=object_store.endpoint, pathStyle=True)
+    login = DatabaseTarget(source.host, source.port, source.user)
+    return Worker(tmp_path, object_store, target, login, source.password)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def to_database(worker: Worker) -> AsyncIterator[CutProxy]:
+    """A proxy between worker and database; nothing is cut yet."""
+    async with cut_proxy(worker.database.host, worker.database.port) as proxy:
+        worker.database = attrs.evolve(worker.database, port=proxy.port)
+        yield proxy
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def to_store(worker: Worker) -> AsyncIterator[CutProxy]:
+    """A proxy between worker and storage; nothing is cut yet."""
+    port = int(worker.store.endpoint.rpartition(":")[2])
+    async with cut_proxy("127.0.0.1", port) as proxy:
+        worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}")
+        yield proxy
+
+
+async def test_the_database_is_lost_halfway(worker: Worker, to_database: CutProxy) -> None:
+    to_database.limit = 10 * MIB
+    ended = await worker.run()
+    assert (ended.code, ended.result.step) == (1, "dump")
+    assert ended.result.reason == reasons.DATABASE_LOST, ended.log
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_the_database_falls_silent_halfway(worker: Worker, to_database: CutProxy) -> None:
+    to_database.limit, to_database.freeze = 10 * MIB, True
+    worker.stall = 1
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.STALLED), ended.log
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_the_storage_is_lost_halfway_and_clean_sweeps_up(worker: Worker, to_store: CutProxy) -> None:
+    to_store.limit = 10 * MIB
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.STORAGE_UNREACHABLE), ended.log
+    assert ended.result.uploadLeftOpen
+    objects, uploads = await worker.left_in_bucket()
+    assert (objects, len(uploads)) == (set(), 1)
+
+    worker.retarget(endpoint=worker.store.endpoint)
+    cleaned = await worker.run("clean")
+
+    assert (cleaned.code, cleaned.result.outcome) == (0, Outcome.CLEANED)
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_a_storage_that_comes_back_is_used_again(worker: Worker, to_store: CutProxy) -> None:
+    to_store.limit = 10 * MIB
+    process = await worker.start()
+    await to_store.reached.wait()
+    to_store.limit = None
+    to_store.reached.clear()
+    ended = await worker.ended(process)
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    worker.delete_data = True
+    assert (await worker.run("clean")).code == 0
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_sigterm_takes_the_upload_back(worker: Worker, to_database: CutProxy) -> None:
+    to_database.limit, to_database.freeze = 10 * MIB, True
+    process = await worker.start()
+    await to_database.reached.wait()
+    assert len((await worker.left_in_bucket())[1]) == 1, "there is something to take back"
+    (dumper,) = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "dump")
+    assert not alive(dumper)
+    assert await worker.left_in_bucket() == (set(), [])
+    assert list((worker.folder / "run").iterdir()) == []
+
+
+async def test_sigterm_while_the_database_is_silent(worker: Worker, to_database: CutProxy) -> None:
+    to_database.limit, to_database.freeze = 0, True
+    process = await worker.start()
+    await to_database.reached.wait()
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(5):
+        ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "preflight")
+
+
+async def test_sigterm_while_the_storage_is_silent(worker: Worker, to_store: CutProxy) -> None:
+    to_store.limit, to_store.freeze = 10 * MIB, True
+    process = await worker.start()
+    await to_store.reached.wait()
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "upload")
+    assert ended.result.uploadLeftOpen
+    worker.retarget(endpoint=worker.store.endpoint)
+    assert (await worker.run("clean")).code == 0
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_killed_while_mydumper_runs(worker: Worker, to_database: CutProxy) -> None:
+    to_database.limit, to_database.freeze = 10 * MIB, True
+    process = await worker.start()
+    await to_database.reached.wait()
+    (dumper,) = children(process.pid)
+    await kill(process)
+    await gone(dumper)
+    objects, uploads = await worker.left_in_bucket()
+    assert (objects, len(uploads)) == (set(), 1)
+    assert (await worker.run("clean")).code == 0
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_killed_while_uploading_and_run_again(worker: Worker, to_store: CutProxy) -> None:
+    to_store.limit, to_store.freeze = 10 * MIB, True
+    process = await worker.start()
+    await to_store.reached.wait()
+    await kill(process)
+    objects, uploads = await worker.left_in_bucket()
+    assert (objects, len(uploads)) == (set(), 1)
+
+    worker.retarget(endpoint=worker.store.endpoint)
+    ended = await worker.run()
+
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert await worker.left_in_bucket() == ({KEY, worker.target.manifest_key}, [])
+    worker.delete_data = True
+    for _ in range(2):
+        assert (await worker.run("clean")).code == 0
+        assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_killed_in_the_preflight_leaves_nothing(worker: Worker, to_database: CutProxy) -> None:
+    to_database.limit, to_database.freeze = 0, True
+    process = await worker.start()
+    await to_database.reached.wait()
+    await kill(process)
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_a_full_staging_volume(worker: Worker) -> None:
+    with small_volume(worker.staging, 20 * MIB):
+        ended = await worker.run()
+    assert (ended.code, ended.result.step) == (1, "dump"), ended.log
+    assert ended.result.reason == reasons.STAGING_FULL, ended.log
+    assert "20 MiB" in ended.result.message
+    assert "spec.storageSize" in ended.result.message
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_clean_of_what_was_never_there(worker: Worker) -> None:
+    worker.delete_data = True
+    worker.retarget(bucket="gone-long-ago")
+    ended = await worker.run("clean")
+    assert (ended.code, ended.result.outcome) == (0, Outcome.CLEANED), ended.log
+
+
+def children(parent: int) -> list[int]:
+    """Processes whose parent this is."""
+    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return [int(number) for number in text.split()]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+async def gone(pid: int) -> None:
+    """Wait for a process's end."""
+    async with asyncio.timeout(5):
+        while alive(pid):  # noqa: ASYNC110 - nothing tells us of the end of another's child
+            await asyncio.sleep(0.02)
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    process.kill()
+    await process.wait()
+
+
+@contextlib.contextmanager
+def small_volume(folder: Path, size: int) -> Iterator[None]:
+    """A tmpfs of so many bytes, where this user may mount one."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small volume here: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        assert not os.path.ismount(folder)

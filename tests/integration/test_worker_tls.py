@@ -1,0 +1,83 @@
+"""Logging in over TLS, with the CA of a Secret."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from tests.cluster.certificates import Certificates, write_certificates
+from tests.cluster.database import Database, mariadb
+from tests.cluster.object_store import ObjectStore
+from tests.cluster.processes import Processes
+from tests.worker.worker_process import Worker
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget
+
+pytestmark = pytest.mark.integration
+
+BUCKET = "over-tls"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return write_certificates(tmp_path_factory.mktemp("tls"), ["127.0.0.1"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def source(
+    servers: Processes, object_store: ObjectStore, certificates: Certificates
+) -> AsyncIterator[Database]:
+    await object_store.create_bucket(BUCKET)
+    flags = [f"--ssl-cert={certificates.certificate}", f"--ssl-key={certificates.key}"]
+    async with mariadb(servers, name="tls-source", flags=[*flags, f"--ssl-ca={certificates.ca}"]) as server:
+        await server.load(
+            [
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.t (id INT PRIMARY KEY)",
+                "INSERT INTO shop.t VALUES (1)",
+                "CREATE USER safe@'%' IDENTIFIED BY 'only-over-tls' REQUIRE SSL",
+                "GRANT ALL PRIVILEGES ON *.* TO safe@'%'",
+            ]
+        )
+        yield server
+
+
+@pytest.fixture
+def worker(source: Database, object_store: ObjectStore, certificates: Certificates, tmp_path: Path) -> Worker:
+    target = ObjectTarget("ceph", BUCKET, "backup-4.tgz", endpoint=object_store.endpoint, pathStyle=True)
+    login = DatabaseTarget("127.0.0.1", source.port, "safe", tls=True)
+    (tmp_path / "db-tls").mkdir()
+    shutil.copy(certificates.ca, tmp_path / "db-tls" / "ca.crt")
+    return Worker(tmp_path, object_store, target, login, "only-over-tls")
+
+
+async def test_the_dump_goes_over_tls(worker: Worker) -> None:
+    ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert "--ssl" in ended.log
+
+
+async def test_without_tls_this_user_is_refused(worker: Worker) -> None:
+    worker.database = attrs.evolve(worker.database, tls=False)
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.LOGIN_FAILED), ended.log
+
+
+async def test_a_certificate_of_another_ca_is_not_trusted(worker: Worker) -> None:
+    other = write_certificates(worker.folder / "other", ["127.0.0.1"])
+    shutil.copy(other.ca, worker.folder / "db-tls" / "ca.crt")
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.DATABASE_UNREACHABLE), ended.log
+    assert "tlsClientSecretName" in ended.result.message
+
+
+async def test_a_secret_without_a_usable_ca(worker: Worker) -> None:
+    (worker.folder / "db-tls" / "ca.crt").write_text("no certificate")
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.DATABASE_UNREACHABLE), ended.log
+    assert "tlsClientSecretName" in ended.result.message

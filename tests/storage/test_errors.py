@@ -1,0 +1,75 @@
+"""What servers answer, as reasons."""
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.storage.errors import code_of, explain, worth_retrying
+
+TARGET = ObjectTarget("ceph", "bucket", "k.tgz", endpoint="http://s3.example.com")
+
+
+def refused(code: str, status: int = 400, message: str = "what the server says") -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        "UploadPart",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "reason", "again"),
+    [
+        ("NoSuchBucket", 404, reasons.BUCKET_NOT_FOUND, False),
+        ("InvalidAccessKeyId", 403, reasons.CREDENTIALS_REFUSED, False),
+        ("SignatureDoesNotMatch", 403, reasons.CREDENTIALS_REFUSED, False),
+        ("ExpiredToken", 400, reasons.CREDENTIALS_REFUSED, False),
+        ("AccessDenied", 403, reasons.ACCESS_DENIED, False),
+        ("403", 403, reasons.ACCESS_DENIED, False),
+        ("RequestTimeTooSkewed", 403, reasons.STORAGE_REFUSED, False),
+        ("InvalidStorageClass", 400, reasons.STORAGE_REFUSED, False),
+        ("AccessControlListNotSupported", 400, reasons.STORAGE_REFUSED, False),
+        ("PermanentRedirect", 301, reasons.STORAGE_REFUSED, False),
+        ("SlowDown", 503, reasons.UPLOAD_FAILED, True),
+        ("InternalError", 500, reasons.UPLOAD_FAILED, True),
+        ("SomethingNew", 400, reasons.STORAGE_REFUSED, False),
+    ],
+)
+def test_refusals(code: str, status: int, reason: str, again: bool) -> None:
+    error = explain(refused(code, status), "uploading part 1 of", TARGET)
+    assert (error.reason, error.code) == (reason, code)
+    assert worth_retrying(error) is again
+    assert "uploading part 1 of s3://bucket/k.tgz at http://s3.example.com: " in str(error)
+    assert f"{code}: what the server says (HTTP {status})" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EndpointConnectionError(endpoint_url="http://s3.example.com"), reasons.STORAGE_UNREACHABLE),
+        (ConnectTimeoutError(endpoint_url="http://s3.example.com"), reasons.STORAGE_UNREACHABLE),
+        (ReadTimeoutError(endpoint_url="http://s3.example.com"), reasons.STORAGE_UNREACHABLE),
+        (SSLError(endpoint_url="http://s3.example.com", error="bad"), reasons.STORAGE_UNREACHABLE),
+        (OSError("reset"), reasons.STORAGE_UNREACHABLE),
+        (BotoCoreError(), reasons.STORAGE_UNREACHABLE),
+        (NoCredentialsError(), reasons.CREDENTIALS_MISSING),
+        (ValueError("Invalid endpoint: x"), reasons.STORAGE_REFUSED),
+    ],
+)
+def test_what_never_reached_a_server(error: Exception, reason: str) -> None:
+    assert explain(error, "looking at", TARGET).reason == reason
+    assert code_of(error) == ""
+
+
+def test_an_explained_error_stays_as_it_is() -> None:
+    error = explain(refused("NoSuchUpload", 404), "x", TARGET)
+    assert explain(error, "y", TARGET) is error
+    assert code_of(error) == "NoSuchUpload"

@@ -1,0 +1,194 @@
+"""An upload whose server misbehaves: lost replies, refused ACLs, failing parts. The server is a stub."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import pytest
+from attrs import define, field
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.storage.client import Patience
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import RUN_METADATA, start_upload
+
+TARGET = ObjectTarget("ceph", "b", "k.tgz", acl="private", tags={"a": "1 2"})
+PATIENCE = Patience(part_delays=(0, 0))
+LOST = ConnectionClosedError(endpoint_url="http://s3")
+
+
+def refused(code: str, status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "X"
+    )
+
+
+@define
+class Server:
+    """Answers as a real one, but for the errors that a test puts in its way."""
+
+    create: list[Exception] = field(factory=list)
+    part: list[Exception] = field(factory=list)
+    after_complete: Exception | None = None
+    before_complete: Exception | None = None
+    cut: int = 0
+    """Bytes that the stored object lacks."""
+    calls: list[tuple[str, dict[str, Any]]] = field(factory=list)
+    parts: dict[int, bytes] = field(factory=dict)
+    stored: tuple[int, dict[str, str]] | None = None
+
+    async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:
+        self.calls.append(("create", call))
+        if self.create:
+            raise self.create.pop(0)
+        return {"UploadId": "u"}
+
+    async def upload_part(self, **call: Any) -> dict[str, Any]:
+        self.calls.append(("part", call))
+        if self.part:
+            raise self.part.pop(0)
+        self.parts[call["PartNumber"]] = call["Body"]
+        return {"ETag": f"e{call['PartNumber']}", "ChecksumCRC32": "c", "ChecksumType": "COMPOSITE"}
+
+    async def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
+        self.calls.append(("complete", call))
+        if self.before_complete:
+            raise self.before_complete
+        size = sum(len(body) for body in self.parts.values())
+        created = next(call for name, call in self.calls if name == "create")
+        self.stored = (size - self.cut, created["Metadata"])
+        if self.after_complete:
+            raise self.after_complete
+        return {}
+
+    async def head_object(self, **_: Any) -> dict[str, Any]:
+        if self.stored is None:
+            raise refused("404", 404)
+        return {"ContentLength": self.stored[0], "Metadata": self.stored[1]}
+
+    async def abort_multipart_upload(self, **call: Any) -> None:
+        self.calls.append(("abort", call))
+
+    async def delete_object(self, **call: Any) -> None:
+        self.calls.append(("delete", call))
+        self.stored = None
+
+    def called(self, name: str) -> int:
+        return sum(each == name for each, _ in self.calls)
+
+
+async def bodies(*contents: bytes) -> AsyncIterator[bytes]:
+    for content in contents:
+        yield content
+
+
+async def run(server: Server, target: ObjectTarget = TARGET) -> int:
+    upload, _ = await start_upload(server, target, "run-1", PATIENCE)
+    return await upload.complete(await upload.send(bodies(b"one", b"two", b"x"), 2))
+
+
+async def test_all_goes_well() -> None:
+    server = Server()
+    assert await run(server) == 7
+    created = server.calls[0][1]
+    assert created["ACL"] == "private"
+    assert created["Tagging"] == "a=1+2"
+    assert "StorageClass" not in created
+    assert created["Metadata"] == {RUN_METADATA: "run-1"}
+    completed = next(call for name, call in server.calls if name == "complete")
+    assert completed["MultipartUpload"]["Parts"] == [
+        {"PartNumber": n, "ETag": f"e{n}", "ChecksumCRC32": "c"} for n in (1, 2, 3)
+    ]
+
+
+async def test_a_part_is_tried_again_with_the_same_bytes() -> None:
+    server = Server(part=[LOST, refused("SlowDown", 503)])
+    assert await run(server) == 7
+    assert server.parts == {1: b"one", 2: b"two", 3: b"x"}
+
+
+async def test_a_part_that_is_refused_is_not_tried_again() -> None:
+    server = Server(part=[refused("AccessDenied", 403)])
+    with pytest.raises(StorageError) as caught:
+        await run(server)
+    assert caught.value.reason == reasons.ACCESS_DENIED
+    assert server.called("complete") == 0
+
+
+async def test_what_the_bodies_raise_comes_out_as_it_is() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise LookupError("of the packer")
+
+    upload, _ = await start_upload(Server(), TARGET, "run-1", PATIENCE)
+    with pytest.raises(LookupError, match="of the packer"):
+        await upload.send(broken(), 2)
+
+
+@pytest.mark.parametrize("answer", [LOST, refused("NoSuchUpload", 404), refused("InternalError", 500)])
+async def test_a_lost_reply_to_complete_is_settled_by_head(answer: Exception) -> None:
+    assert await run(Server(after_complete=answer)) == 7
+    with pytest.raises(StorageError) as caught:
+        await run(Server(before_complete=answer))
+    assert caught.value.reason != reasons.VERIFY_FAILED, "the server's own words"
+
+
+async def test_an_object_of_another_size_is_no_success_and_is_withdrawn() -> None:
+    server = Server(cut=1)
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
+    parts = await upload.send(bodies(b"one"), 1)
+    with pytest.raises(StorageError, match="has 2 bytes, 3 were sent") as caught:
+        await upload.complete(parts)
+    assert caught.value.reason == reasons.VERIFY_FAILED
+    await upload.withdraw()
+    assert (server.called("abort"), server.stored) == (1, None)
+
+
+async def test_another_runs_object_is_left_alone() -> None:
+    server = Server(before_complete=refused("NoSuchUpload", 404))
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
+    parts = await upload.send(bodies(b"one"), 1)
+    server.stored = (3, {RUN_METADATA: "run-2"})
+    with pytest.raises(StorageError, match="NoSuchUpload"):
+        await upload.complete(parts)
+    await upload.withdraw()
+    assert server.called("delete") == 0
+
+
+async def test_withdrawn_before_completing_no_object_is_touched() -> None:
+    server = Server(stored=(3, {}))
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
+    await upload.withdraw()
+    assert (server.called("abort"), server.called("delete")) == (1, 0)
+
+
+async def test_a_harmless_acl_refused_as_unsupported_is_a_notice() -> None:
+    server = Server(create=[refused("AccessControlListNotSupported")])
+    _, notices = await start_upload(server, TARGET, "run-1", PATIENCE)
+    assert [notice.reason for notice in notices] == [reasons.ACL_NOT_SUPPORTED]
+    assert "ACL" not in server.calls[1][1]
+
+
+async def test_an_acl_that_asks_for_more_fails() -> None:
+    server = Server(create=[refused("AccessControlListNotSupported")])
+    with pytest.raises(StorageError, match=r"remove spec\.s3\.acl"):
+        await start_upload(server, attrs.evolve(TARGET, acl="public-read"), "run-1", PATIENCE)
+    assert server.called("create") == 1
+
+
+async def test_an_upload_refused_with_and_without_acl_shows_the_first_answer() -> None:
+    server = Server(create=[refused("InvalidArgument"), refused("InvalidStorageClass")])
+    with pytest.raises(StorageError, match="InvalidArgument"):
+        await start_upload(server, TARGET, "run-1", PATIENCE)
+
+
+async def test_more_parts_than_the_storage_takes() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+    upload, _ = await start_upload(Server(), TARGET, "run-1", PATIENCE)
+    with pytest.raises(StorageError, match="larger than 10000 parts"):
+        await upload.send(endless(), 4)

@@ -1,0 +1,79 @@
+"""The worker's last words on paths that need no server."""
+
+from pathlib import Path
+
+import pytest
+
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Outcome, WorkerResult, decode_result
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.worker import main as entry
+from tidbbackup.worker.main import main
+
+
+def environ(folder: Path, more: dict[str, str] | None = None, *options: str) -> dict[str, str]:
+    target = ObjectTarget("ceph", "bucket", "k.tgz", endpoint="http://127.0.0.1:9", pathStyle=True)
+    task = WorkerTask("demo", "ns", "uid", target, DatabaseTarget("127.0.0.1", 9), DumpSettings(options))
+    return {"TIDBBACKUP_TASK": encode_task(task), "TERMINATION_LOG": str(folder / "log"), **(more or {})}
+
+
+def said(folder: Path) -> WorkerResult:
+    result = decode_result((folder / "log").read_text())
+    assert result is not None
+    return result
+
+
+@pytest.mark.parametrize(
+    ("more", "reason", "words"),
+    [
+        ({}, reasons.LOGIN_FAILED, "no password given"),
+        ({"DB_PASSWORD": "x"}, reasons.DATABASE_UNREACHABLE, "127.0.0.1:9"),
+    ],
+)
+def test_failures_are_told(tmp_path: Path, more: dict[str, str], reason: str, words: str) -> None:
+    assert main("dump", environ(tmp_path, more)) == 1
+    result = said(tmp_path)
+    assert (result.outcome, result.step, result.reason) == (Outcome.FAILED, "preflight", reason)
+    assert words in result.message
+    assert result.started is not None
+    assert result.finished is not None
+    assert not result.uploadLeftOpen
+
+
+def test_options_are_refused_again(tmp_path: Path) -> None:
+    assert main("dump", environ(tmp_path, {"DB_PASSWORD": "x"}, "--logfile=/etc/x")) == 1
+    assert said(tmp_path).reason == reasons.INVALID_SPEC
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "x"}, "`access_key`"),
+        ({"AWS_ACCESS_KEY_ID": "x"}, "`secret_key`"),
+    ],
+)
+def test_clean_without_usable_keys(tmp_path: Path, keys: dict[str, str], words: str) -> None:
+    assert main("clean", environ(tmp_path, keys)) == 1
+    assert (said(tmp_path).step, said(tmp_path).reason) == ("clean", reasons.CREDENTIALS_MISSING)
+    assert words in said(tmp_path).message
+
+
+def test_usage(tmp_path: Path) -> None:
+    assert main("backup", environ(tmp_path)) == 2
+    assert "unknown action" in said(tmp_path).message
+    assert main("dump", {"TERMINATION_LOG": str(tmp_path / "log")}) == 2
+    assert "TIDBBACKUP_TASK" in said(tmp_path).message
+
+
+def test_a_bug_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> WorkerResult:
+        raise KeyError("what")
+
+    monkeypatch.setattr(entry, "clean", broken)
+    assert main("clean", environ(tmp_path)) == 1
+    assert (said(tmp_path).reason, said(tmp_path).message) == (reasons.INTERNAL_ERROR, "KeyError: 'what'")
+
+
+def test_an_unwritable_termination_log_changes_nothing_else(tmp_path: Path) -> None:
+    assert main("dump", environ(tmp_path) | {"TERMINATION_LOG": str(tmp_path / "no" / "log")}) == 1

@@ -1,0 +1,117 @@
+"""mydumper's command line: nothing from a spec becomes an option, what makes a dump whole is always there."""
+
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.hazards import Programs
+from tidbbackup.worker.options import DumpPlan, Flags, arguments, flags, judged
+
+PLAN = DumpPlan(
+    options={},
+    regex=r"\A(?!x)",
+    outputdir=Path("/backup/dump"),
+    defaults_file=Path("/run/x/mydumper.cnf"),
+    tls=None,
+    snapshot="",
+    programs=Programs(triggers=True, routines=True, events=True),
+    complete_insert=False,
+    cpus=8,
+)
+
+
+def test_defaults_for_mysql() -> None:
+    assert arguments(PLAN) == [
+        "--defaults-file=/run/x/mydumper.cnf",
+        "--outputdir=/backup/dump",
+        r"--regex=\A(?!x)",
+        "--triggers",
+        "--routines",
+        "--events",
+        "--verbose=3",
+        "--threads=4",
+        "--long-query-guard=3600",
+    ]
+
+
+def test_defaults_for_tidb() -> None:
+    tidb = attrs.evolve(
+        PLAN, snapshot="470653739273289729", programs=Programs(), cpus=1, complete_insert=True
+    )
+    argv = arguments(tidb)
+    assert "--tidb-snapshot=470653739273289729" in argv
+    assert "--triggers" not in argv
+    assert "--threads=1" in argv
+    assert "--complete-insert" in argv
+
+
+def test_the_tasks_options_replace_our_tuning_and_nothing_else() -> None:
+    argv = arguments(attrs.evolve(PLAN, options=judged(("--rows=10000", "--threads=16", "--skip-tz-utc"))))
+    assert "--long-query-guard=3600" not in argv
+    assert {"--rows=10000", "--threads=16", "--skip-tz-utc", "--triggers", "--verbose=3"} <= set(argv)
+
+
+def test_tls_files_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").touch()
+    argv = arguments(attrs.evolve(PLAN, tls=tmp_path))
+    assert "--ssl" in argv
+    assert f"--ca={tmp_path}/ca.crt" in argv
+    assert not any(argument.startswith(("--cert", "--key")) for argument in argv)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "-h",
+        "--",
+        "rows=3",
+        "--Rows=3",
+        "--rows 3",
+        "--rows=3\n--logfile=/x",
+        "--rows=é",
+        "--exec=sh\0",
+        "--defaults-file=/etc/passwd",
+        "--outputdir=/",
+        "--logfile=/etc/x",
+        "--host=evil",
+        "--password=x",
+        "--daemon",
+        "--regex=.*",
+        "--omit-from-file=/etc/passwd",
+        "--tidb-snapshot=1",
+        "--ssl",
+    ],
+)
+def test_refused_options(option: str) -> None:
+    with pytest.raises(StepFailed) as caught:
+        judged((option,))
+    assert caught.value.reason == reasons.INVALID_SPEC
+
+
+@given(st.text(), st.text())
+def test_every_argument_is_one_option_of_ours(regex: str, snapshot: str) -> None:
+    argv = arguments(attrs.evolve(PLAN, regex=regex, snapshot=snapshot))
+    assert all(argument.startswith("--") for argument in argv)
+    assert argv[2] == f"--regex={regex}"
+    assert [a for a in argv if a.startswith("--tidb")] == (
+        [f"--tidb-snapshot={snapshot}"] if snapshot else []
+    )
+
+
+def test_what_options_mean_for_the_files() -> None:
+    assert flags({}) == Flags()
+    assert flags(
+        judged(("--compress", "--rows=5", "--no-views", "--ignore-engines=Merge,BLACKHOLE"))
+    ) == Flags(
+        compressed=True, chunked=True, no_views=True, ignored_engines=frozenset({"merge", "blackhole"})
+    )
+    assert flags(judged(("--tables-list=a.b",))).selecting
+    assert flags(judged(("--no-data", "--no-schemas", "--verbose=2"))) == Flags(
+        no_data=True, no_schemas=True, verbose=False
+    )
+    assert not flags(judged(("--build-empty-files",))).verbose

@@ -1,0 +1,102 @@
+"""The archive: what a plain tar reads out of it, its parts, its digest, the files that go."""
+
+import asyncio
+import gzip
+import hashlib
+import io
+import os
+import random
+import tarfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tidbbackup.worker.pack import Archive, PackedFile, parts, tar_bytes
+
+MTIME = 1_790_000_000
+
+
+async def packed(paths: list[Path], part_bytes: int) -> tuple[Archive, list[bytes]]:
+    async def ready() -> AsyncIterator[Path]:
+        for path in paths:
+            yield path
+
+    archive = Archive("backup-1", MTIME, part_bytes)
+    return archive, [part async for part in parts(archive, ready())]
+
+
+def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
+    for name, content in files.items():
+        (folder / os.fsdecode(name)).write_bytes(content)
+    return sorted(folder.iterdir())
+
+
+async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    long = "d" * 120 + "." + "漢" * 40 + ".sql"
+    noise = random.Random(1).randbytes(3_000_000)
+    files = {"a.sql": b"x", "empty": b"", "b c;'\".sql": b"y" * 512, long: b"z" * 513, "noise": noise}
+    paths = write(tmp_path, files)
+    archive, bodies = await packed(paths, 1 << 20)
+
+    data = b"".join(bodies)
+    assert all(len(body) == 1 << 20 for body in bodies[:-1]), "parts of one size"
+    assert 0 < len(bodies[-1]) <= 1 << 20
+    assert archive.size == len(data)
+    assert archive.checksum == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = tar.getmembers()
+        assert members[0].isdir()
+        assert members[0].name == "backup-1"
+        found = {m.name.removeprefix("backup-1/"): tar.extractfile(m).read() for m in members[1:]}  # type: ignore[union-attr]
+        assert {(m.uid, m.gid, m.mtime) for m in members} == {(0, 0, MTIME)}
+    assert found == files
+    assert sorted(archive.files, key=lambda f: f.name) == sorted(
+        (PackedFile(name, len(content)) for name, content in files.items()), key=lambda f: f.name
+    )
+    assert os.listdir(tmp_path) == [], "packed is deleted"
+    assert len(gzip.decompress(data)) % 10_240 == 0
+    assert len(gzip.decompress(data)) <= tar_bytes([len(content) for content in files.values()])
+
+
+async def test_names_that_are_no_utf8_survive(tmp_path: Path) -> None:
+    name = os.fsdecode(b"odd-\xff-name.sql")
+    (tmp_path / name).write_bytes(b"x")
+    _, bodies = await packed([tmp_path / name], 1 << 20)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bodies)), errors="surrogateescape") as tar:
+        assert tar.getnames() == ["backup-1", f"backup-1/{name}"]
+
+
+async def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    digests = set()
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        paths = write(folder, {"a": b"1" * 100_000, "b": b"2"})
+        archive, _ = await packed(paths, 1 << 20)
+        digests.add(archive.checksum)
+    assert len(digests) == 1
+
+
+async def test_a_file_that_shrinks_is_an_error(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"a": random.Random(1).randbytes(4 << 20)})
+    archive = Archive("top", MTIME, 1 << 20)
+    await asyncio.to_thread(archive.open, path)
+    assert archive.fill()
+    os.truncate(path, 1 << 20)
+    with pytest.raises(OSError, match="has become shorter"):
+        archive.fill()
+    archive.close()
+
+
+async def test_a_consumer_that_stops_leaves_no_file_open(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"a": random.Random(1).randbytes(4 << 20)})
+
+    async def ready() -> AsyncIterator[Path]:
+        yield path
+
+    archive = Archive("top", MTIME, 1 << 20)
+    bodies = parts(archive, ready())
+    await anext(bodies)
+    await bodies.aclose()
+    assert path.exists(), "not packed to its end"

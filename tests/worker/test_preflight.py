@@ -1,0 +1,82 @@
+"""What is refused before a byte is dumped, and what only earns a notice."""
+
+import pytest
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.catalog import Column, Database, Survey, Table
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.hazards import Quirks
+from tidbbackup.worker.options import Flags
+from tidbbackup.worker.preflight import Clearance, clear
+from tidbbackup.worker.selection import selection
+
+ALL = ("GRANT ALL PRIVILEGES ON *.* TO `b`@`%`",)
+SHOP = Database("shop", (Table("t"),))
+
+
+def cleared(
+    *databases: Database, grants: tuple[str, ...] = ALL, regex: str = "", flags: Flags | None = None
+) -> Clearance:
+    survey = Survey("10.11-MariaDB", is_tidb=False, grants=grants, databases=databases)
+    return clear(
+        survey, selection(regex), flags or Flags(), Quirks(omits_defaults=True), filtered=bool(regex)
+    )
+
+
+def refusal(*databases: Database, grants: tuple[str, ...] = ALL, regex: str = "") -> StepFailed:
+    with pytest.raises(StepFailed) as caught:
+        cleared(*databases, grants=grants, regex=regex)
+    return caught.value
+
+
+def test_a_plain_server_is_cleared() -> None:
+    assert cleared(SHOP, Database("mysql", (Table("user"),))) == Clearance((SHOP,), complete_insert=False)
+
+
+def test_refusals() -> None:
+    assert refusal().reason == reasons.NOTHING_TO_DUMP
+    assert refusal(Database("mysql")).reason == reasons.NOTHING_TO_DUMP
+    assert "tableRegex takes none" in str(refusal(SHOP, regex="^x"))
+    assert refusal(Database("d", (Table("a`b"),))).reason == reasons.UNSUPPORTED_NAME
+    hidden = Table("t", columns=(Column("h", "INVISIBLE"),))
+    assert refusal(Database("d", (hidden,))).reason == reasons.UNSUPPORTED_TABLE
+    assert refusal(SHOP, grants=("GRANT SELECT ON *.* TO `b`@`%`",)).reason == reasons.GRANTS_MISSING
+    revoked = (*ALL, "REVOKE SELECT ON `shop`.* FROM `b`@`%`")
+    assert "revoked on shop" in str(refusal(SHOP, grants=revoked))
+    assert cleared(SHOP, grants=(*ALL, "REVOKE SELECT ON `mysql`.* FROM `b`@`%`")).notices == ()
+
+
+def test_what_cannot_be_decided_is_a_notice() -> None:
+    few = ("GRANT SELECT ON `shop`.* TO `b`@`%`",)
+    assert [n.reason for n in cleared(SHOP, grants=few, regex=r"^shop\.").notices] == [
+        reasons.GRANTS_UNCHECKED
+    ]
+    role = ("GRANT `backup` TO `b`@`%`",)
+    assert [n.reason for n in cleared(SHOP, grants=role).notices] == [reasons.GRANTS_UNCHECKED]
+    unclear = Database("a.b", (Table("t", columns=(Column("ip", kind="inet6"),)),))
+    (notice,) = cleared(unclear).notices
+    assert notice.reason == reasons.LOAD_BY_HAND
+    assert "`ip`" in notice.message
+    (notice,) = cleared(SHOP, flags=Flags(selecting=True)).notices
+    assert notice.reason == reasons.FILES_UNCHECKED
+
+
+def test_what_the_filter_leaves_out_is_not_judged() -> None:
+    bad = Database("bad", (Table("a`b"),))
+    assert cleared(SHOP, bad, regex=r"^shop\.").databases == (SHOP,)
+
+
+def test_long_lists_are_cut() -> None:
+    many = Database("d", tuple(Table(f"a`{number}") for number in range(100)))
+    message = str(refusal(many))
+    assert "and 95 more" in message
+    assert len(message) < 600
+
+
+def test_column_lists_unless_they_would_spoil_another_table() -> None:
+    computed = Table("c", columns=(Column("g", "STORED GENERATED"),))
+    clearance = cleared(Database("d", (computed,)))
+    assert (clearance.complete_insert, clearance.watched) == (True, ())
+    ticked = Table("t", columns=(Column("a`b"),))
+    clearance = cleared(Database("d", (computed, ticked)))
+    assert (clearance.complete_insert, clearance.watched) == (False, (("d", "c"),))

@@ -1,0 +1,74 @@
+"""Which objects a regex takes, told as mydumper tells it."""
+
+import re
+
+import pytest
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.catalog import Database, Table
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.selection import DEFAULT_REGEX, SYSTEM_DATABASES, ascii_regex, selection
+
+
+@pytest.mark.parametrize("name", [*SYSTEM_DATABASES, "MySQL", "INFORMATION_SCHEMA", "METRICS_SCHEMA", "Sys"])
+def test_system_databases_are_left_out(name: str) -> None:
+    rule = selection("")
+    assert not rule.database(name)
+    assert not rule.member(name, "t")
+
+
+@pytest.mark.parametrize(
+    "name", ["test", "test1", "mysql_app", "mysql2", "sys_", "my", "xmysql", "a\nmysql", "漢"]
+)
+def test_users_databases_are_taken_by_whole_name(name: str) -> None:
+    rule = selection("")
+    assert rule.database(name)
+    assert rule.member(name, "t")
+
+
+def test_our_own_regex_has_no_group_and_no_odd_character() -> None:
+    assert re.compile(DEFAULT_REGEX).groups == 0
+    assert DEFAULT_REGEX.isascii()
+
+
+def test_a_regex_of_the_task_decides_alone() -> None:
+    rule = selection(r"^(shop|SALES)\.")
+    databases = (
+        Database("shop", (Table("t"),), ("r",), ("e",)),
+        Database("sales", (Table("x"), Table("y"))),
+        Database("mysql", (Table("user"),)),
+        Database("other", (Table("t"),)),
+    )
+    assert [d.name for d in rule.apply(databases)] == ["shop", "sales"]
+    assert rule.apply(databases)[0] == databases[0]
+    one = selection(r"\.t$").apply(databases)
+    assert [(d.name, [t.name for t in d.tables], d.routines) for d in one] == [
+        ("shop", ["t"], ()),
+        ("other", ["t"], ()),
+    ]
+    assert not selection(r"\.t$").database("shop")
+
+
+def test_what_mydumper_never_takes() -> None:
+    rule = selection(".*")
+    assert not rule.member("information_schema", "tables")
+    assert not rule.member("mysql", "slow_log")
+    assert rule.member("mysql", "user")
+
+
+@pytest.mark.parametrize(
+    ("regex", "words"),
+    [("(a)(b)(c)", "3 groups"), ("(", "is no regex"), ("[漢]x", "brackets")],
+)
+def test_a_regex_that_mydumper_would_misread_is_refused(regex: str, words: str) -> None:
+    with pytest.raises(StepFailed, match=words) as caught:
+        selection(regex)
+    assert caught.value.reason == reasons.INVALID_SPEC
+
+
+def test_other_letters_become_bytes() -> None:
+    argument = ascii_regex(r"^漢+\.é$")
+    assert argument == r"^(?:\xE6\xBC\xA2)+\.(?:\xC3\xA9)$"
+    assert selection("^漢+$|^漢+\\.").database("漢漢")
+    assert not selection("^漢+\\.").database("é")
+    assert ascii_regex(r"\漢[ab\]]漢") == r"(?:\xE6\xBC\xA2)[ab\]](?:\xE6\xBC\xA2)"

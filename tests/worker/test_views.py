@@ -1,0 +1,34 @@
+"""The files of TiDB's views. That they equal mydumper's own is shown in tests/integration."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.views import View, write_views
+
+VIEW = View("d", "v", ("a", "b`c"), "CREATE VIEW `v` AS SELECT 1 AS `a`", "utf8mb4", "utf8mb4_bin")
+
+
+def test_files(tmp_path: Path) -> None:
+    assert write_views([VIEW], tmp_path, compressed=False) == 1
+    assert (tmp_path / "d.v-schema.sql").read_text() == (
+        "/*!40101 SET NAMES binary*/;\nCREATE TABLE `v`(\n`a` int,\n`b``c` int\n)ENGINE=MyISAM;\n"
+    )
+    text = (tmp_path / "d.v-schema-view.sql").read_text()
+    assert "\nCREATE VIEW `v` AS SELECT 1 AS `a`;\n" in text
+    assert "SET collation_connection = utf8mb4_bin;\n" in text
+    assert text.endswith("SET collation_connection = @PREV_COLLATION_CONNECTION;\n")
+
+
+def test_compressed(tmp_path: Path) -> None:
+    write_views([VIEW], tmp_path, compressed=True)
+    assert b"CREATE TABLE" in gzip.decompress((tmp_path / "d.v-schema.sql.gz").read_bytes())
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed) as caught:
+        write_views([VIEW], tmp_path / "missing", compressed=False)
+    assert caught.value.reason == reasons.STAGING_NOT_WRITABLE

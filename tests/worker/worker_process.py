@@ -1,0 +1,137 @@
+"""Runs the real worker as a process for the tests, with everything it needs in one folder.
+
+Knows the worker's environment and nothing of its inside, but for time limits, which tests want short.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import define, field, frozen
+
+from tests.cluster.object_store import ObjectStore
+from tidbbackup.model.result import WorkerResult, decode_result
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+
+_PROGRAM = """
+import os, sys
+from tidbbackup.storage.client import Patience
+from tidbbackup.worker.dump import Limits
+from tidbbackup.worker.main import main
+stall = float(os.environ.pop("TEST_STALL"))
+patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
+sys.exit(main(sys.argv[1], os.environ, Limits(stall=stall, patience=patience)))
+"""
+
+
+@frozen
+class Ended:
+    """How a run of the worker ended."""
+
+    code: int
+    result: WorkerResult
+    log: str
+    message: bytes
+    """The termination message as it was written."""
+
+
+@define
+class Worker:
+    """One Backup's worker: change what a test is about, then run it."""
+
+    folder: Path
+    store: ObjectStore
+    target: ObjectTarget
+    database: DatabaseTarget
+    password: str = field(repr=False)
+    dump: DumpSettings = field(factory=DumpSettings)
+    delete_data: bool = False
+    stall: float = 60
+    environ: dict[str, str] = field(factory=dict)
+    """Set on top of everything else."""
+
+    @property
+    def staging(self) -> Path:
+        """The staging volume."""
+        return self.folder / "staging"
+
+    def environment(self) -> dict[str, str]:
+        """What a Job would give."""
+        for name in ("staging", "run"):
+            (self.folder / name).mkdir(exist_ok=True)
+        task = WorkerTask(
+            backup="demo",
+            namespace="default",
+            uid="0123456789abcdef",
+            target=self.target,
+            database=self.database,
+            dump=self.dump,
+            deleteData=self.delete_data,
+        )
+        return {
+            "PATH": f"{os.environ['PATH']}:/usr/sbin",
+            "TIDBBACKUP_TASK": encode_task(task),
+            "DB_PASSWORD": self.password,
+            "AWS_ACCESS_KEY_ID": self.store.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.store.secret_key,
+            "STAGING_DIR": str(self.staging),
+            "RUN_DIR": str(self.folder / "run"),
+            "DB_TLS_DIR": str(self.folder / "db-tls"),
+            "S3_TLS_DIR": str(self.folder / "s3-tls"),
+            "TERMINATION_LOG": str(self.folder / "termination-log"),
+            "LOG_LEVEL": "DEBUG",
+            "TEST_STALL": str(self.stall),
+            **self.environ,
+        }
+
+    async def start(self, action: str = "dump") -> asyncio.subprocess.Process:
+        """Start it; its log is in folder/log."""
+        (self.folder / "termination-log").unlink(missing_ok=True)
+        with (self.folder / "log").open("wb") as log:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", _PROGRAM, action),
+                env=self.environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def ended(self, process: asyncio.subprocess.Process) -> Ended:
+        """Wait for its end and read its last words."""
+        try:
+            code = await process.wait()
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        path = self.folder / "termination-log"
+        message = path.read_bytes() if path.exists() else b""
+        result = decode_result(message.decode())
+        log = (self.folder / "log").read_text(errors="replace")
+        assert result is not None, f"no last words, exit {code}:\n{log}"
+        return Ended(code, result, log, message)
+
+    async def run(self, action: str = "dump") -> Ended:
+        """Start it and wait for its end."""
+        return await self.ended(await self.start(action))
+
+    async def until(self, text: str, process: asyncio.subprocess.Process) -> None:
+        """Wait until its log holds a text."""
+        while text not in (self.folder / "log").read_text(errors="replace"):
+            assert process.returncode is None, (self.folder / "log").read_text(errors="replace")
+            await asyncio.sleep(0.02)
+
+    async def left_in_bucket(self) -> tuple[set[str], list[tuple[str, str]]]:
+        """Keys of objects and open uploads in the bucket."""
+        objects = await self.store.objects(self.target.bucket)
+        return set(objects), await self.store.uploads(self.target.bucket)
+
+    def retarget(self, **changes: Any) -> None:
+        """Change fields of the target."""
+        self.target = attrs.evolve(self.target, **changes)

@@ -1,0 +1,141 @@
+"""What S3 servers and the way to them answer when they refuse, as reasons and cures.
+
+One table, no branches per provider. Must not know which step of a backup was under way.
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    SSLError,
+)
+
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget
+
+
+class StorageError(Exception):
+    """The storage refused or could not be reached.
+
+    `reason` is a constant of model.reasons, `code` the server's own word ("" where no server answered),
+    the text says what happened and what cures it; it never holds a key.
+    """
+
+    def __init__(self, reason: str, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = code
+
+
+_KEYS = "check `access_key` and `secret_key` in the Secret of spec.s3.secretName"
+_RIGHTS = (
+    "the user needs s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload and "
+    "s3:ListBucketMultipartUploads on this bucket"
+)
+_REGION = "set spec.s3.region and spec.s3.endpoint to where the bucket is"
+
+_BY_CODE: dict[str, tuple[str, str]] = {
+    "NoSuchBucket": (reasons.BUCKET_NOT_FOUND, "create the bucket or mend spec.s3.bucket"),
+    "InvalidBucketName": (reasons.STORAGE_REFUSED, "mend spec.s3.bucket"),
+    "InvalidAccessKeyId": (reasons.CREDENTIALS_REFUSED, _KEYS),
+    "SignatureDoesNotMatch": (reasons.CREDENTIALS_REFUSED, _KEYS),
+    "InvalidClientTokenId": (reasons.CREDENTIALS_REFUSED, _KEYS),
+    "InvalidToken": (reasons.CREDENTIALS_REFUSED, "the session token is not valid; renew it"),
+    "ExpiredToken": (reasons.CREDENTIALS_REFUSED, "the session token has expired; renew it"),
+    "ExpiredTokenException": (reasons.CREDENTIALS_REFUSED, "the session token has expired; renew it"),
+    "TokenRefreshRequired": (reasons.CREDENTIALS_REFUSED, "the session token has expired; renew it"),
+    "AuthorizationHeaderMalformed": (reasons.STORAGE_REFUSED, _REGION),
+    "PermanentRedirect": (reasons.STORAGE_REFUSED, _REGION),
+    "TemporaryRedirect": (reasons.STORAGE_REFUSED, _REGION),
+    "301": (reasons.STORAGE_REFUSED, _REGION),
+    "IllegalLocationConstraintException": (reasons.STORAGE_REFUSED, _REGION),
+    "SecondLevelDomainForbidden": (
+        reasons.STORAGE_REFUSED,
+        "this service wants the bucket in the host name: leave spec.s3.forcePathStyle unset or false",
+    ),
+    "AccessDenied": (reasons.ACCESS_DENIED, _RIGHTS),
+    "AllAccessDisabled": (reasons.ACCESS_DENIED, _RIGHTS),
+    "Forbidden": (reasons.ACCESS_DENIED, _RIGHTS),
+    "403": (reasons.ACCESS_DENIED, _RIGHTS),
+    "400": (reasons.STORAGE_REFUSED, "is the scheme of spec.s3.endpoint right (http, https)"),
+    "KMS.DisabledException": (reasons.ACCESS_DENIED, "enable the key of spec.s3.sseKmsKeyId"),
+    "KMS.NotFoundException": (reasons.STORAGE_REFUSED, "mend spec.s3.sseKmsKeyId"),
+    "RequestTimeTooSkewed": (reasons.STORAGE_REFUSED, "the node's clock is wrong by more than 15 minutes"),
+    "InvalidStorageClass": (
+        reasons.STORAGE_REFUSED,
+        "spec.s3.storageClass asks for a class that this storage does not have",
+    ),
+    "AccessControlListNotSupported": (
+        reasons.STORAGE_REFUSED,
+        "the bucket takes no ACLs: remove spec.s3.acl",
+    ),
+    "QuotaExceeded": (reasons.STORAGE_REFUSED, "the bucket's quota is used up"),
+    "XMinioStorageFull": (reasons.STORAGE_REFUSED, "the storage is full"),
+    "NotImplemented": (reasons.STORAGE_REFUSED, "the storage does not know a header or call we need"),
+}
+
+
+def code_of(error: BaseException) -> str:
+    """The server's own word for a refusal, "" where no server answered."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    if isinstance(error, StorageError):
+        return error.code
+    return ""
+
+
+def explain(error: Exception, doing: str, target: ObjectTarget) -> StorageError:
+    """Turn what the client raised into reason, what was being done, the server's words, and a cure."""
+    if isinstance(error, StorageError):
+        return error
+    where = f"{doing} {target.url}"
+    if target.endpoint:
+        where += f" at {target.endpoint}"
+    if isinstance(error, ClientError):
+        return _refused(error, where)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
+        return StorageError(
+            reasons.CREDENTIALS_MISSING,
+            f"{where}: no credentials: {error}; set spec.s3.secretName, or give the pod an identity "
+            "(annotation iam.amazonaws.com/role, spec.serviceAccount)",
+        )
+    if isinstance(error, SSLError):
+        return StorageError(
+            reasons.STORAGE_UNREACHABLE,
+            f"{where}: {_short(error)}; is the endpoint's scheme right, is its certificate signed by "
+            "the ca.crt of spec.s3.caSecretName",
+        )
+    if isinstance(error, ParamValidationError | ValueError):
+        return StorageError(reasons.STORAGE_REFUSED, f"{where}: {_short(error)}")
+    return StorageError(
+        reasons.STORAGE_UNREACHABLE,
+        f"{where}: {_short(error)}; check spec.s3.endpoint, DNS and network policies",
+    )
+
+
+def worth_retrying(error: StorageError) -> bool:
+    """Whether the same request may succeed a little later."""
+    return error.reason in (reasons.STORAGE_UNREACHABLE, reasons.UPLOAD_FAILED)
+
+
+def _refused(error: ClientError, where: str) -> StorageError:
+    code = code_of(error)
+    text = str(error.response.get("Error", {}).get("Message", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _BY_CODE:
+        reason, cure = _BY_CODE[code]
+    elif status >= 500:
+        reason, cure = reasons.UPLOAD_FAILED, "the storage failed, not the request; look at its own log"
+    else:
+        reason, cure = reasons.STORAGE_REFUSED, ""
+    said = f"{code}: {text}" if text and text != code else code
+    return StorageError(reason, f"{where}: {said} (HTTP {status})" + (f"; {cure}" if cure else ""), code)
+
+
+def _short(error: Exception) -> str:
+    """One line of an exception's text, without what aiohttp and botocore wrap around it."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

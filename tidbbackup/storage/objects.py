@@ -1,0 +1,104 @@
+"""Requests for single objects: look, put, delete, and the open uploads of exactly one key.
+
+One DELETE per key: DeleteObjects wants a checksum header that older servers do not know.
+Must not know the order in which a backup does these things.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from attrs import field, frozen
+
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.storage.client import S3Client
+from tidbbackup.storage.errors import code_of, explain
+
+log = logging.getLogger(__name__)
+
+ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
+"""Answers that mean: what was to be removed is not there."""
+
+
+@frozen
+class ObjectHead:
+    """What HEAD tells of an object. Size in bytes."""
+
+    size: int
+    metadata: dict[str, str] = field(factory=dict)
+
+
+def encryption(target: ObjectTarget) -> dict[str, str]:
+    """Parameters for server-side encryption; archive and manifest carry the same."""
+    wanted = {"ServerSideEncryption": target.sse, "SSEKMSKeyId": target.sseKmsKeyId}
+    return {name: value for name, value in wanted.items() if value}
+
+
+async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead | None:
+    """Size and metadata of an object, None where there is none.
+
+    Raises:
+        StorageError: the storage refused or could not be reached.
+    """
+    try:
+        answer = await client.head_object(Bucket=target.bucket, Key=key)
+    except Exception as error:
+        if code_of(error) in ABSENT:
+            return None
+        raise explain(error, "looking at", target) from error
+    return ObjectHead(answer["ContentLength"], dict(answer.get("Metadata", {})))
+
+
+async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes) -> None:
+    """Write a small JSON object in the bucket's default class, with the archive's encryption."""
+    try:
+        await client.put_object(
+            Bucket=target.bucket, Key=key, Body=body, ContentType="application/json", **encryption(target)
+        )
+    except Exception as error:
+        raise explain(error, "writing the manifest of", target) from error
+
+
+async def delete(client: S3Client, target: ObjectTarget, key: str) -> None:
+    """Delete exactly this key; an object or a bucket that is gone already is success."""
+    try:
+        await client.delete_object(Bucket=target.bucket, Key=key)
+    except Exception as error:
+        if code_of(error) not in ABSENT:
+            raise explain(error, f"deleting {key} of", target) from error
+
+
+async def open_uploads(client: S3Client, target: ObjectTarget) -> list[str]:
+    """Ids of the multipart uploads open for exactly this key (`b-1` is not `b-10`).
+
+    Servers that do not know the call have no uploads we could find: an empty list.
+    """
+    found: list[str] = []
+    try:
+        pages = client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=target.bucket, Prefix=target.key
+        )
+        async for page in pages:
+            found += [u["UploadId"] for u in page.get("Uploads") or () if u["Key"] == target.key]
+    except Exception as error:
+        if code_of(error) not in ABSENT | {"NotImplemented", "MethodNotAllowed"}:
+            raise explain(error, "listing open uploads of", target) from error
+    return found
+
+
+async def abort_upload(client: S3Client, target: ObjectTarget, upload_id: str) -> None:
+    """Abort one upload; one that is gone already is success."""
+    try:
+        await client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
+    except Exception as error:
+        if code_of(error) not in ABSENT:
+            raise explain(error, "aborting an upload of", target) from error
+
+
+async def abort_uploads(client: S3Client, target: ObjectTarget, keep: str = "") -> int:
+    """Abort open uploads of exactly this key but `keep`: the key holds the Backup's uid, so all are ours."""
+    ids = [upload_id for upload_id in await open_uploads(client, target) if upload_id != keep]
+    for upload_id in ids:
+        await abort_upload(client, target, upload_id)
+        log.info("aborted an open upload of %s", target.url)
+    return len(ids)

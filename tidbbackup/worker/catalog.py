@@ -1,0 +1,64 @@
+"""What a database server holds, as far as a dump cares: databases, tables, triggers, columns. Pure values.
+
+Must not know SQL or mydumper.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+
+@frozen
+class Column:
+    """A column that mydumper treats in a way of its own."""
+
+    name: str
+    extra: str = ""
+    """EXTRA of information_schema.columns, upper case."""
+    kind: str = ""
+    """DATA_TYPE, lower case."""
+
+    @property
+    def generated(self) -> bool:
+        """Computed by the server, never inserted."""
+        return "GENERATED" in self.extra.replace("DEFAULT_GENERATED", "")
+
+
+@frozen
+class Table:
+    """A base table, view or sequence."""
+
+    name: str
+    kind: str = "BASE TABLE"
+    engine: str | None = "InnoDB"
+    comment: str = ""
+    triggers: bool = False
+    columns: tuple[Column, ...] = ()
+    """Only those that need a look: generated, invisible, of MariaDB's own types, a backtick in the name."""
+
+    @property
+    def is_view(self) -> bool:
+        """A view, system view included: it has a definition and no rows."""
+        return "VIEW" in self.kind
+
+
+@frozen
+class Database:
+    """One database (schema) with what is in it, sorted by name."""
+
+    name: str
+    tables: tuple[Table, ...] = ()
+    routines: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+
+@frozen
+class Survey:
+    """What the preflight learned from the server."""
+
+    version: str
+    is_tidb: bool
+    commit_ts: str = ""
+    """TSO of the snapshot to dump, TiDB only."""
+    grants: tuple[str, ...] = ()
+    databases: tuple[Database, ...] = field(default=())

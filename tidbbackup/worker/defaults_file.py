@@ -1,0 +1,60 @@
+"""The options file that carries host, user and password to mydumper, off its command line.
+
+Read by libmariadb: a value in double quotes may hold anything, with these escapes; one line has to stay
+below its buffer of 4,096 bytes. Must not know how mydumper is started.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.failure import StepFailed
+
+_MAX_LINE = 4_000
+
+_ESCAPES = {
+    ord("\\"): b"\\\\",
+    ord('"'): b'\\"',
+    ord("\n"): b"\\n",
+    ord("\r"): b"\\r",
+    ord("\t"): b"\\t",
+}
+
+
+def quoted(value: bytes) -> bytes:
+    """The value as libmariadb reads it back unchanged."""
+    return b'"' + b"".join(_ESCAPES.get(byte, bytes([byte])) for byte in value) + b'"'
+
+
+def defaults_file(host: str, port: int, user: str, password: bytes) -> bytes:
+    """The whole file. The SQL mode is cleared: with the server's own, ANSI_QUOTES changes the schema files
+    and NO_BACKSLASH_ESCAPES makes mydumper write strings that no server reads back.
+
+    Raises:
+        StepFailed: a value that such a file cannot carry.
+    """
+    values = {"host": host.encode(), "user": user.encode("utf-8", "surrogateescape"), "password": password}
+    lines = [b"[mydumper]", b"protocol=TCP", b"port=%d" % port, b"default-character-set=utf8mb4"]
+    lines.append(b"init-command=\"SET SESSION sql_mode=''\"")
+    for name, value in values.items():
+        line = name.encode() + b"=" + quoted(value)
+        if len(line) > _MAX_LINE or b"\0" in value:
+            raise StepFailed(
+                reasons.LOGIN_FAILED,
+                f"the {name} holds a NUL byte or is longer than about {_MAX_LINE} bytes: mydumper cannot "
+                "be given it; use a shorter one",
+            )
+        if value:
+            lines.append(line)
+    return b"\n".join(lines) + b"\n"
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only we can read, never through a file or link that was there before."""
+    path.unlink(missing_ok=True)
+    # Dying here leaves the file in an emptyDir of medium Memory, which goes with the pod.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

@@ -1,0 +1,133 @@
+"""The worker's entry: environment in, exit code and one termination message out, on every path.
+
+Must not know the steps. Exit 0 ok, 1 failed, 2 usage, 143 SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Outcome, WorkerResult, encode_result
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.worker.clean import clean
+from tidbbackup.worker.dump import Limits, dump
+from tidbbackup.worker.environment import Environment, read_environment, termination_log
+from tidbbackup.worker.failure import Journal, StepFailed, UsageError
+
+log = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TERMINATED = 0, 1, 2, 143
+
+# At DEBUG these write headers, bodies and signatures: never lower than INFO, whatever the root is set to.
+_TALKATIVE = ("aiobotocore", "botocore", "aiohttp", "asyncio", "urllib3")
+
+
+def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) -> int:
+    """Do one action (dump, clean) and say how it ended; the process's exit code."""
+    _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
+    last_words = termination_log(environ)
+    started = _now()
+    try:
+        env = read_environment(environ)
+        work = _work(action, limits or Limits())
+    except UsageError as error:
+        log.error("%s", error)
+        _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
+        return EXIT_USAGE
+    result, code = asyncio.run(_supervise(work, env, started))
+    _say(last_words, result)
+    if code:
+        log.error("%s in step %s: %s", result.reason, result.step, result.message)
+    else:
+        log.info("%s: %s", result.outcome, result.path)
+    return code
+
+
+_Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
+
+
+def _work(action: str, limits: Limits) -> _Work:
+    if action == "dump":
+        return lambda env, journal: dump(env, journal, limits, _now)
+    if action == "clean":
+        return lambda env, journal: clean(env, journal, limits.patience, _now)
+    raise UsageError(f"unknown action `{action}`: dump or clean")
+
+
+async def _supervise(work: _Work, env: Environment, started: datetime) -> tuple[WorkerResult, int]:
+    """Run the work to an end that can be reported. SIGTERM cancels it once, its clean-up runs through."""
+    journal = Journal()
+    task = asyncio.create_task(work(env, journal))
+    terminated = False
+
+    def terminate() -> None:
+        nonlocal terminated
+        if not terminated:
+            log.warning("SIGTERM: stopping")
+            terminated = True
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, terminate)
+    try:
+        return await task, EXIT_OK
+    except asyncio.CancelledError:
+        message = f"asked to end (SIGTERM) in step {journal.step}"
+        return _failed(journal, reasons.TERMINATED, message, started), EXIT_TERMINATED
+    except (StepFailed, StorageError) as error:
+        if terminated:
+            return _failed(journal, reasons.TERMINATED, f"asked to end: {error}", started), EXIT_TERMINATED
+        return _failed(journal, error.reason, str(error), started), EXIT_FAILED
+    except Exception as error:
+        log.exception("a bug of the worker")
+        message = f"{type(error).__name__}: {error}"
+        return _failed(journal, reasons.INTERNAL_ERROR, message, started), EXIT_FAILED
+
+
+def _failed(journal: Journal, reason: str, message: str, started: datetime) -> WorkerResult:
+    return WorkerResult(
+        outcome=Outcome.FAILED,
+        step=journal.step,
+        reason=reason,
+        message=message,
+        started=started,
+        finished=_now(),
+        uploadLeftOpen=journal.upload_left_open,
+        notices=tuple(journal.notices),
+    )
+
+
+def _say(path: Path, result: WorkerResult) -> None:
+    """Write the termination message. Dying before it: the controller sees an exit without a word."""
+    printable = attrs.evolve(result, message=result.message.encode("utf-8", "replace").decode())
+    try:
+        path.write_bytes(encode_result(printable))
+    except OSError as error:
+        log.error("cannot write the termination message to %s: %s", path, error.strerror)
+
+
+def _log_to_stdout(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper() if level.upper() in logging.getLevelNamesMapping() else "INFO",
+        stream=sys.stdout,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

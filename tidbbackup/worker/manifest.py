@@ -1,0 +1,58 @@
+"""The manifest beside the archive: what was dumped, from where, and how to see that it is whole.
+
+Written last: where it is, the archive is complete. Must not know how it is stored.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from attrs import frozen
+
+from tidbbackup.worker.catalog import Database
+from tidbbackup.worker.pack import PackedFile
+
+FORMAT_VERSION = 1
+
+
+@frozen
+class ManifestDatabase:
+    """One database and how many tables and views of it were dumped."""
+
+    name: str
+    tables: int
+
+
+@frozen
+class Manifest:
+    """The manifest's JSON. Sizes in bytes, times in UTC."""
+
+    uid: str
+    key: str
+    size: int
+    sha256: str
+    commitTs: str
+    started: datetime
+    finished: datetime
+    dumper: str
+    serverVersion: str
+    files: tuple[PackedFile, ...]
+    """Inside the archive, unpacked sizes."""
+    databases: tuple[ManifestDatabase, ...]
+    formatVersion: int = FORMAT_VERSION
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The manifest as it is stored. Bytes of file names that are no UTF-8 are shown as U+FFFD."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+
+
+def printable(name: str) -> str:
+    """A name that JSON can hold."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def database_rows(databases: tuple[Database, ...]) -> tuple[ManifestDatabase, ...]:
+    """The databases as the manifest lists them."""
+    return tuple(ManifestDatabase(printable(d.name), len(d.tables)) for d in databases)

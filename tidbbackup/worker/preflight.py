@@ -1,0 +1,103 @@
+"""What has to be right before a byte is dumped, judged from what the survey found. Pure.
+
+Must not know a connection or the storage.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Notice
+from tidbbackup.worker import files, hazards
+from tidbbackup.worker.catalog import Database, Survey
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.grants import read_grants
+from tidbbackup.worker.options import Flags
+from tidbbackup.worker.selection import SYSTEM_DATABASES, Selection
+
+_NAMED = 5
+"""So many objects are named in a message, the rest counted."""
+
+
+@frozen
+class Clearance:
+    """The dump may begin."""
+
+    databases: tuple[Database, ...]
+    """What it takes."""
+    complete_insert: bool
+    """Whether every INSERT has to carry its column list."""
+    watched: tuple[tuple[str, str], ...] = ()
+    """(database, table) whose last INSERT may lack its column list and has to be looked at."""
+    notices: tuple[Notice, ...] = ()
+
+
+def clear(
+    survey: Survey, selection: Selection, flags: Flags, known: hazards.Quirks, *, filtered: bool
+) -> Clearance:
+    """Judge a survey, for the mydumper at hand. `filtered`: the task has a table regex of its own.
+
+    Raises:
+        StepFailed: GrantsMissing, NothingToDump, UnsupportedName, UnsupportedTable.
+    """
+    notices = _check_grants(survey, filtered)
+    databases = selection.apply(survey.databases)
+    if not databases:
+        raise StepFailed(
+            reasons.NOTHING_TO_DUMP,
+            "no database to dump: the user sees none beside the system's"
+            + (", or spec.mydumper.tableRegex takes none of them" if filtered else ""),
+        )
+    check_names(databases, flags)
+    if problems := hazards.unsupported_tables(databases, survey.databases, survey.is_tidb, known):
+        raise StepFailed(
+            reasons.UNSUPPORTED_TABLE,
+            f"mydumper would lose or spoil {_some(problems)}; change them or leave them out with a filter",
+        )
+    by_hand = files.ambiguous_names(databases) + hazards.unloadable_tables(databases)
+    if by_hand := by_hand + hazards.repeated_triggers(databases):
+        text = f"whole in the archive, but myloader does not load them as they are: {_some(by_hand)}"
+        notices = (*notices, Notice(reasons.LOAD_BY_HAND, text))
+    if flags.selecting:
+        text = "the options select tables by a rule of mydumper's: the files could not be compared"
+        notices = (*notices, Notice(reasons.FILES_UNCHECKED, text))
+    generated = tuple(hazards.generated_tables(databases))
+    column_lists = bool(generated) and not hazards.backticked_columns(databases)
+    return Clearance(databases, column_lists, () if column_lists else generated, notices)
+
+
+def check_names(databases: tuple[Database, ...], flags: Flags) -> None:
+    """Refuse what would be lost by its name.
+
+    Raises:
+        StepFailed: UnsupportedName.
+    """
+    if problems := files.unsupported_names(databases, flags):
+        raise StepFailed(
+            reasons.UNSUPPORTED_NAME,
+            f"mydumper cannot dump these names: {_some(problems)}; rename them or filter them out",
+        )
+
+
+def _check_grants(survey: Survey, filtered: bool) -> tuple[Notice, ...]:
+    report = read_grants(survey.grants, survey.is_tidb)
+    lost = [name for name in report.revoked if name.lower() not in SYSTEM_DATABASES]
+    if not report.missing and not lost:
+        return ()
+    what = f"{', '.join(report.missing)} on *.*" if report.missing else "rights"
+    if lost:
+        what += f" (revoked on {', '.join(lost[:_NAMED])})"
+    # A filtered dump may need less than everything; a role may hold what we do not see.
+    if report.undecided or filtered:
+        text = f"not granted directly: {what}; what the user cannot see is not in the backup"
+        return (Notice(reasons.GRANTS_UNCHECKED, text),)
+    raise StepFailed(
+        reasons.GRANTS_MISSING,
+        f"the user lacks {what}, so the backup would miss what it cannot see; {report.cure}",
+    )
+
+
+def _some(things: list[str]) -> str:
+    more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
+    return "; ".join(things[:_NAMED]) + more

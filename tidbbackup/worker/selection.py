@@ -1,0 +1,119 @@
+"""Which databases and tables mydumper will take: its own rule for `--regex`, told beforehand.
+
+mydumper 0.10 searches a case-insensitive, multi-line PCRE in `database.table`, in `database.(null)` for the
+database itself; a match of more than two groups counts as none. Must not know a server.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import evolve, field, frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.catalog import Database
+from tidbbackup.worker.failure import StepFailed
+
+SYSTEM_DATABASES = (
+    "mysql",
+    "information_schema",
+    "performance_schema",
+    "sys",
+    "metrics_schema",
+    "inspection_schema",
+)
+
+# Whole names: a bare prefix list would drop `mysql_app` and `system` too.
+DEFAULT_REGEX = r"\A(?!(?:" + "|".join(SYSTEM_DATABASES) + r")\.)"
+
+_NEVER = frozenset({"information_schema", "performance_schema", "data_dictionary"})
+_NEVER_OF_MYSQL = frozenset({"general_log", "slow_log", "innodb_index_stats", "innodb_table_stats"})
+_MAX_GROUPS = 2
+
+
+@frozen
+class Selection:
+    """One regex, as argument for mydumper and as rule for us."""
+
+    argument: str
+    _pattern: re.Pattern[bytes] = field(repr=False)
+
+    def _takes(self, text: str) -> bool:
+        return self._pattern.search(text.encode("utf-8", "surrogateescape")) is not None
+
+    def database(self, name: str) -> bool:
+        """Whether `CREATE DATABASE` is dumped."""
+        return name.lower() not in _NEVER and self._takes(f"{name}.(null)")
+
+    def member(self, database: str, name: str) -> bool:
+        """Whether a table, view, routine or event is dumped."""
+        if database.lower() in _NEVER or (database.lower() == "mysql" and name.lower() in _NEVER_OF_MYSQL):
+            return False
+        return self._takes(f"{database}.{name}")
+
+    def apply(self, databases: tuple[Database, ...]) -> tuple[Database, ...]:
+        """The databases with only what is taken; those of which nothing is taken are left out."""
+        chosen = []
+        for database in databases:
+            small = evolve(
+                database,
+                tables=tuple(t for t in database.tables if self.member(database.name, t.name)),
+                routines=tuple(r for r in database.routines if self.member(database.name, r)),
+                events=tuple(e for e in database.events if self.member(database.name, e)),
+            )
+            if small.tables or small.routines or small.events or self.database(database.name):
+                chosen.append(small)
+        return tuple(chosen)
+
+
+def selection(table_regex: str) -> Selection:
+    """The rule for a task's regex, or the default one.
+
+    Raises:
+        StepFailed: InvalidSpec, a regex that mydumper would misread.
+    """
+    argument = ascii_regex(table_regex) if table_regex else DEFAULT_REGEX
+    try:
+        pattern = re.compile(argument.encode("ascii"), re.IGNORECASE | re.MULTILINE)
+    except re.error as error:
+        raise StepFailed(
+            reasons.INVALID_SPEC, f"spec.mydumper.tableRegex `{table_regex}` is no regex: {error}"
+        ) from error
+    if pattern.groups > _MAX_GROUPS:
+        raise StepFailed(
+            reasons.INVALID_SPEC,
+            f"spec.mydumper.tableRegex `{table_regex}` has {pattern.groups} groups; mydumper takes a match "
+            f"of more than {_MAX_GROUPS} for none: write (?:…) for groups",
+        )
+    return Selection(argument, pattern)
+
+
+def ascii_regex(text: str) -> str:
+    """The regex with every non-ASCII character as its UTF-8 bytes: mydumper dies of a non-ASCII argument.
+
+    Raises:
+        StepFailed: InvalidSpec, where such a character stands in brackets (a byte would be matched).
+    """
+    out: list[str] = []
+    in_class = escaped = False
+    for character in text:
+        if character.isascii():
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character in "[]":
+                in_class = character == "["
+            out.append(character)
+            continue
+        if in_class:
+            raise StepFailed(
+                reasons.INVALID_SPEC,
+                f"spec.mydumper.tableRegex `{text}`: `{character}` cannot stand in brackets, write (?:…|…)",
+            )
+        if escaped:
+            out.pop()
+            escaped = False
+        encoded = "".join(f"\\x{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
+        out.append(f"(?:{encoded})")
+    return "".join(out)

@@ -1,0 +1,79 @@
+"""The staging volume: an empty folder for the dump, what is in it, how full it is.
+
+Must not know what the files mean.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.failure import StepFailed
+
+FOLDER = "dump"
+_NEARLY_NOTHING = 64 << 10
+_MIB = 1 << 20
+
+
+def prepare(volume: Path) -> Path:
+    """Make the folder for the dump anew.
+
+    Raises:
+        StepFailed: StagingNotWritable.
+    """
+    folder = volume / FOLDER
+    try:
+        # What an earlier run of this pod left is of no use: its upload was never completed.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StepFailed(
+            reasons.STAGING_NOT_WRITABLE,
+            f"staging volume {volume}: {error.strerror}; it must be writable for user {os.getuid()}, "
+            "choose another spec.storageClassName",
+        ) from error
+    return folder
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """File name to bytes."""
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+
+
+def is_full(folder: Path) -> bool:
+    """Whether so little room is left that a buffered last write may have been lost without an error."""
+    room = os.statvfs(folder)
+    return room.f_blocks > 0 and room.f_bavail * room.f_frsize < _NEARLY_NOTHING
+
+
+def full(folder: Path, asked_bytes: int) -> StepFailed:
+    """The failure that tells how large the volume is and what cures it."""
+    room = os.statvfs(folder)
+    total = asked_bytes or room.f_blocks * room.f_frsize
+    used = sum(sizes(folder).values())
+    return StepFailed(
+        reasons.STAGING_FULL,
+        f"the staging volume of {_size(total)} is full after {_size(used)} of dump; "
+        "raise spec.storageSize above the size of the data",
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count // _MIB} MiB" if count >= _MIB else f"{count // 1024} KiB"
+
+
+def ends_spoilt(path: Path, judge: Callable[[bytes], bool | None], piece: int = 4 << 20) -> bool:
+    """Hand ever more of a file's end to `judge` until it decides, and tell what it said."""
+    size = path.stat().st_size
+    length = min(piece, size)
+    with path.open("rb") as file:
+        while True:
+            file.seek(size - length)
+            verdict = judge(file.read(length))
+            if verdict is not None or length == size:
+                return bool(verdict)
+            length = min(length * 4, size)
