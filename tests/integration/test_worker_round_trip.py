@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.cluster.comparison import content
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
-from tests.worker.comparison import content
 from tests.worker.odd_schema import DATABASES, odd_schema
 from tests.worker.worker_process import Worker
 from tidbbackup.model.result import Outcome

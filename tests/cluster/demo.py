@@ -1,0 +1,145 @@
+"""`make demo`: the main job on real parts, as its user sees it, in under half a minute.
+
+Everything is started for it and stopped after it; nothing of a `make up` beside it is touched.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+
+from tests.cluster.comparison import content
+from tests.cluster.database import mariadb
+from tests.cluster.lab import Lab
+from tests.cluster.restore import load_archive
+from tests.cluster.up import complete_lab
+
+NAME = "demo1-backup-s3"
+_PATIENCE_SECONDS = 60.0
+
+
+async def demo() -> int:
+    """Show it; returns 0 if the archive equals the database."""
+    began = time.monotonic()
+    title("Starting everything, for real")
+    async with complete_lab() as lab:
+        await apply_example(lab)
+        if not await watch_until_done(lab):
+            await show(lab, "describe", "bk", NAME)
+            print(lab.controller.log())
+            return 1
+        await show(lab, "describe", "bk", NAME, only="Events:")
+        key = await show_bucket(lab)
+        equal = await check_archive(lab, key)
+        closing(time.monotonic() - began)
+    return 0 if equal else 1
+
+
+async def apply_example(lab: Lab) -> None:
+    """The specification's first example, with its placeholders filled in."""
+    manifest = lab.example("backup-s3.yaml")
+    title("kubectl apply -f backup-s3.yaml     (the specification's first example)")
+    print(manifest.strip())
+    print(await lab.plane.kubectl_run("apply", "-f", "-", input=manifest), end="")
+
+
+async def watch_until_done(lab: Lab) -> bool:
+    """Print the table of kubectl as it changes until the backup is over; whether it is Complete."""
+    title(f"kubectl get bk -n {lab.namespace} -owide --watch")
+    process = await asyncio.create_subprocess_exec(
+        *(str(lab.plane.kubectl), "get", "bk", NAME, "-n", lab.namespace, "-owide", "--watch"),
+        env=lab.plane.environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    phase = ""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while phase not in ("Complete", "Failed", "Invalid"):
+                line = (await process.stdout.readline()).decode().rstrip()
+                print(line, flush=True)
+                phase = [*line.split(), "", ""][1]
+    except TimeoutError:
+        print(f"not over after {_PATIENCE_SECONDS:.0f} s")
+    finally:
+        process.terminate()
+        await process.wait()
+    return phase == "Complete"
+
+
+async def show(lab: Lab, *args: str, only: str = "") -> None:
+    """Print what kubectl says, from the line that starts with `only` on."""
+    title(f"kubectl {' '.join(args)} -n {lab.namespace}" + (f" | sed -n '/{only}/,$p'" if only else ""))
+    text = await lab.plane.kubectl_run(*args, "-n", lab.namespace)
+    print(text[text.find(only) :].rstrip())
+
+
+async def show_bucket(lab: Lab) -> str:
+    """List the bucket; returns the archive's key."""
+    title(f"The bucket {lab.bucket}")
+    objects = await lab.store.objects(lab.bucket)
+    for key, size in objects.items():
+        print(f"{size:>10}  {key}")
+    print(f"open multipart uploads: {len(await lab.store.uploads(lab.bucket))}")
+    return next(key for key in objects if key.endswith(".tgz"))
+
+
+async def check_archive(lab: Lab, key: str) -> bool:
+    """Load the archive into an empty server and compare it with the source, table by table."""
+    title("The archive, loaded by myloader into an empty MariaDB and compared with the source")
+    archive = await lab.store.get(lab.bucket, key)
+    async with mariadb(lab.plane.processes, name="second") as second:
+        await load_archive(archive, second, second.folder / "restored")
+        source, copy = await content(lab.database), await content(second)
+    for (schema, name), table in sorted(source.tables.items()):
+        same = copy.tables.get((schema, name)) == table
+        _, rows, _, checksum = table
+        verdict = "equal" if same else "DIFFERENT"
+        print(f"{schema + '.' + name:<22}{rows:>7} rows   checksum {checksum:>10}   {verdict}")
+    kinds = ", ".join(sorted({kind.lower() for kind, _, _ in source.programs}))
+    same = source.programs == copy.programs
+    print(f"{len(source.programs)} others ({kinds}): {'equal' if same else 'DIFFERENT'}")
+    return source == copy
+
+
+def closing(seconds: float) -> None:
+    """What was seen and what to try next."""
+    title("What just happened")
+    print(
+        "The controller saw the Backup, made a Job for it, and followed the Job's pod. In the pod mydumper\n"
+        "dumped the database, and the dump was packed, compressed and sent to S3 as one stream. Only when\n"
+        "its size was checked and the manifest written was the Backup Complete."
+    )
+    title("Try next")
+    print(
+        "make up                     the same, kept running in the background\n"
+        "set -a; . .run/env          then: $KUBECTL get bk -n test1 -owide\n"
+        "$KUBECTL explain backup.spec.s3\n"
+        "make down                   stop it all"
+    )
+    print(f"\n({seconds:.0f} s in all; everything is being stopped now)")
+
+
+def title(text: str) -> None:
+    """A line that sets a part off from the last."""
+    print(f"\n\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"\n== {text}", flush=True)
+
+
+def main() -> int:
+    """Run the demo; Ctrl-C stops everything it started."""
+    with asyncio.Runner() as runner:
+        task = runner.get_loop().create_task(demo())
+        runner.get_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return runner.run(_await(task))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            print("stopped")
+            return 130
+
+
+async def _await(task: "asyncio.Task[int]") -> int:
+    return await task
+
+
+if __name__ == "__main__":
+    sys.exit(main())

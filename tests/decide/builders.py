@@ -1,0 +1,232 @@
+"""Backups, Jobs and pods for the tests of decide, by what is special about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import msgspec
+
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.render import WorkerImage
+from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, decode_backup
+from tidbbackup.model.jobs import (
+    ContainerState,
+    ContainerStatus,
+    Happening,
+    Job,
+    JobStatus,
+    Pod,
+    PodStatus,
+    Running,
+    Terminated,
+    Waiting,
+)
+from tidbbackup.model.meta import Meta, OwnerReference
+from tidbbackup.model.names import DELETES_DATA, FINALIZER, job_name, labels
+from tidbbackup.model.result import Notice, Outcome, WorkerResult, encode_result
+
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+UID = "01234567-89ab-cdef-0123-456789abcdef"
+JOB_UID = "job-uid"
+IMAGE = WorkerImage("example.com/worker:1")
+KEY = "backup-20261123T030000Z-01234567.tgz"
+URL = f"s3://bucket/{KEY}"
+
+JOB_LOOK = Look("Job", "ns", name="backup-demo")
+PODS_LOOK = Look("Pod", "ns", labels="tidb.pingcap.com/backup=demo,app.kubernetes.io/component=backup")
+NO_RUN: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), PODS_LOOK: ()}
+"""What live looks find where there is no run."""
+
+FROM: dict[str, Any] = {"host": "tidb", "secretName": "db"}
+S3: dict[str, Any] = {"provider": "aws", "bucket": "bucket", "secretName": "s3"}
+
+
+def later(seconds: float) -> datetime:
+    """That many seconds after NOW."""
+    return NOW + timedelta(seconds=seconds)
+
+
+def backup(
+    spec: dict[str, Any] | None = None,
+    status: BackupStatus | None = None,
+    *,
+    from_: dict[str, Any] | None = None,
+    s3: dict[str, Any] | None = None,
+    **meta: Any,
+) -> Backup:
+    """A Backup made at NOW; `spec`, `from_` and `s3` are laid over a valid spec."""
+    whole = {"from": FROM | (from_ or {}), "s3": S3 | (s3 or {})} | (spec or {})
+    known: dict[str, Any] = {
+        "name": "demo",
+        "namespace": "ns",
+        "uid": UID,
+        "generation": 1,
+        "resourceVersion": "7",
+    }
+    known |= {"finalizers": (FINALIZER,), "creationTimestamp": NOW} | meta
+    read = decode_backup(msgspec.json.encode({"metadata": {}, "spec": whole}))
+    return attrs.evolve(read, metadata=Meta(**known), status=status or BackupStatus())
+
+
+def status(*phases: str, reason: str = "Because", **fields: Any) -> BackupStatus:
+    """A status that went through these phases, the last of which holds."""
+    conditions = tuple(
+        Condition(phase, str(phase == phases[-1]), reason if phase == phases[-1] else "Earlier", "said", NOW)
+        for phase in phases
+    )
+    fields = {"observedGeneration": 1} | fields
+    return BackupStatus(phase=phases[-1], conditions=conditions, **fields)
+
+
+def job(
+    *conditions: Condition, owner: str = UID, owner_name: str = "demo", verb: str = "backup", **meta: Any
+) -> Job:
+    """The Backup's Job of that verb, made at NOW."""
+    references = (OwnerReference(KIND, owner_name, owner, controller=True),) if owner else ()
+    known: dict[str, Any] = {"name": job_name(verb, "demo"), "namespace": "ns", "uid": JOB_UID}
+    known |= {"creationTimestamp": NOW, "ownerReferences": references, "labels": labels(verb, "demo")} | meta
+    return Job(Meta(**known), JobStatus(conditions))
+
+
+def true(kind: str, reason: str = "", message: str = "", at: datetime = NOW) -> Condition:
+    """A condition that holds."""
+    return Condition(kind, "True", reason, message, at)
+
+
+COMPLETE = true("Complete")
+FAILED = true("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+
+
+def pod(
+    phase: str = "Pending", state: ContainerState | None = None, *, owner: str = JOB_UID, **fields: Any
+) -> Pod:
+    """A pod of the Job; `fields` go into its status; name, uid, creationTimestamp into its metadata."""
+    meta = {name: fields.pop(name) for name in ("name", "uid", "creationTimestamp") if name in fields}
+    known: dict[str, Any] = {
+        "name": "p",
+        "namespace": "ns",
+        "uid": "pod-uid",
+        "creationTimestamp": NOW,
+    } | meta
+    references = (OwnerReference("Job", "backup-demo", owner, controller=True),)
+    containers = () if state is None else (ContainerStatus("backup", state),)
+    told = PodStatus(phase=phase, containerStatuses=containers, **fields)
+    return Pod(Meta(ownerReferences=references, **known), status=told)
+
+
+def waiting(reason: str = "", message: str = "") -> ContainerState:
+    """A container that has not started."""
+    return ContainerState(waiting=Waiting(reason, message))
+
+
+def running(since: datetime | None = NOW) -> ContainerState:
+    """A container that runs."""
+    return ContainerState(running=Running(since))
+
+
+def terminated(message: str = "", exit_code: int = 0, reason: str = "", signal: int = 0) -> ContainerState:
+    """A container that has ended."""
+    return ContainerState(terminated=Terminated(exit_code, signal, reason, message))
+
+
+def result(outcome: Outcome = Outcome.COMPLETE, **fields: Any) -> WorkerResult:
+    """What a worker says of a run of a minute."""
+    known: dict[str, Any] = {"outcome": outcome, "started": NOW, "finished": later(60)}
+    if outcome is Outcome.COMPLETE:
+        known |= {"path": URL, "size": 1234, "checksum": "sha256:00", "commitTs": "5"}
+        known |= {"databases": ("a", "b"), "databaseCount": 2}
+    return WorkerResult(**known | fields)
+
+
+def said(found: WorkerResult) -> ContainerState:
+    """A container whose last words these are."""
+    return terminated(encode_result(found).decode(), 0 if found.outcome is not Outcome.FAILED else 1)
+
+
+def done(**fields: Any) -> Pod:
+    """A pod whose worker has completed."""
+    return pod("Succeeded", said(result(**fields)))
+
+
+def gave_up(reason: str = "DumpFailed", message: str = "it broke", **fields: Any) -> Pod:
+    """A pod whose worker has failed and says why."""
+    return pod("Failed", said(result(Outcome.FAILED, reason=reason, message=message, **fields)))
+
+
+def happening(reason: str, message: str, at: float = 0.0) -> Happening:
+    """An Event, `at` seconds after NOW."""
+    return Happening(Meta(name="e"), "Warning", reason, message, later(at))
+
+
+def notice(reason: str = "NoEffect", message: str = "so what") -> Notice:
+    """Something that a worker noticed."""
+    return Notice(reason, message)
+
+
+def facts(found: Backup | None, **parts: Any) -> BackupFacts:
+    """The facts about a Backup."""
+    return BackupFacts(found, IMAGE, **parts)
+
+
+def outline(plan: Plan) -> list[str]:
+    """A plan in one word per action, as a table shows it."""
+    return [_word(action) for action in plan.actions]
+
+
+def _word(action: object) -> str:
+    match action:
+        case Create(manifest=manifest):
+            return f"create {manifest['metadata']['name']}"
+        case Delete(key=key, uid=uid):
+            return f"delete {key.name} {uid}"
+        case PatchStatus(changes=changes):
+            return f"status {changes.get('phase', '-')}"
+        case SetFinalizers(finalizers=finalizers):
+            return f"finalizers {','.join(finalizers)}"
+        case Announce(type=type_, reason=reason):
+            return f"{type_} {reason}"
+        case _:
+            raise AssertionError(f"no such action: {action}")
+
+
+def patch_of(plan: Plan) -> dict[str, Any]:
+    """The one status patch of a plan."""
+    (found,) = (action for action in plan.actions if isinstance(action, PatchStatus))
+    return found.changes
+
+
+def cause_of(plan: Plan) -> tuple[str, str]:
+    """Reason and message of the condition that a plan makes True."""
+    patch = patch_of(plan)
+    (found,) = (
+        condition
+        for condition in patch["conditions"]
+        if condition["status"] == "True" and condition["type"] != "Warning"
+    )
+    assert patch.get("phase", found["type"]) == found["type"]
+    return found["reason"], found["message"]
+
+
+def going(policy: str | None = None, told: BackupStatus | None = None, **meta: Any) -> Backup:
+    """A Backup that is being deleted."""
+    spec = {} if policy is None else {"cleanPolicy": policy}
+    return backup(spec, told, deletionTimestamp=NOW, **meta)
+
+
+def clean(*conditions: Condition, deletes: bool = True, **meta: Any) -> Job:
+    """Its cleaning Job, told to delete the archive or not."""
+    told = {"annotations": {DELETES_DATA: "true"}} if deletes else {}
+    return job(*conditions, verb="clean", uid="clean-uid", **(told | meta))
+
+
+def cleaning_pod(phase: str = "Pending", state: ContainerState | None = None) -> Pod:
+    """A pod of that Job."""
+    return pod(phase, state, owner="clean-uid")
+
+
+def without_run(found: Backup, **parts: Any) -> BackupFacts:
+    """Facts where live looks have found no run."""
+    return facts(found, evidence=NO_RUN, **parts)

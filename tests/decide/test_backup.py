@@ -1,0 +1,270 @@
+"""The table of a live Backup: (facts, now) -> Plan."""
+
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.decide.builders import (
+    COMPLETE,
+    FAILED,
+    JOB_LOOK,
+    JOB_UID,
+    NOW,
+    PODS_LOOK,
+    URL,
+    backup,
+    cause_of,
+    done,
+    facts,
+    gave_up,
+    job,
+    later,
+    notice,
+    outline,
+    patch_of,
+    pod,
+    result,
+    running,
+    said,
+    status,
+    terminated,
+    true,
+)
+from tidbbackup.decide.backup import decide
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import NOTHING, Plan
+from tidbbackup.model.backup import BackupStatus
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import FINALIZER
+from tidbbackup.model.result import Outcome
+
+SCHEDULED, RUNNING = status("Scheduled"), status("Scheduled", "Running", timeStarted=NOW)
+
+
+def settled(found: BackupFacts, **evidence: Any) -> BackupFacts:
+    """The facts with what live looks have found."""
+    looks = {"jobs": JOB_LOOK, "pods": PODS_LOOK}
+    return attrs.evolve(found, evidence={looks[name]: tuple(items) for name, items in evidence.items()})
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (facts(None), []),
+        (facts(backup(deletionTimestamp=NOW)), []),
+        (facts(backup(status=BackupStatus(phase="Complete"))), ["Warning ForeignBackup"]),
+        (facts(backup(), unreadable="Expected `int`"), ["Warning InvalidSpec"]),
+        (facts(backup(status=BackupStatus(phase="Complete")), unreadable="x"), ["Warning InvalidSpec"]),
+        (facts(backup(finalizers=())), [f"finalizers {FINALIZER}"]),
+        (facts(backup(finalizers=("other",))), [f"finalizers other,{FINALIZER}"]),
+        (facts(backup()), ["create backup-demo", "Normal Scheduled", "status Scheduled"]),
+        (
+            facts(backup(status=status("Invalid"))),
+            ["create backup-demo", "Normal Scheduled", "status Scheduled"],
+        ),
+        (facts(backup({"br": {}})), ["Warning Invalid", "status Invalid"]),
+        (facts(backup(status=status("Complete"))), []),
+        (facts(backup(status=status("Complete")), job=job()), []),
+        (facts(backup(status=status("Failed"))), []),
+        (facts(backup(status=status("Failed")), job=job()), [f"delete backup-demo {JOB_UID}"]),
+        (facts(backup(status=status("Failed")), job=job(deletionTimestamp=NOW)), []),
+        (facts(backup(status=status("Failed")), job=job(FAILED)), []),
+        (facts(backup(status=status("Failed")), job=job(true("FailureTarget"))), []),
+        (facts(backup(status=status("Failed")), job=job(owner="else")), []),
+        (facts(backup(), job=job(owner="old")), [f"delete backup-demo {JOB_UID}"]),
+        (facts(backup(), job=job(owner="old", deletionTimestamp=NOW)), []),
+        (facts(backup(), job=job(owner="x", owner_name="other")), ["Warning Failed", "status Failed"]),
+        (facts(backup(), job=job(owner="")), ["Warning Failed", "status Failed"]),
+        (facts(backup(), job=job(), pods=(done(),)), ["Normal Complete", "status Complete"]),
+        (facts(backup(status=RUNNING), job=job(), pods=(done(),)), ["Normal Complete", "status Complete"]),
+        (facts(backup(status=RUNNING), job=job(), pods=(gave_up(),)), ["Warning Failed", "status Failed"]),
+        (
+            facts(backup(status=RUNNING), job=job(), pods=(pod("Failed", terminated()),)),
+            ["Warning Failed", "status Failed"],
+        ),
+        (
+            facts(backup(status=SCHEDULED), job=job(), pods=(pod("Running", running()),)),
+            ["Normal Running", "status Running"],
+        ),
+        (facts(backup(), job=job()), ["Normal Scheduled", "status Scheduled"]),
+        (facts(backup(status=RUNNING), job=job(), pods=(pod(),)), []),
+        (facts(backup(status=RUNNING), job=job()), []),
+        (facts(backup(status=SCHEDULED), job=job(), pods=(pod(owner="former"),)), ["status -"]),
+    ],
+)
+def test_what_is_done(found: BackupFacts, expected: list[str]) -> None:
+    plan = decide(found, NOW)
+
+    assert outline(plan) == expected
+    assert plan.look is None
+    assert plan.wake_at is None or plan.wake_at > NOW
+
+
+def test_a_failed_worker_keeps_its_job_and_log_although_the_job_is_late() -> None:
+    """Its pod has ended, the Job says so only a moment later: that is no run to be stopped."""
+    found = facts(backup(status=status("Failed")), job=job(), pods=(gave_up(),))
+
+    assert decide(found, NOW).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("phase", "kept"), [("Complete", timedelta(minutes=5)), ("Failed", timedelta(days=1))]
+)
+def test_a_finished_job_goes_after_a_while_and_its_staging_volume_with_it(
+    phase: str, kept: timedelta
+) -> None:
+    ended = NOW - timedelta(seconds=90)
+    found = facts(backup(status=status(phase, timeCompleted=ended)), job=job(FAILED), pods=(gave_up(),))
+
+    assert decide(found, NOW) == Plan(wake_at=ended + kept)
+    assert outline(decide(found, ended + kept)) == [f"delete backup-demo {JOB_UID}"]
+
+
+def test_a_finished_backup_leaves_jobs_of_others_alone() -> None:
+    found = facts(backup(status=status("Complete", timeCompleted=NOW)), job=job(FAILED, owner="else"))
+
+    assert decide(found, NOW + timedelta(days=9)) == NOTHING
+
+
+def test_all_that_is_wrong_is_in_the_condition() -> None:
+    reason, message = cause_of(decide(facts(backup({"br": {}}, from_={"port": 0})), NOW))
+
+    assert reason == "InvalidSpec"
+    assert "spec.from.port: 0: write a port" in message
+    assert "spec.br: is not supported" in message
+
+
+def test_what_has_no_effect_is_a_warning_beside_the_phase() -> None:
+    patch = patch_of(decide(facts(backup({"toolImage": "x"})), NOW))
+
+    assert {each["type"]: each["status"] for each in patch["conditions"]} == {
+        "Warning": "True",
+        "Scheduled": "True",
+    }
+    assert (patch["phase"], patch["backupPath"], patch["observedGeneration"]) == ("Scheduled", URL, 1)
+
+
+def test_whose_job_is_in_the_way_is_told() -> None:
+    reason, message = cause_of(decide(facts(backup(), job=job(owner="x", owner_name="other")), NOW))
+
+    assert reason == "NameTaken"
+    assert "Backup other" in message
+
+
+def test_everything_the_result_tells_is_in_the_status() -> None:
+    told = pod("Succeeded", done(notices=(notice(message="a table has no rows"),)).state)
+    patch = patch_of(decide(facts(backup(status=RUNNING), job=job(), pods=(told,)), later(99)))
+    conditions = {each["type"]: each for each in patch.pop("conditions")}
+    databases = patch.pop("databases")
+
+    assert list(databases) == ["a", "b"]
+    assert patch == {
+        "phase": "Complete",
+        "backupPath": URL,
+        "backupSize": 1234,
+        "backupSizeReadable": "1.2 kB",
+        "commitTs": "5",
+        "checksum": "sha256:00",
+        "databaseCount": 2,
+        "timeCompleted": "2026-11-23T03:01:00Z",
+        "timeTaken": "1m0s",
+    }
+    assert conditions["Warning"]["message"] == "a table has no rows"
+    assert conditions["Complete"]["message"] == "1.2 kB from 2 databases in 1m0s"
+    assert conditions["Running"]["status"] == "False"
+
+
+def test_a_path_too_long_for_the_message_is_the_one_that_was_computed() -> None:
+    told = attrs.evolve(RUNNING, backupPath=URL)
+    plan = decide(facts(backup(status=told), job=job(), pods=(done(path=""),)), NOW)
+
+    assert "backupPath" not in patch_of(plan)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "message"),
+    [
+        (gave_up("BucketNotFound", "no bucket"), "BucketNotFound", "no bucket"),
+        (gave_up("", ""), "InternalError", "the worker gave no reason"),
+        (pod("Failed", done().state, reason="Evicted"), None, None),
+        (pod("Failed", terminated(exit_code=137)), "Killed", "the worker was killed (SIGKILL) from outside"),
+    ],
+)
+def test_why_it_failed(told: Pod, reason: str | None, message: str | None) -> None:
+    plan = decide(facts(backup(status=RUNNING), job=job(), pods=(told,)), later(60))
+
+    if reason is None:
+        assert patch_of(plan)["phase"] == "Complete"
+        return
+    assert cause_of(plan) == (reason, message)
+    assert patch_of(plan)["timeTaken"] == "1m0s"
+
+
+def test_a_worker_of_another_trade_has_not_made_a_backup() -> None:
+    cleaned = pod("Succeeded", said(result(Outcome.CLEANED)))
+
+    assert (
+        patch_of(decide(facts(backup(status=RUNNING), job=job(), pods=(cleaned,)), NOW))["phase"] == "Failed"
+    )
+
+
+def test_an_upload_left_open_is_told_first() -> None:
+    told = gave_up(uploadLeftOpen=True, notices=(notice(),))
+    (warning,) = (
+        each
+        for each in patch_of(decide(facts(backup(status=RUNNING), job=job(), pods=(told,)), NOW))[
+            "conditions"
+        ]
+        if each["type"] == "Warning"
+    )
+
+    assert warning["reason"] == "UploadLeftOpen"
+    assert warning["message"].endswith("; so what")
+
+
+def test_a_run_that_never_started_has_no_duration() -> None:
+    told = decide(facts(backup(status=SCHEDULED), job=job(), pods=(pod("Failed", reason="Evicted"),)), NOW)
+
+    assert {"timeStarted", "timeTaken"} & patch_of(told).keys() == set()
+
+
+# Absence in a cache is never evidence by itself.
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        ([], ["Warning Failed", "status Failed"]),
+        ([job()], []),
+        ([job(owner="x")], ["Warning Failed", "status Failed"]),
+    ],
+)
+@pytest.mark.parametrize("told", [SCHEDULED, RUNNING])
+def test_a_job_that_is_missing_is_looked_for(
+    told: BackupStatus, jobs: list[Job], expected: list[str]
+) -> None:
+    found = facts(backup(status=told))
+
+    assert decide(found, NOW) == Plan(look=JOB_LOOK)
+    plan = decide(settled(found, jobs=jobs), NOW)
+    assert outline(plan) == expected
+    assert not expected or cause_of(plan)[0] == "JobDeleted"
+
+
+@pytest.mark.parametrize(
+    ("ended", "pods", "reason"),
+    [
+        (job(COMPLETE), [], "ResultLost"),
+        (job(FAILED), [], "PodDeleted"),
+        (job(COMPLETE), [done()], "ArchiveStored"),
+        (job(FAILED), [gave_up()], "DumpFailed"),
+        (job(FAILED), [done(), pod(owner="former")], "ArchiveStored"),
+    ],
+)
+def test_a_pod_that_is_missing_is_looked_for(ended: Job, pods: list[Pod], reason: str) -> None:
+    found = facts(backup(status=RUNNING), job=ended)
+
+    assert decide(found, NOW) == Plan(look=PODS_LOOK)
+    assert cause_of(decide(settled(found, pods=pods), NOW))[0] == reason

@@ -1,0 +1,180 @@
+"""A run that does not start, or that the API server refuses: (facts, now) -> Plan."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.decide.builders import (
+    JOB_LOOK,
+    JOB_UID,
+    NOW,
+    PODS_LOOK,
+    backup,
+    cause_of,
+    done,
+    facts,
+    happening,
+    job,
+    later,
+    outline,
+    patch_of,
+    pod,
+    running,
+    status,
+    waiting,
+)
+from tidbbackup.decide.backup import decide
+from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.plan import Look, Plan
+from tidbbackup.model.backup import Condition
+from tidbbackup.model.jobs import Job, Pod
+
+SCHEDULED, RUNNING = status("Scheduled"), status("Scheduled", "Running", timeStarted=NOW)
+
+
+def settled(found: BackupFacts, **evidence: Any) -> BackupFacts:
+    """The facts with what live looks have found."""
+    looks = {"jobs": JOB_LOOK, "pods": PODS_LOOK}
+    return attrs.evolve(found, evidence={looks[name]: tuple(items) for name, items in evidence.items()})
+
+
+# A pod that does not start.
+
+
+def events_look(uid: str) -> Look:
+    """The look for what is said of one object."""
+    return Look("Event", "ns", fields=f"involvedObject.uid={uid}")
+
+
+PENDING = pod(state=waiting("ErrImagePull", "no such image"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "deadline", "phase", "wake"),
+    [
+        (0, 1800, "Scheduled", 10),
+        (9, 1800, "Scheduled", 10),
+        (10, 1800, "Scheduled", 70),
+        (1790, 1800, "Scheduled", 1800),
+        (1799, 1800, "Scheduled", 1800),
+        (1800, 1800, "Failed", None),
+        (0, 5, "Scheduled", 5),
+        (4, 5, "Scheduled", 5),
+        (5, 5, "Failed", None),
+        (9999, 2**31 - 1, "Scheduled", 10059),
+    ],
+)
+def test_how_long_a_pod_may_wait(seconds: float, deadline: int, phase: str, wake: float | None) -> None:
+    found = facts(backup({"pendingDeadlineSeconds": deadline}), job=job(), pods=(PENDING,))
+    plan = decide(found, later(seconds))
+
+    assert patch_of(plan)["phase"] == phase
+    assert plan.wake_at == (None if wake is None else later(wake))
+
+
+def test_at_first_every_pod_waits_and_that_alarms_nobody() -> None:
+    found = facts(backup(), job=job(), pods=(PENDING,))
+
+    assert cause_of(decide(found, later(5)))[0] == "JobCreated"
+    assert cause_of(decide(found, later(10)))[0] == "ImageUnavailable"
+
+
+def test_given_up_it_is_failed_first_and_its_job_deleted_then() -> None:
+    plan = decide(facts(backup(status=SCHEDULED), job=job(), pods=(PENDING,)), later(1800))
+
+    assert outline(plan) == ["Warning Failed", "status Failed", f"delete backup-demo {JOB_UID}"]
+    reason, message = cause_of(plan)
+    assert reason == "ImageUnavailable"
+    assert message.startswith("the pod did not start within 1800 s: no such image")
+
+
+@pytest.mark.parametrize(("pods", "uid"), [((), JOB_UID), ((pod(),), "pod-uid")])
+def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], uid: str) -> None:
+    found = facts(backup(status=SCHEDULED), job=job(), pods=pods)
+    look = events_look(uid)
+
+    assert decide(found, later(10)) == Plan(look=look)
+    seen = attrs.evolve(found, evidence={look: (happening("FailedCreate", "exceeded quota"),)})
+    plan = decide(seen, later(10))
+    assert cause_of(plan)[0] == "QuotaExceeded"
+    assert plan.wake_at == later(70)
+    assert cause_of(decide(seen, later(1800)))[0] == "QuotaExceeded"
+
+
+def test_where_nothing_tells_anything_it_says_so() -> None:
+    found = facts(backup(status=SCHEDULED), job=job(), evidence={events_look(JOB_UID): ()})
+
+    assert cause_of(decide(found, later(10)))[0] == "JobCreated"
+    assert cause_of(decide(found, later(1800)))[0] == "PendingTooLong"
+
+
+def test_a_volume_that_is_not_there_is_asked_of_its_claim() -> None:
+    unbound = Condition("PodScheduled", "False", message="unbound PersistentVolumeClaims")
+    found = facts(backup(status=SCHEDULED), job=job(), pods=(pod(conditions=(unbound,)),))
+    look = Look(
+        "Event", "ns", fields="involvedObject.kind=PersistentVolumeClaim,involvedObject.name=p-staging"
+    )
+
+    assert decide(found, later(10)) == Plan(look=look)
+    told = attrs.evolve(found, evidence={look: (happening("ProvisioningFailed", "no such class"),)})
+    assert "no such class" in cause_of(decide(told, later(10)))[1]
+    silent = attrs.evolve(found, evidence={look: ()})
+    assert cause_of(decide(silent, later(10)))[0] == "VolumeUnavailable"
+
+
+# The API server refuses the Job.
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "seconds", "expected", "wake"),
+    [
+        (422, "spec.template: Invalid", 0, ["Warning Invalid", "status Invalid"], None),
+        (400, "cannot unmarshal", 0, ["Warning Invalid", "status Invalid"], None),
+        (403, "exceeded quota: q", 0, ["Warning QuotaExceeded"], 60),
+        (403, "webhook denied", 1790, ["Warning PodRefused"], 1800),
+        (403, "webhook denied", 1800, ["Warning Failed", "status Failed"], None),
+    ],
+)
+def test_refused(code: int, message: str, seconds: float, expected: list[str], wake: float | None) -> None:
+    plan = decide(facts(backup(), refusal=Refusal(code, message)), later(seconds))
+
+    assert outline(plan) == expected
+    assert plan.wake_at == (None if wake is None else later(wake))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        ([job(owner="")], ["Warning Failed", "status Failed"]),
+        ([job(owner="old")], [f"delete backup-demo {JOB_UID}"]),
+        ([job()], []),
+        ([], []),
+    ],
+)
+def test_a_name_that_no_cache_shows_as_taken(jobs: list[Job], expected: list[str]) -> None:
+    found = facts(backup(), refusal=Refusal(409, "already exists"))
+
+    assert decide(found, NOW) == Plan(look=JOB_LOOK)
+    plan = decide(settled(found, jobs=jobs), NOW)
+    assert outline(plan) == expected
+    assert plan.wake_at is not None
+    assert plan.wake_at > NOW
+
+
+def test_a_spec_edited_into_nonsense_after_its_job_was_made_does_not_stop_the_run() -> None:
+    """We died before the status was written, so nothing kept the user from editing."""
+    edited = backup({"mydumper": {"options": ["x"]}}, s3={"provider": "azure", "options": ["x"]})
+
+    assert patch_of(decide(facts(edited, job=job()), NOW))["phase"] == "Scheduled"
+    assert (
+        patch_of(decide(facts(edited, job=job(), pods=(pod("Running", running()),)), NOW))["phase"]
+        == "Running"
+    )
+    assert patch_of(decide(facts(edited, job=job(), pods=(done(),)), NOW))["phase"] == "Complete"
+
+
+def test_the_longest_deadline_is_still_a_date() -> None:
+    plan = decide(facts(backup({"pendingDeadlineSeconds": 2**31 - 1}), job=job(), pods=(PENDING,)), later(20))
+
+    assert plan.wake_at == later(80)

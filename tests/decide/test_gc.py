@@ -1,0 +1,219 @@
+"""The table of a Backup that is being deleted: (facts, now) -> Plan."""
+
+import attrs
+import pytest
+
+from tests.decide.builders import (
+    COMPLETE,
+    FAILED,
+    JOB_LOOK,
+    JOB_UID,
+    NO_RUN,
+    NOW,
+    PODS_LOOK,
+    URL,
+    backup,
+    done,
+    facts,
+    gave_up,
+    going,
+    job,
+    later,
+    outline,
+    patch_of,
+    pod,
+    result,
+    running,
+    said,
+    status,
+    terminated,
+    true,
+    without_run,
+)
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.gc import decide
+from tidbbackup.decide.plan import Create
+from tidbbackup.model.backup import BackupStatus
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import DELETES_DATA, FINALIZER
+from tidbbackup.model.task import decode_task
+
+LET_GO = ["Normal DataKept", "finalizers "]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (facts(None), []),
+        (facts(backup()), []),
+        (facts(going(finalizers=("other",))), []),
+        (facts(going(told=BackupStatus(phase="Complete"))), ["finalizers "]),
+        (facts(going(), unreadable="Expected `int`"), ["finalizers "]),
+        (facts(going(finalizers=("other", FINALIZER)), unreadable="x"), ["finalizers other"]),
+        (facts(going(told=status("Complete", "Clean"))), ["finalizers "]),
+        (
+            facts(going(told=status("Running")), job=job()),
+            ["Normal RunStopped", "status -", f"delete backup-demo {JOB_UID}"],
+        ),
+        (
+            facts(going(), job=job()),
+            ["Normal RunStopped", "Normal Scheduled", "status Scheduled", f"delete backup-demo {JOB_UID}"],
+        ),
+        (
+            facts(going(told=status("Invalid")), job=job()),
+            ["Normal RunStopped", "Normal Scheduled", "status Scheduled", f"delete backup-demo {JOB_UID}"],
+        ),
+        (
+            facts(going(), job=job(deletionTimestamp=NOW)),
+            ["Normal RunStopped", "Normal Scheduled", "status Scheduled"],
+        ),
+        (facts(going(told=status("Running")), job=job(deletionTimestamp=NOW)), []),
+        (
+            facts(
+                going(told=status("Scheduled")),
+                job=job(deletionTimestamp=NOW),
+                pods=(pod("Running", running()),),
+            ),
+            ["Normal Running", "status Running"],
+        ),
+        (
+            facts(going(told=status("Failed")), job=job()),
+            ["Normal RunStopped", f"delete backup-demo {JOB_UID}"],
+        ),
+        (facts(going(told=status("Running")), pods=(pod("Running", running()),)), []),
+        (without_run(going()), LET_GO),
+        (without_run(going(told=status("Invalid"))), LET_GO),
+        (facts(going("Retain", status("Complete"))), LET_GO),
+        (facts(going("OnFailure", status("Complete"))), LET_GO),
+        (without_run(going("Delete", status("Complete"))), ["create clean-demo"]),
+        (without_run(going("Delete", status("Failed", reason="BucketNotFound"))), LET_GO),
+        (without_run(going("Retain", status("Failed", reason="Killed"))), ["create clean-demo"]),
+        (without_run(going("Retain", status("Running"))), ["create clean-demo"]),
+    ],
+)
+def test_what_is_done(found: BackupFacts, expected: list[str]) -> None:
+    plan = decide(found, NOW)
+
+    assert outline(plan) == expected
+    assert plan.look is None
+
+
+@pytest.mark.parametrize(
+    ("told", "policy", "cleans", "data"),
+    [
+        (status("Complete"), "Delete", True, True),
+        (status("Complete"), "OnFailure", False, False),
+        (status("Complete"), "Retain", False, False),
+        (status("Complete"), None, False, False),
+        (status("Complete", "CleanFailed"), "Delete", True, True),
+        (status("Complete", "CleanFailed"), "Retain", False, False),
+        (status("Failed", reason="DumpFailed"), "Delete", False, False),
+        (status("Failed", reason="OOMKilled"), "Delete", True, True),
+        (status("Failed", reason="OOMKilled"), "OnFailure", True, True),
+        (status("Failed", reason="OOMKilled"), "Retain", True, False),
+        (status("Running"), "Delete", True, True),
+        (status("Running"), "OnFailure", True, True),
+        (status("Running"), "Retain", True, False),
+        (status("Scheduled"), "Retain", True, False),
+        (status("Scheduled", reason="RunStopped"), "Delete", False, False),
+        (status("Running", "Scheduled", reason="RunStopped"), "Delete", True, True),
+        (status("Invalid"), "Delete", False, False),
+    ],
+)
+def test_what_is_cleaned(told: BackupStatus, policy: str | None, cleans: bool, data: bool) -> None:
+    actions = decide(without_run(going(policy, told)), NOW).actions
+    creates = [action for action in actions if isinstance(action, Create)]
+
+    assert bool(creates) == cleans
+    for create in creates:
+        (container,) = create.manifest["spec"]["template"]["spec"]["containers"]
+        assert decode_task(container["env"][0]["value"]).deleteData == data
+        assert (DELETES_DATA in create.manifest["metadata"]["annotations"]) == data
+
+
+def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
+    warned = status("Failed", reason="DumpFailed")
+    warned = attrs.evolve(warned, conditions=(*warned.conditions, true("Warning", "UploadLeftOpen")))
+
+    assert outline(decide(without_run(going("Retain", warned)), NOW)) == ["create clean-demo"]
+
+
+# A run of which no status tells.
+
+
+@pytest.mark.parametrize("told", [BackupStatus(), status("Invalid"), status("Running"), status("Scheduled")])
+@pytest.mark.parametrize(
+    ("policy", "ended", "expected"),
+    [
+        ("Delete", done(), ["create clean-demo"]),
+        ("OnFailure", done(), LET_GO),
+        ("Retain", done(), LET_GO),
+        ("OnFailure", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
+        ("Retain", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
+    ],
+)
+def test_a_run_that_ended_unnoticed_counts(
+    told: BackupStatus, policy: str, ended: Pod, expected: list[str]
+) -> None:
+    """Deleted just then, or while the controller was away: what it left or made still counts."""
+    found = without_run(going(policy, told), job=job(COMPLETE), pods=(ended,))
+
+    assert outline(decide(found, NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    "told", [BackupStatus(), status("Failed", reason="Unschedulable"), status("Running")]
+)
+def test_nothing_goes_before_a_live_look(told: BackupStatus) -> None:
+    found = facts(going("Delete", told))
+
+    assert decide(found, NOW).look == JOB_LOOK
+    assert decide(attrs.evolve(found, evidence={JOB_LOOK: ()}), NOW).look == PODS_LOOK
+    assert decide(attrs.evolve(found, evidence=NO_RUN), NOW).look is None
+
+
+@pytest.mark.parametrize(
+    ("jobs", "pods", "expected", "wake"),
+    [
+        ([job()], [], ["Normal RunStopped", "status -", f"delete backup-demo {JOB_UID}"], None),
+        ([job(FAILED)], [], [], 10),
+        ([job(owner="former")], [], ["create clean-demo"], None),
+        ([], [pod("Running", running())], [], 10),
+        ([], [pod("Succeeded", terminated())], ["create clean-demo"], None),
+        ([], [pod("Running", running(), creationTimestamp=later(-60))], ["create clean-demo"], None),
+    ],
+)
+def test_what_the_live_look_finds(
+    jobs: list[Job], pods: list[Pod], expected: list[str], wake: float | None
+) -> None:
+    found = facts(
+        going("Delete", status("Running")), evidence={JOB_LOOK: tuple(jobs), PODS_LOOK: tuple(pods)}
+    )
+    plan = decide(found, NOW)
+
+    assert outline(plan) == expected
+    assert plan.wake_at == (None if wake is None else later(wake))
+
+
+@pytest.mark.parametrize("phase", ["Complete", "Failed", "CleanFailed"])
+def test_what_is_final_stays_when_a_run_is_stopped(phase: str) -> None:
+    """With a container put beside ours the pod runs on after the result."""
+    plan = decide(
+        facts(going("Delete", status(phase)), job=job(), pods=(pod("Running", said(result())),)), NOW
+    )
+
+    assert outline(plan) == ["Normal RunStopped", f"delete backup-demo {JOB_UID}"]
+
+
+def test_what_is_kept_is_said() -> None:
+    told = attrs.evolve(status("Complete"), backupPath=URL, checksum="sha256:00")
+    (say, _) = decide(facts(going("Retain", told)), NOW).actions
+
+    assert getattr(say, "message", "") == f"{URL} is kept"
+
+
+def test_the_status_of_one_that_goes_observes_its_generation() -> None:
+    plan = decide(facts(going(generation=2), job=job()), NOW)
+
+    assert patch_of(plan)["observedGeneration"] == 2
+    assert gave_up().ended

@@ -1,0 +1,210 @@
+"""The table of a Backup that is being deleted, from its cleaning Job on: (facts, now) -> Plan."""
+
+import attrs
+import pytest
+
+from tests.decide.builders import (
+    COMPLETE,
+    FAILED,
+    NO_RUN,
+    NOW,
+    URL,
+    backup,
+    cause_of,
+    clean,
+    cleaning_pod,
+    going,
+    happening,
+    later,
+    outline,
+    pod,
+    result,
+    running,
+    said,
+    status,
+    terminated,
+    true,
+    waiting,
+    without_run,
+)
+from tidbbackup.decide.facts import Refusal
+from tidbbackup.decide.gc import decide
+from tidbbackup.decide.plan import NOTHING, Look
+from tidbbackup.model.backup import BackupStatus
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import FINALIZER
+from tidbbackup.model.result import Outcome
+
+LET_GO = ["Normal DataKept", "finalizers "]
+
+
+# The cleaning Job.
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (clean(), []),
+        (clean(deletionTimestamp=NOW), []),
+        (clean(COMPLETE), ["Normal ArchiveDeleted", "Normal Clean", "status Clean"]),
+        (clean(owner="old"), ["delete clean-demo clean-uid"]),
+        (clean(owner=""), ["Warning CleanFailed", "status CleanFailed"]),
+        (clean(owner="x", owner_name="other"), ["Warning CleanFailed", "status CleanFailed"]),
+    ],
+)
+def test_how_the_cleaning_stands(found: Job, expected: list[str]) -> None:
+    assert outline(decide(without_run(going("Delete", status("Complete")), clean_job=found), NOW)) == expected
+
+
+def test_what_was_deleted_is_said() -> None:
+    plan = decide(without_run(going("Delete", status("Complete")), clean_job=clean(COMPLETE)), NOW)
+
+    assert cause_of(plan) == ("ArchiveDeleted", f"{URL} is deleted")
+
+
+def test_leftovers_alone_are_cleaned_without_a_word_of_deleting() -> None:
+    plan = decide(
+        without_run(going("Retain", status("Running")), clean_job=clean(COMPLETE, deletes=False)), NOW
+    )
+
+    assert outline(plan) == ["Normal Clean", "status Clean"]
+    assert "no archive is deleted" in cause_of(plan)[1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "found", "expected"),
+    [
+        ("Retain", clean(), ["delete clean-demo clean-uid"]),
+        ("Retain", clean(FAILED), ["delete clean-demo clean-uid"]),
+        ("Retain", clean(deletionTimestamp=NOW), []),
+        ("Retain", clean(COMPLETE), LET_GO),
+        ("Delete", clean(deletes=False), ["delete clean-demo clean-uid"]),
+        ("Delete", clean(COMPLETE, deletes=False), ["delete clean-demo clean-uid"]),
+    ],
+)
+def test_a_cleaning_told_other_than_the_policy_now_wants_is_stopped_first(
+    policy: str, found: Job, expected: list[str]
+) -> None:
+    """The user may set Retain while the cleaning pod waits: it must not delete the archive after all."""
+    assert outline(decide(without_run(going(policy, status("Complete")), clean_job=found), NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pods", "reason"),
+    [
+        (
+            [cleaning_pod("Failed", said(result(Outcome.FAILED, reason="AccessDenied", message="no")))],
+            "AccessDenied",
+        ),
+        ([cleaning_pod("Failed", said(result(Outcome.FAILED)))], "CleanFailed"),
+        ([cleaning_pod("Failed", said(result(Outcome.CLEANED)))], "CleanFailed"),
+        ([cleaning_pod("Failed", terminated(exit_code=137))], "Killed"),
+        ([], "CleanFailed"),
+        ([pod("Failed", said(result(Outcome.FAILED, reason="DumpFailed")))], "CleanFailed"),
+    ],
+)
+def test_why_cleaning_failed(pods: list[Pod], reason: str) -> None:
+    found = without_run(going("Delete", status("Complete")), clean_job=clean(FAILED), clean_pods=tuple(pods))
+    plan = decide(found, NOW)
+
+    assert cause_of(plan)[0] == reason
+    assert cause_of(plan)[1]
+    assert plan.wake_at == later(10)
+
+
+@pytest.mark.parametrize(
+    ("failed_after", "pause"), [(0, 10), (5, 10), (20, 20), (300, 300), (600, 600), (9999, 600)]
+)
+def test_each_pause_before_the_next_try_is_longer(failed_after: float, pause: float) -> None:
+    failed = clean(true("Failed", at=later(failed_after)))
+    found = without_run(going("Delete", status("Complete")), clean_job=failed)
+
+    assert decide(found, later(failed_after)).wake_at == later(failed_after + pause)
+    assert outline(decide(found, later(failed_after + pause)))[-1] == "delete clean-demo clean-uid"
+
+
+def test_a_failure_without_a_time_counts_from_now() -> None:
+    failed = clean(attrs.evolve(FAILED, lastTransitionTime=None))
+
+    assert decide(
+        without_run(going("Delete", status("Complete")), clean_job=failed), later(5)
+    ).wake_at == later(15)
+
+
+@pytest.mark.parametrize(
+    ("policy", "told", "cure"),
+    [
+        ("Delete", status("Complete"), "set spec.cleanPolicy to Retain"),
+        ("Delete", status("Running"), f"remove the finalizer {FINALIZER}"),
+        ("Retain", status("Running"), f"remove the finalizer {FINALIZER}"),
+    ],
+)
+def test_the_way_out_that_is_told_is_one(policy: str, told: BackupStatus, cure: str) -> None:
+    stuck = without_run(going(policy, told), clean_job=clean(FAILED, deletes=policy == "Delete"))
+
+    assert cure in cause_of(decide(stuck, NOW))[1]
+
+
+def test_a_spec_that_is_wrong_cannot_be_cleaned() -> None:
+    found = attrs.evolve(
+        going("Delete", status("Complete")), spec=backup({"cleanPolicy": "Delete"}, s3={"sse": "x"}).spec
+    )
+    plan = decide(without_run(found), NOW)
+
+    assert cause_of(plan)[0] == "InvalidSpec"
+    assert "spec.s3.sse" in cause_of(plan)[1]
+
+
+# A cleaning pod that does not start.
+
+LOOK_AT_POD = Look("Event", "ns", fields="involvedObject.uid=pod-uid")
+LOOK_AT_JOB = Look("Event", "ns", fields="involvedObject.uid=clean-uid")
+
+
+def test_it_is_given_half_a_minute() -> None:
+    no_secret = cleaning_pod(state=waiting("CreateContainerConfigError", 'secret "s3" not found'))
+    found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=(no_secret,))
+
+    early, late = decide(found, later(29)), decide(found, later(30))
+    assert (outline(early), early.wake_at) == ([], later(30))
+    assert cause_of(late)[0] == "SecretMissing"
+    assert late.wake_at == later(90)
+
+
+@pytest.mark.parametrize(("pods", "look"), [((), LOOK_AT_JOB), ((cleaning_pod(),), LOOK_AT_POD)])
+def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Look) -> None:
+    """A service account or quota that is gone: without this the Backup would hang without a word."""
+    found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=pods)
+
+    assert decide(found, later(30)).look == look
+    told = happening("FailedCreate", 'serviceaccount "sa" not found')
+    plan = decide(attrs.evolve(found, evidence=NO_RUN | {look: (told,)}), later(30))
+    assert cause_of(plan)[0] == "ServiceAccountMissing"
+    silent = decide(attrs.evolve(found, evidence=NO_RUN | {look: ()}), later(30))
+    assert (silent.actions, silent.wake_at) == ((), later(90))
+
+
+def test_one_that_works_is_left_alone() -> None:
+    busy = cleaning_pod("Running", running())
+    found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=(busy,))
+
+    assert decide(found, later(999)) == NOTHING
+
+
+# The API server refuses the cleaning Job.
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected", "wake"),
+    [
+        (403, "namespace ns is being terminated", ["finalizers "], None),
+        (403, "exceeded quota", ["Warning CleanFailed", "status CleanFailed"], 60),
+        (422, "invalid", ["Warning CleanFailed", "status CleanFailed"], 60),
+        (409, "already exists", ["Warning CleanFailed", "status CleanFailed"], 60),
+    ],
+)
+def test_refused(code: int, message: str, expected: list[str], wake: float | None) -> None:
+    plan = decide(without_run(going("Delete", status("Complete")), refusal=Refusal(code, message)), NOW)
+
+    assert outline(plan) == expected
+    assert plan.wake_at == (None if wake is None else later(wake))

@@ -1,0 +1,249 @@
+"""The Job and its pod: what they hold, and what they must never hold."""
+
+from typing import Any
+
+import pytest
+
+from tests.decide.builders import IMAGE, UID, backup
+from tidbbackup.decide.render import WorkerImage, backup_job, clean_job, pod_annotations
+from tidbbackup.model.backup import Backup
+from tidbbackup.model.names import DELETES_DATA
+from tidbbackup.model.task import decode_task
+
+
+def pod_of(found: Backup) -> dict[str, Any]:
+    """The pod of a Backup's Job."""
+    pod: dict[str, Any] = backup_job(found, IMAGE)["spec"]["template"]["spec"]
+    return pod
+
+
+def container_of(found: Backup) -> dict[str, Any]:
+    """Its one container."""
+    (container,) = pod_of(found)["containers"]
+    whole: dict[str, Any] = container
+    return whole
+
+
+def environment(container: dict[str, Any]) -> dict[str, Any]:
+    """The container's environment: value or reference by name."""
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+
+
+def secret(name: str, key: str) -> dict[str, Any]:
+    """A reference to a key of a Secret."""
+    return {"secretKeyRef": {"name": name, "key": key}}
+
+
+def test_the_job() -> None:
+    job = backup_job(backup(), IMAGE)
+    labels = {
+        "app.kubernetes.io/name": "tidbbackup",
+        "app.kubernetes.io/component": "backup",
+        "app.kubernetes.io/managed-by": "tidbbackup",
+        "tidb.pingcap.com/backup": "demo",
+    }
+    owner = {"apiVersion": "pingcap.com/v1alpha1", "kind": "Backup", "name": "demo", "uid": UID}
+
+    assert job["metadata"] == {
+        "name": "backup-demo",
+        "namespace": "ns",
+        "labels": labels,
+        "ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": True}],
+    }
+    assert job["spec"]["backoffLimit"] == 0
+    assert job["spec"]["template"]["metadata"]["labels"] == labels
+    assert "activeDeadlineSeconds" not in job["spec"]
+    assert "ttlSecondsAfterFinished" not in job["spec"]
+
+
+def test_the_same_backup_makes_the_same_job() -> None:
+    assert backup_job(backup(), IMAGE) == backup_job(backup(), IMAGE)
+
+
+def test_the_pod_is_hardened() -> None:
+    pod, container = pod_of(backup()), container_of(backup())
+
+    assert pod["restartPolicy"] == "Never"
+    assert pod["terminationGracePeriodSeconds"] == 30
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert (container["terminationMessagePath"], container["terminationMessagePolicy"]) == (
+        "/dev/termination-log",
+        "File",
+    )
+
+
+def test_the_container_and_its_environment() -> None:
+    container = container_of(backup())
+    found = environment(container)
+    optional = {"secretKeyRef": {"name": "s3", "key": "session_token", "optional": True}}
+
+    assert (container["name"], container["image"], container["imagePullPolicy"]) == (
+        "backup",
+        IMAGE.name,
+        "IfNotPresent",
+    )
+    assert container["command"] == ["tidbbackup", "worker", "dump"]
+    task = decode_task(found.pop("TIDBBACKUP_TASK"))
+    assert (task.backup, task.uid, task.target.bucket, task.deleteData) == ("demo", UID, "bucket", False)
+    assert found == {
+        "STAGING_DIR": "/backup",
+        "RUN_DIR": "/run/tidbbackup",
+        "DB_TLS_DIR": "/tls/db",
+        "S3_TLS_DIR": "/tls/s3",
+        "TERMINATION_LOG": "/dev/termination-log",
+        "DB_PASSWORD": secret("db", "password"),
+        "POD_IP": {"fieldRef": {"fieldPath": "status.podIP"}},
+        "AWS_ACCESS_KEY_ID": secret("s3", "access_key"),
+        "AWS_SECRET_ACCESS_KEY": secret("s3", "secret_key"),
+        "AWS_SESSION_TOKEN": optional,
+    }
+
+
+def test_without_a_secret_the_pod_has_no_keys() -> None:
+    assert not [
+        name for name in environment(container_of(backup(s3={"secretName": ""}))) if name.startswith("AWS_")
+    ]
+
+
+def test_iam_by_pod_and_by_service_account() -> None:
+    role = {"iam.amazonaws.com/role": "arn:aws:iam::1:role/user"}
+    template = backup_job(backup(annotations=role), IMAGE)["spec"]["template"]
+
+    assert template["metadata"]["annotations"] == role
+    assert "serviceAccountName" not in template["spec"]
+    assert pod_of(backup({"serviceAccount": "sa"}))["serviceAccountName"] == "sa"
+
+
+@pytest.mark.parametrize("text", ["$(DB_PASSWORD)", "$$(AWS_SECRET_ACCESS_KEY)", "\\$(POD_IP)"])
+def test_nothing_in_the_task_is_expanded_by_kubernetes(text: str) -> None:
+    found = backup(
+        {"mydumper": {"tableRegex": text}}, s3={"prefix": text, "tags": {"a": text}}, from_={"user": text}
+    )
+    task = environment(container_of(found))["TIDBBACKUP_TASK"]
+
+    assert "$" not in task
+    assert decode_task(task).dump.tableRegex == text
+    assert decode_task(task).target.key.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("spec", "volume"),
+    [
+        ({}, {"emptyDir": {}}),
+        ({"storageClassName": "fast"}, {"emptyDir": {}}),
+        ({"storageSize": "1Gi"}, {}),
+        ({"storageSize": "1Gi", "storageClassName": "fast"}, {"storageClassName": "fast"}),
+        ({"storageSize": "1Gi", "storageClassName": ""}, {"storageClassName": ""}),
+    ],
+)
+def test_the_staging_volume(spec: dict[str, Any], volume: dict[str, Any]) -> None:
+    staging = next(each for each in pod_of(backup(spec))["volumes"] if each["name"] == "staging")
+    if "storageSize" in spec:
+        claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}} | volume
+        volume = {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+
+    assert staging == {"name": "staging"} | volume
+    assert {"name": "staging", "mountPath": "/backup"} in container_of(backup(spec))["volumeMounts"]
+
+
+def test_tls_secrets_are_mounted_not_read() -> None:
+    found = backup(from_={"tlsClientSecretName": "db-tls-secret"}, s3={"caSecretName": "ca-secret"})
+    volumes = {each["name"]: each for each in pod_of(found)["volumes"]}
+    mounts = {each["name"]: each for each in container_of(found)["volumeMounts"]}
+
+    assert volumes["db-tls"]["secret"] == {"secretName": "db-tls-secret"}
+    assert volumes["s3-tls"]["secret"] == {"secretName": "ca-secret"}
+    assert mounts["db-tls"] == {"name": "db-tls", "mountPath": "/tls/db", "readOnly": True}
+    assert mounts["s3-tls"] == {"name": "s3-tls", "mountPath": "/tls/s3", "readOnly": True}
+    assert mounts["run"] == {"name": "run", "mountPath": "/run/tidbbackup"}
+    assert volumes["run"]["emptyDir"]["medium"] == "Memory"
+
+
+def test_what_is_passed_on_goes_in_as_it_is() -> None:
+    spec = {
+        "resources": {"limits": {"memory": "1Gi"}},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "nodeSelector": {"disk": "ssd"},
+        "priorityClassName": "high",
+        "imagePullSecrets": [{"name": "pull"}],
+        "activeDeadlineSeconds": 60,
+        "podSecurityContext": {"fsGroup": 7},
+        "env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}],
+        "additionalVolumes": [{"name": "extra", "emptyDir": {}}],
+        "additionalVolumeMounts": [{"name": "extra", "mountPath": "/extra"}],
+    }
+    pod, container = pod_of(backup(spec)), container_of(backup(spec))
+
+    for name in ("tolerations", "affinity", "nodeSelector", "priorityClassName", "imagePullSecrets"):
+        assert pod[name] == spec[name]
+    assert pod["activeDeadlineSeconds"] == 60
+    assert (pod["securityContext"]["fsGroup"], pod["securityContext"]["runAsUser"]) == (7, 65532)
+    assert container["resources"] == spec["resources"]
+    assert container["env"][-1:] == spec["env"]
+    assert {"name": "extra", "emptyDir": {}} in pod["volumes"]
+    assert {"name": "extra", "mountPath": "/extra"} in container["volumeMounts"]
+    plain = pod_of(backup())
+    assert not {"tolerations", "affinity", "nodeSelector", "activeDeadlineSeconds"} & plain.keys()
+
+
+def test_which_annotations_travel() -> None:
+    stay = {
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        "argocd.argoproj.io/tracking-id": "x",
+        "kustomize.toolkit.fluxcd.io/reconcile": "x",
+        "meta.helm.sh/release-name": "x",
+        "tidb.pingcap.com/due-time": "x",
+    }
+    travel = {"iam.amazonaws.com/role": "x", "sidecar.istio.io/inject": "false", "plain": "x"}
+
+    assert pod_annotations(stay | travel) == travel
+
+
+def test_the_cleaning_job() -> None:
+    spec = {"activeDeadlineSeconds": 1, "storageSize": "1Gi", "serviceAccount": "sa"}
+    found = backup(spec, from_={"tlsClientSecretName": "gone"}, s3={"caSecretName": "ca"})
+    job = clean_job(found, WorkerImage("w", "Always"), delete_data=True)
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert job["metadata"]["name"] == "clean-demo"
+    assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "clean"
+    assert job["metadata"]["annotations"] == {DELETES_DATA: "true"}
+    assert container["command"] == ["tidbbackup", "worker", "clean"]
+    assert container["imagePullPolicy"] == "Always"
+    assert decode_task(environment(container)["TIDBBACKUP_TASK"]).deleteData
+    assert pod["serviceAccountName"] == "sa"
+    assert "DB_PASSWORD" not in environment(container)
+    # Neither the dump's deadline nor a Secret that is gone keeps it from cleaning.
+    assert "activeDeadlineSeconds" not in pod
+    assert [each["name"] for each in pod["volumes"]] == ["run", "s3-tls"]
+
+
+def test_a_cleaning_that_keeps_the_data() -> None:
+    job = clean_job(backup(), IMAGE, delete_data=False)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+
+    assert DELETES_DATA not in job["metadata"]["annotations"]
+    assert not decode_task(environment(container)["TIDBBACKUP_TASK"]).deleteData
+
+
+def test_a_long_name_fits_everywhere() -> None:
+    job = backup_job(backup(name="a." * 126 + "b"), IMAGE)
+
+    assert len(job["metadata"]["name"]) <= 63
+    assert all(len(value) <= 63 for value in job["metadata"]["labels"].values())
+    assert job["metadata"]["ownerReferences"][0]["name"] == "a." * 126 + "b"

@@ -1,0 +1,133 @@
+"""The status: one True phase, times that are kept, patches that hold what differs and no more."""
+
+from typing import Any
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.decide.builders import NOW, backup, later, notice, status
+from tidbbackup.decide.plan import Announce, PatchStatus
+from tidbbackup.decide.status import Cause, changes, enter, move, warn
+from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase, Progress
+from tidbbackup.model.reasons import UPLOAD_LEFT_OPEN
+
+PHASES = st.lists(st.sampled_from(Phase), min_size=1, max_size=12)
+
+
+@given(PHASES, st.booleans())
+def test_exactly_one_phase_is_true_and_the_status_names_it(phases: list[Phase], warned: bool) -> None:
+    found = warn(BackupStatus(), [notice()] if warned else [], NOW)
+    for number, phase in enumerate(phases):
+        found = enter(found, phase, "Reason", "message", later(number))
+
+    true = [
+        condition.type
+        for condition in found.conditions
+        if condition.status == "True" and condition.type != "Warning"
+    ]
+    assert true == [found.phase] == [phases[-1].value]
+    assert {condition.type for condition in found.conditions} == {*phases} | (
+        {"Warning"} if warned else set()
+    )
+    assert all(condition.type != "Warning" or condition.status == "True" for condition in found.conditions)
+
+
+@given(PHASES)
+def test_each_keeps_the_time_at_which_it_was_last_entered(phases: list[Phase]) -> None:
+    found, entered = BackupStatus(), dict[str, Any]()
+    for number, phase in enumerate(phases):
+        if found.phase != phase:
+            entered[phase] = later(number)
+        found = enter(found, phase, "Reason", "message", later(number))
+
+    assert {condition.type: condition.lastTransitionTime for condition in found.conditions} == entered
+
+
+def test_a_message_is_bounded_and_a_time_is_whole() -> None:
+    found = enter(BackupStatus(), Phase.FAILED, "R", "x" * 9999, NOW.replace(microsecond=5))
+
+    assert len(found.conditions[0].message) == 2048
+    assert found.conditions[0].lastTransitionTime == NOW
+
+
+def test_a_warning_stands_beside_keeps_its_time_and_goes() -> None:
+    begun = enter(BackupStatus(), Phase.RUNNING, "R", "m", NOW)
+    first = warn(begun, [notice(message="a")], NOW)
+    both = warn(first, [notice(message="a"), notice(UPLOAD_LEFT_OPEN, "b")], later(9))
+
+    warning = both.condition("Warning")
+    assert warning == Condition("Warning", "True", UPLOAD_LEFT_OPEN, "b; a", NOW)
+    assert both.phase == "Running"
+    assert warn(both, [], later(10)).conditions == begun.conditions
+
+
+def apply(old: BackupStatus, patch: dict[str, Any]) -> dict[str, Any]:
+    """What a merge patch makes of a status, as JSON."""
+    fields = {name: value for name, value in attrs.asdict(old, recurse=False).items() if name != "progress"}
+    return {name: value for name, value in (fields | patch).items() if value not in (None, "", ())}
+
+
+def test_a_patch_holds_what_differs_and_nulls_what_goes() -> None:
+    old = attrs.evolve(status("Running"), backupPath="s3://b/k", commitTs="5", progress=Progress(percent=5))
+    new = attrs.evolve(old, commitTs="", backupSize=0, progress=None)
+
+    assert changes(backup(status=old), new) == {"commitTs": None, "backupSize": 0}
+    assert changes(backup(status=old), old) == {}
+
+
+def test_the_progress_is_never_in_a_patch() -> None:
+    old = attrs.evolve(status("Running"), progress=Progress(percent=5))
+
+    assert changes(backup(status=old), attrs.evolve(old, progress=Progress(percent=6))) == {}
+
+
+def test_a_patch_carries_the_version_it_was_computed_from() -> None:
+    moved = move(backup(), Phase.SCHEDULED, Cause("JobCreated", "made"), NOW)
+
+    announce, write = moved
+    assert isinstance(announce, Announce)
+    assert (announce.type, announce.reason, announce.message) == ("Normal", "Scheduled", "made")
+    assert isinstance(write, PatchStatus)
+    assert write.version == "7"
+    assert write.changes["observedGeneration"] == 1
+    assert list(write.changes["conditions"]) == [
+        {
+            "type": "Scheduled",
+            "status": "True",
+            "reason": "JobCreated",
+            "message": "made",
+            "lastTransitionTime": "2026-11-23T03:00:00Z",
+        }
+    ]
+
+
+def kinds(found: Backup, phase: Phase) -> list[str]:
+    """The kinds of action that entering a phase takes."""
+    return [type(action).__name__ for action in move(found, phase, Cause("Because", "said"), later(5))]
+
+
+def test_the_same_again_is_nothing() -> None:
+    assert kinds(backup(status=status("Scheduled")), Phase.SCHEDULED) == []
+
+
+def test_a_new_generation_is_observed() -> None:
+    (write,) = move(
+        backup(status=status("Scheduled"), generation=2), Phase.SCHEDULED, Cause("Because", "said"), NOW
+    )
+
+    assert isinstance(write, PatchStatus)
+    assert write.changes == {"observedGeneration": 2}
+
+
+def test_a_change_within_a_phase_is_written_and_only_trouble_is_said_again() -> None:
+    assert kinds(backup(status=status("Scheduled", reason="Other")), Phase.SCHEDULED) == ["PatchStatus"]
+    for trouble in (Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED):
+        assert kinds(backup(status=status(trouble, reason="Other")), trouble) == ["Announce", "PatchStatus"]
+
+
+def test_trouble_is_a_warning_with_its_reason() -> None:
+    announce, _ = move(backup(), Phase.FAILED, Cause("DumpFailed", "it broke"), NOW)
+
+    assert isinstance(announce, Announce)
+    assert (announce.type, announce.reason, announce.message) == ("Warning", "Failed", "DumpFailed: it broke")

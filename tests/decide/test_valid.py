@@ -1,0 +1,233 @@
+"""Bad input: each is named with its field, its value and its cure, and no secret is repeated."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.decide.builders import FROM, S3, backup
+from tidbbackup.decide.valid import Problem, problems
+from tidbbackup.model.backup import BackupSpec
+
+CANARY = "CANARYcanary"
+
+
+def wrong(**parts: Any) -> dict[str, str]:
+    """What is wrong with a spec, by path."""
+    return {problem.path: str(problem) for problem in problems(backup(**parts).spec)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "path", "cure"),
+    [
+        ({"s3": {"provider": "azure"}}, "spec.s3.provider", "write one of aws, ceph, alibaba"),
+        ({"s3": {"provider": ""}}, "spec.s3.provider", "write one of"),
+        ({"s3": {"acl": "open"}}, "spec.s3.acl", "write one of private"),
+        ({"s3": {"storageClass": "COLD"}}, "spec.s3.storageClass", "STANDARD_IA"),
+        (
+            {"s3": {"provider": "ceph", "endpoint": "http://c", "storageClass": "a b"}},
+            "spec.s3.storageClass",
+            "leave it out",
+        ),
+        ({"s3": {"bucket": ""}}, "spec.s3.bucket", "is missing"),
+        ({"s3": {"bucket": "ab"}}, "spec.s3.bucket", "3 to 255"),
+        ({"s3": {"bucket": "a/../b"}}, "spec.s3.bucket", "no . or .."),
+        ({"s3": {"bucket": "abc/../b"}}, "spec.s3.bucket", "no . or .."),
+        ({"s3": {"bucket": "a..b"}}, "spec.s3.bucket", "single dots"),
+        ({"s3": {"bucket": "x" * 256}}, "spec.s3.bucket", "3 to 255"),
+        ({"s3": {"bucket": "b$(X)"}}, "spec.s3.bucket", "letters"),
+        ({"s3": {"bucket": "bucket//x"}}, "spec.s3.bucket", "no empty part"),
+        ({"s3": {"prefix": "a//b"}}, "spec.s3.prefix", "no empty part"),
+        ({"s3": {"prefix": "../a"}}, "spec.s3.prefix", "no . or .."),
+        ({"s3": {"prefix": "a/./b"}}, "spec.s3.prefix", "no . or .."),
+        ({"s3": {"prefix": "a\x01b"}}, "spec.s3.prefix", "no control characters"),
+        ({"s3": {"prefix": "a\nb"}}, "spec.s3.prefix", "no control characters"),
+        ({"s3": {"prefix": "x" * 1100}}, "spec.s3.prefix", "write a shorter one"),
+        ({"s3": {"prefix": "ü" * 500}}, "spec.s3.prefix", "write a shorter one"),
+        ({"s3": {"endpoint": "file:///etc/passwd"}}, "spec.s3.endpoint", "http:// or https://"),
+        ({"s3": {"endpoint": "ftp://example.com"}}, "spec.s3.endpoint", "http:// or https://"),
+        ({"s3": {"endpoint": "https://"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h:0"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h:70000"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h:x"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://[::1"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h?a=b"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h#a"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h h"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://h\n"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"endpoint": "https://--x"}}, "spec.s3.endpoint", "write a URL"),
+        ({"s3": {"provider": "ceph"}}, "spec.s3.endpoint", "is missing"),
+        ({"s3": {"region": "us east"}}, "spec.s3.region", "us-east-1"),
+        ({"s3": {"secretName": "A_b"}}, "spec.s3.secretName", "lower case"),
+        ({"s3": {"caSecretName": "-x"}}, "spec.s3.caSecretName", "lower case"),
+        ({"s3": {"sse": "aes"}}, "spec.s3.sse", "AES256 or aws:kms"),
+        ({"s3": {"sseKmsKeyId": "k"}}, "spec.s3.sseKmsKeyId", "sse: aws:kms"),
+        ({"s3": {"options": ["--s3-acl=private"]}}, "spec.s3.options", "is not supported"),
+        ({"s3": {"options": ["x"]}}, "spec.s3.options", "item 1 is no flag"),
+        ({"from_": {"host": "--exec=sh"}}, "spec.from.host", "host name or an IP address"),
+        ({"from_": {"host": ""}}, "spec.from.host", "host name or an IP address"),
+        ({"from_": {"host": "a b"}}, "spec.from.host", "host name or an IP address"),
+        ({"from_": {"host": "h\n"}}, "spec.from.host", "host name or an IP address"),
+        ({"from_": {"host": "[::1]"}}, "spec.from.host", "host name or an IP address"),
+        ({"from_": {"host": "/tmp/mysql.sock"}}, "spec.from.host", "host name or an IP address"),
+        ({"from_": {"port": 0}}, "spec.from.port", "1 to 65535"),
+        ({"from_": {"port": 70000}}, "spec.from.port", "1 to 65535"),
+        ({"from_": {"user": ""}}, "spec.from.user", "name of a database user"),
+        ({"from_": {"user": "a\nb"}}, "spec.from.user", "name of a database user"),
+        ({"from_": {"secretName": ""}}, "spec.from.secretName", "is missing"),
+        ({"from_": {"secretName": "a/b"}}, "spec.from.secretName", "lower case"),
+        ({"from_": {"tlsClientSecretName": "X"}}, "spec.from.tlsClientSecretName", "lower case"),
+        ({"spec": {"storageSize": "10Gx"}}, "spec.storageSize", "10Gi"),
+        ({"spec": {"storageSize": "0"}}, "spec.storageSize", "10Gi"),
+        ({"spec": {"storageClassName": "A B"}}, "spec.storageClassName", "lower case"),
+        ({"spec": {"serviceAccount": "A"}}, "spec.serviceAccount", "lower case"),
+        ({"spec": {"cleanPolicy": "Shred"}}, "spec.cleanPolicy", "Retain, OnFailure, Delete"),
+        ({"spec": {"tikvGCLifeTime": "soon"}}, "spec.tikvGCLifeTime", "72h"),
+        ({"spec": {"br": {"cluster": "c"}}}, "spec.br", "remove it"),
+        ({"spec": {"br": {}}}, "spec.br", "remove it"),
+        ({"spec": {"gcs": {}}}, "spec.gcs", "s3 only"),
+        ({"spec": {"local": {}}}, "spec.local", "s3 only"),
+        ({"spec": {"azblob": {}}}, "spec.azblob", "s3 only"),
+        ({"spec": {"useKMS": True}}, "spec.useKMS", "plain password"),
+        ({"spec": {"backupType": "db"}}, "spec.backupType", "write full"),
+        ({"spec": {"tableFilter": ["a.b"]}}, "spec.tableFilter", "tableRegex"),
+        ({"spec": {"dumpling": {"tableFilter": ["a.b"]}}}, "spec.dumpling.tableFilter", "tableRegex"),
+        ({"spec": {"dumpling": {"options": ["-t=4"]}}}, "spec.dumpling.options", "mydumper.options"),
+        ({"spec": {"mydumper": {"options": ["--outputdir=/"]}}}, "spec.mydumper.options", "allowed are"),
+        (
+            {"spec": {"mydumper": {"options": ["-t", "4"]}}},
+            "spec.mydumper.options",
+            "item 1 is not of the form",
+        ),
+        ({"spec": {"mydumper": {"options": ["--rows=1\n"]}}}, "spec.mydumper.options", "control character"),
+        ({"spec": {"mydumper": {"tableRegex": "a\0"}}}, "spec.mydumper.tableRegex", "control character"),
+        ({"spec": {"mydumper": {"tableRegex": "(a"}}}, "spec.mydumper.tableRegex", "no regular expression"),
+        ({"spec": {"env": [{"name": "A"}, {"name": "DB_PASSWORD"}]}}, "spec.env[1].name", "another name"),
+        ({"spec": {"env": [{"name": "DB_TLS_DIR", "value": "/x"}]}}, "spec.env[0].name", "another name"),
+        ({"spec": {"env": [{"name": "S3_TLS_DIR", "valueFrom": {}}]}}, "spec.env[0].name", "another name"),
+        ({"spec": {"env": [{"name": "AWS_ACCESS_KEY_ID"}]}}, "spec.env[0].name", "another name"),
+    ],
+)
+def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) -> None:
+    found = wrong(**parts)
+
+    assert cure in found[path], found
+    assert found[path].startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"from_": {"host": "::1"}},
+        {"from_": {"host": "10.0.0.1", "user": "back up"}},
+        {"from_": {"host": "tidb.ns.svc.cluster.local."}},
+        {"s3": {"bucket": "Bad_Bucket"}},
+        {"s3": {"bucket": "bucket/folder/deeper"}},
+        {"s3": {"bucket": "bucket/"}},
+        {"s3": {"prefix": "/a/b/"}},
+        {"s3": {"prefix": "größe $(X) ${y}"}},
+        {"s3": {"endpoint": "rgw.example:7480"}},
+        {"s3": {"endpoint": "https://[::1]:9000/"}},
+        {"s3": {"provider": "ceph", "endpoint": "http://rgw", "storageClass": "my.class-1"}},
+        {"s3": {"acl": "bucket-owner-read", "storageClass": "GLACIER", "sse": "AES256"}},
+        {"s3": {"sse": "aws:kms", "sseKmsKeyId": "arn:aws:kms:x"}},
+        {"s3": {"options": ["--ignore-checksum", "--stats", "1s", "-v"]}},
+        {"s3": {"secretName": ""}, "spec": {"env": [{"name": "AWS_ACCESS_KEY_ID", "value": "x"}]}},
+        {
+            "spec": {
+                "storageSize": "1Ei",
+                "storageClassName": "",
+                "cleanPolicy": "Delete",
+                "backupType": "full",
+            }
+        },
+        {"spec": {"storageSize": "1e999999999"}},
+        {"spec": {"mydumper": {"options": ["--threads=4", "--tidb-force-priority=LOW_PRIORITY"]}}},
+        {"spec": {"mydumper": {}, "dumpling": {}, "tikvGCLifeTime": "3d", "env": [{}, {"name": "X"}]}},
+    ],
+)
+def test_nothing_is_wrong(parts: dict[str, Any]) -> None:
+    assert wrong(**parts) == {}
+
+
+def test_without_source_and_storage() -> None:
+    assert [problem.path for problem in problems(BackupSpec())] == ["spec.from", "spec.s3"]
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    assert set(wrong(from_={"port": 0}, s3={"bucket": ""}, spec={"br": {}})) == {
+        "spec.from.port",
+        "spec.s3.bucket",
+        "spec.br",
+    }
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"s3": {"options": [f"--s3-secret-access-key={CANARY}"]}},
+        {"s3": {"options": ["--s3-secret-access-key", CANARY]}},
+        {"s3": {"options": [f"--s3-secret-access-key {CANARY}"]}},
+        {"s3": {"options": ["-v", "1", CANARY]}},
+        {"s3": {"endpoint": f"https://user:{CANARY}@h"}},
+        {"s3": {"endpoint": f"ftp://user:{CANARY}@h"}},
+        {"s3": {"endpoint": f"https://user:{CANARY}@[h"}},
+        {"s3": {"endpoint": f"https://user:{CANARY}@h:x"}},
+        {"s3": {"endpoint": f"user:{CANARY}@h"}},
+        {"s3": {"endpoint": f"https://h/?X-Amz-Signature={CANARY}"}},
+        {"spec": {"mydumper": {"options": [f"--password={CANARY}"]}}},
+        {"spec": {"mydumper": {"options": [f"--password {CANARY}"]}}},
+        {"spec": {"mydumper": {"options": ["--password", CANARY]}}},
+        {"spec": {"env": [{"name": "DB_PASSWORD", "value": CANARY}]}},
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown(parts: dict[str, Any]) -> None:
+    found = wrong(**parts)
+
+    assert found
+    assert CANARY not in " ".join(found.values())
+
+
+def test_a_host_of_a_megabyte_is_judged_at_once_and_shown_in_part() -> None:
+    began = time.perf_counter()
+    found = wrong(from_={"host": "a." * 500_000 + "-"})
+
+    assert time.perf_counter() - began < 1
+    assert len(found["spec.from.host"]) < 200
+
+
+def test_a_value_that_is_none_is_not_shown() -> None:
+    assert str(Problem("spec.s3", None, "is missing")) == "spec.s3: is missing"
+    assert str(Problem("spec.from.port", 0, "write")) == "spec.from.port: 0: write"
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "host": st.text(max_size=20),
+            "user": st.text(max_size=5),
+            "port": st.integers(-5, 70000),
+        },
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "bucket": st.text(max_size=20),
+            "prefix": st.text(max_size=20),
+            "endpoint": st.text("htps:/[]@.%?#1x ", max_size=20) | st.text(max_size=20),
+            "options": st.lists(st.text(max_size=8), max_size=3),
+            "provider": st.sampled_from(["aws", "ceph", "x"]),
+        },
+    ),
+)
+def test_judging_never_raises(source: dict[str, Any], s3: dict[str, Any]) -> None:
+    surrogates = str(source | s3)
+    if not surrogates.isascii() and any(0xD800 <= ord(letter) < 0xE000 for letter in surrogates):
+        return
+    found = problems(backup({"from": FROM | source, "s3": S3 | s3}).spec)
+
+    assert all(problem.path and problem.cure for problem in found)

@@ -1,0 +1,233 @@
+"""Whole lives of a Backup: they settle, dying changes nothing, and caches that lag do no harm."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.decide.builders import backup
+from tests.decide.world import Conflicted, View, World, plan_for, tick
+from tidbbackup.decide.plan import Announce, Create, Delete
+from tidbbackup.model.backup import Phase
+
+ROUNDS = 60
+SCRIPTS = ["complete", "fail", "die", "pend"]
+POLICIES = [None, "Retain", "OnFailure", "Delete"]
+DELETED_AT = ["never", "", "Scheduled", "Running", "final"]
+
+
+def new_world(script: str, policy: str | None) -> World:
+    """A Backup that was just created."""
+    spec = {"pendingDeadlineSeconds": 300} | ({} if policy is None else {"cleanPolicy": policy})
+    return World(backup(spec, finalizers=(), resourceVersion="10"), script)
+
+
+def settle(world: World, deleted_at: str, die_after: int = 0, *, away: bool = False) -> int:
+    """Reconcile until nothing is left to do; returns how many actions that took.
+
+    `die_after` n: the controller dies after its n-th action, and with it the rest of that Plan. `away`: it
+    comes back only when the world has come to rest.
+    """
+    done = 0
+    for _ in range(ROUNDS):
+        if deleted_at != "never" and stage(world) >= DELETED_AT.index(deleted_at):
+            world.delete_backup()
+        plan = plan_for(world, world.view())
+        deeds = [action for action in plan.actions if not isinstance(action, Announce)]
+        for action in plan.actions:
+            world.apply(action)
+            done += 1
+            if done == die_after:
+                while away and world.progress():
+                    tick(world)
+                break
+        moved = world.progress()
+        tick(world)
+        if deeds or moved:
+            continue
+        if plan.wake_at is None:
+            return done
+        world.now = max(world.now, plan.wake_at)
+    raise AssertionError(f"not settled after {ROUNDS} rounds: {world}")
+
+
+def stage(world: World) -> int:
+    """How far a Backup has come, by DELETED_AT: one that died early may never be seen Running."""
+    phase = world.backup.status.phase if world.backup else ""
+    return DELETED_AT.index(phase) if phase in DELETED_AT else DELETED_AT.index("final")
+
+
+@pytest.mark.parametrize("deleted_at", DELETED_AT)
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_dying_after_any_action_ends_in_the_same_world(
+    script: str, policy: str | None, deleted_at: str
+) -> None:
+    whole = new_world(script, policy)
+    actions = settle(whole, deleted_at)
+
+    for number in range(1, actions + 1):
+        # A deletion in mid-run comes too late where the run went on to its end meanwhile.
+        for away in (False, True) if deleted_at in ("never", "", "final") else (False,):
+            world = new_world(script, policy)
+            settle(world, deleted_at, die_after=number, away=away)
+            assert world.summary() == whole.summary(), f"died after action {number}, {away=}"
+            assert world.runs_made == whole.runs_made
+
+
+@pytest.mark.parametrize(
+    ("script", "phase", "reason"),
+    [
+        ("complete", "Complete", "ArchiveStored"),
+        ("fail", "Failed", "DumpFailed"),
+        ("die", "Failed", "Killed"),
+        ("pend", "Failed", "PendingTooLong"),
+    ],
+)
+def test_how_a_run_ends(script: str, phase: str, reason: str) -> None:
+    world = new_world(script, None)
+    settle(world, "never")
+
+    assert world.summary()[:3] == (phase, reason, script == "complete")
+    assert world.runs_made == 1
+
+
+@pytest.mark.parametrize("deleted_at", DELETED_AT[1:])
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
+    script: str, policy: str | None, deleted_at: str
+) -> None:
+    world = new_world(script, policy)
+    settle(world, deleted_at)
+
+    assert world.backup is None
+    assert not world.upload
+    # At Running the worker is through before the deletion is seen: what it made counts as made.
+    kept = script == "complete" and deleted_at in ("Running", "final") and policy != "Delete"
+    assert world.archive == kept
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("steps", range(6))
+def test_deleted_after_a_death_between_the_job_and_its_status(
+    script: str, policy: str | None, steps: int
+) -> None:
+    """The phase is still empty, although a run is on or even over."""
+    world = new_world(script, policy)
+    world.apply(plan_for(world, world.view()).actions[0])
+    create = plan_for(world, world.view()).actions[0]
+    assert isinstance(create, Create)
+    world.apply(create)
+    for _ in range(steps):
+        world.progress()
+    world.delete_backup()
+    over = world.archive
+    settle(world, "never")
+
+    assert world.backup is None
+    assert not world.upload
+    assert world.archive == (over and policy != "Delete")
+
+
+@attrs.define
+class Caches:
+    """Views of each kind that lag behind, but never behind what we wrote ourselves, and never go back."""
+
+    history: list[View]
+    backup: int = 0
+    jobs: int = 0
+    pods: int = 0
+
+    def move(self, kind: str, steps: int) -> None:
+        """Let one cache catch up by some steps."""
+        setattr(self, kind, min(getattr(self, kind) + steps, len(self.history) - 1))
+
+    def wrote(self, *kinds: str) -> None:
+        """The write gate: nothing is decided before a cache has seen our own write."""
+        for kind in kinds:
+            setattr(self, kind, len(self.history) - 1)
+
+    def view(self) -> View:
+        """What a reconcile sees."""
+        return View(
+            self.history[self.backup].backup, self.history[self.jobs].jobs, self.history[self.pods].pods
+        )
+
+
+STEPS = st.lists(
+    st.sampled_from(
+        [
+            *["reconcile"] * 6,
+            *["progress"] * 4,
+            *("backup", "jobs", "pods") * 2,
+            *("wait", "delete", "delete job", "die"),
+        ]
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.sampled_from(SCRIPTS), st.sampled_from(POLICIES), STEPS)
+def test_caches_that_lag_do_no_harm(script: str, policy: str | None, steps: list[str]) -> None:
+    """The world itself asserts what must never happen; here is who may see what, and when."""
+    world = new_world(script, policy)
+    caches = Caches([world.view()])
+    interrupted = False
+    for step in steps:
+        match step:
+            case "reconcile" | "die":
+                interrupted |= step == "die"
+                reconcile(world, caches, die=step == "die")
+            case "progress":
+                world.progress()
+            case "wait":
+                tick(world, 100)
+            case "delete":
+                world.delete_backup()
+            case "delete job":
+                world.delete_job("backup-demo")
+            case kind:
+                caches.move(kind, 2)
+        caches.history.append(world.view())
+        tick(world)
+        assert world.runs_made <= 1 or interrupted, "a second Job for one Backup"
+    check_end(world)
+
+
+def reconcile(world: World, caches: Caches, *, die: bool) -> None:
+    """One round on what the caches hold; `die`: after its first action."""
+    caches.history.append(world.view())
+    for action in plan_for(world, caches.view()).actions:
+        try:
+            world.apply(action)
+        except Conflicted:
+            break
+        caches.history.append(world.view())
+        caches.wrote("jobs" if isinstance(action, Create | Delete) else "backup")
+        if die:
+            # The next process begins with lists that are as new as the API server.
+            caches.wrote("backup", "jobs", "pods")
+            break
+
+
+def check_end(world: World) -> None:
+    """Whatever happened: it settles now, and a Backup that was deleted is gone with all its rubbish."""
+    for _ in range(ROUNDS):
+        plan = plan_for(world, world.view())
+        for action in plan.actions:
+            world.apply(action)
+        if not world.progress() and not [each for each in plan.actions if not isinstance(each, Announce)]:
+            if plan.wake_at is None:
+                break
+            world.now = plan.wake_at
+        tick(world)
+    else:
+        raise AssertionError(f"not settled: {world}")
+    if world.backup is not None:
+        assert world.backup.metadata.deletionTimestamp is None
+        assert world.backup.status.phase in (Phase.COMPLETE, Phase.FAILED)

@@ -1,0 +1,278 @@
+"""A world for property tests: one Backup, its Jobs and pods, a bucket; pure, in memory, made to be broken.
+
+A model of what Plans do to the world and what the world does by itself. It is no API server: it knows
+nothing of requests, admission or watches beyond what the properties need.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+import msgspec
+
+from tests.decide.builders import NOW, URL, pod, result, running, said, terminated
+from tidbbackup.decide import backup as run_backup
+from tidbbackup.decide import gc
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import Action, Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.render import WorkerImage
+from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.jobs import Job, JobStatus, Pod
+from tidbbackup.model.meta import Meta, OwnerReference
+from tidbbackup.model.names import DELETES_DATA, FINALIZER
+from tidbbackup.model.result import Outcome
+
+IMAGE = WorkerImage("w")
+FINAL = {"Complete", "Failed"}
+GOING = {"Clean", "CleanFailed"}
+
+
+class Conflicted(Exception):
+    """The object is not as it was seen: the rest of the Plan is not carried out."""
+
+
+@attrs.frozen
+class View:
+    """The objects at one moment."""
+
+    backup: Backup | None
+    jobs: dict[str, Job]
+    pods: dict[str, Pod]
+
+
+@attrs.define
+class World:
+    """All there is. `script` says how a dump goes: complete, fail, die (without a word) or pend."""
+
+    backup: Backup | None
+    script: str
+    jobs: dict[str, Job] = attrs.Factory(dict)
+    pods: dict[str, Pod] = attrs.Factory(dict)
+    archive: bool = False
+    upload: bool = False
+    now: datetime = NOW
+    version: int = 10
+    runs_made: int = 0
+    events: set[tuple[str, str]] = attrs.Factory(set)
+
+    def view(self) -> View:
+        """What a cache that does not lag would hold."""
+        return View(self.backup, dict(self.jobs), dict(self.pods))
+
+    # What a Plan does.
+
+    def apply(self, action: Action) -> None:
+        """One action of a Plan."""
+        match action:
+            case Create(manifest=manifest):
+                self._create(manifest["metadata"])
+            case Delete(key=key, uid=uid):
+                found = self.jobs.get(key.name)
+                if found is not None and found.metadata.uid == uid:
+                    self.jobs[key.name] = _deleting(found, self.now)
+            case PatchStatus(version=version, changes=changes):
+                self._patch(version, changes)
+            case SetFinalizers(version=version, finalizers=finalizers):
+                self._set_finalizers(version, finalizers)
+            case Announce(reason=reason, message=message):
+                self.events.add((reason, message))
+
+    def _create(self, meta: dict[str, Any]) -> None:
+        name, (owner,) = meta["name"], meta["ownerReferences"]
+        if name in self.jobs:
+            assert self.jobs[name].metadata.owner == OwnerReference(
+                "Backup", "demo", owner["uid"], controller=True
+            )
+            return
+        self.version += 1
+        self.runs_made += name.startswith("backup-")
+        references = (OwnerReference("Backup", owner["name"], owner["uid"], controller=True),)
+        annotations = meta.get("annotations", {})
+        self.jobs[name] = Job(
+            Meta(
+                name=name,
+                namespace="ns",
+                uid=f"{name}-{self.version}",
+                creationTimestamp=self.now,
+                ownerReferences=references,
+                annotations=annotations,
+            )
+        )
+
+    def _patch(self, version: str, changes: dict[str, Any]) -> None:
+        found = self._current(version)
+        both = msgspec.to_builtins(found.status) | changes
+        merged = {name: value for name, value in both.items() if value is not None}
+        new = msgspec.convert(merged, BackupStatus)
+        _check_status(found.status, new, self)
+        self._store(attrs.evolve(found, status=new))
+
+    def _set_finalizers(self, version: str, finalizers: tuple[str, ...]) -> None:
+        found = self._current(version)
+        if FINALIZER not in finalizers:
+            assert not [pod for pod in self.pods.values() if pod.status.phase == "Running"], "a run goes on"
+        if found.metadata.deletionTimestamp is not None and not finalizers:
+            self.backup, self.jobs, self.pods = None, {}, {}
+            return
+        self._store(attrs.evolve(found, metadata=attrs.evolve(found.metadata, finalizers=finalizers)))
+
+    def _current(self, version: str) -> Backup:
+        if self.backup is None or self.backup.metadata.resourceVersion != version:
+            raise Conflicted
+        return self.backup
+
+    def _store(self, found: Backup) -> None:
+        self.version += 1
+        self.backup = attrs.evolve(
+            found, metadata=attrs.evolve(found.metadata, resourceVersion=str(self.version))
+        )
+
+    # What the user does.
+
+    def delete_backup(self) -> None:
+        """kubectl delete backup."""
+        found = self.backup
+        if found is None or found.metadata.deletionTimestamp is not None:
+            return
+        if not found.metadata.finalizers:
+            self.backup, self.jobs, self.pods = None, {}, {}
+            return
+        self._store(attrs.evolve(found, metadata=attrs.evolve(found.metadata, deletionTimestamp=self.now)))
+
+    def delete_job(self, name: str) -> None:
+        """kubectl delete job, in the background: its pod is left to end by itself."""
+        self.jobs.pop(name, None)
+
+    # What happens by itself.
+
+    def progress(self) -> bool:
+        """One step of Job controller, node and workers; False where all is still."""
+        return any([self._step(name) for name in list(self.jobs)] + [self._sweep()])
+
+    def _sweep(self) -> bool:
+        """Pods whose Job is gone are stopped."""
+        uids = {job.metadata.uid for job in self.jobs.values()}
+        left = [name for name, each in self.pods.items() if each.metadata.ownerReferences[0].uid not in uids]
+        for name in left:
+            self._stop(name)
+        return bool(left)
+
+    def _step(self, name: str) -> bool:
+        job = self.jobs[name]
+        found = self.pods.get(name)
+        if job.metadata.deletionTimestamp is not None:
+            if found is None:
+                del self.jobs[name]
+            else:
+                self._stop(name)
+            return True
+        if job.ended:
+            return False
+        if found is None:
+            self.pods[name] = pod(owner=job.metadata.uid, name=name, creationTimestamp=self.now)
+            return True
+        if found.status.phase == "Pending":
+            return self._start(name, job)
+        if found.status.phase == "Running":
+            self._end(name, job)
+            return True
+        kind = "Complete" if found.status.phase == "Succeeded" else "Failed"
+        ended = JobStatus((Condition(kind, "True", lastTransitionTime=self.now),))
+        self.jobs[name] = attrs.evolve(job, status=ended)
+        return True
+
+    def _start(self, name: str, job: Job) -> bool:
+        if self.script == "pend" and name.startswith("backup-"):
+            return False
+        self.upload = self.upload or name.startswith("backup-")
+        self.pods[name] = pod("Running", running(self.now), owner=job.metadata.uid, name=name)
+        return True
+
+    def _end(self, name: str, job: Job) -> None:
+        owner = {"owner": job.metadata.uid, "name": name}
+        if name.startswith("clean-"):
+            self._clean(DELETES_DATA in job.metadata.annotations)
+            self.pods[name] = pod("Succeeded", said(result(Outcome.CLEANED)), **owner)
+        elif self.script == "complete":
+            self.archive, self.upload = True, False
+            self.pods[name] = pod("Succeeded", said(result()), **owner)
+        elif self.script == "fail":
+            self.upload = False
+            self.pods[name] = pod(
+                "Failed", said(result(Outcome.FAILED, reason="DumpFailed", message="x")), **owner
+            )
+        else:
+            self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
+
+    def _clean(self, data: bool) -> None:
+        policy = self.backup.spec.cleanPolicy if self.backup else None
+        assert not (data and policy in (None, "Retain")), "data deleted that nobody asked to delete"
+        self.archive, self.upload = self.archive and not data, False
+
+    def _stop(self, name: str) -> None:
+        del self.pods[name]
+
+    def summary(self) -> tuple[object, ...]:
+        """The world without its times: what has to be the same however often we died."""
+        phase = reason = ""
+        if self.backup is not None:
+            phase = self.backup.status.phase
+            found = self.backup.status.condition(phase)
+            reason = found.reason if found else ""
+        return phase, reason, self.archive, self.upload, tuple(sorted(self.jobs))
+
+
+def _deleting(job: Job, now: datetime) -> Job:
+    return attrs.evolve(job, metadata=attrs.evolve(job.metadata, deletionTimestamp=now))
+
+
+def _check_status(old: BackupStatus, new: BackupStatus, world: World) -> None:
+    """The invariants of a status, whenever one is written."""
+    true = [each for each in new.conditions if each.status == "True" and each.type in set(Phase)]
+    assert [each.type for each in true] == [new.phase]
+    assert new.observedGeneration == 1
+    assert all(each.reason and each.message for each in true)
+    if old.phase in FINAL | GOING:
+        assert new.phase in {old.phase} | GOING, "what is final has changed"
+    if true[0].reason == "JobDeleted":
+        assert "backup-demo" not in world.jobs, "a Job that exists was taken for deleted"
+    if new.phase == "Complete":
+        assert (new.backupPath, world.archive) == (URL, True)
+
+
+def plan_for(world: World, seen: View) -> Plan:
+    """The decision on what the caches hold, with looks answered by the world as it is."""
+    found = seen.backup
+    facts = BackupFacts(
+        found,
+        IMAGE,
+        job=seen.jobs.get("backup-demo"),
+        pods=tuple(each for name, each in seen.pods.items() if name.startswith("backup-")),
+        clean_job=seen.jobs.get("clean-demo"),
+        clean_pods=tuple(each for name, each in seen.pods.items() if name.startswith("clean-")),
+    )
+    going = found is not None and found.metadata.deletionTimestamp is not None
+    decide = gc.decide if going else run_backup.decide
+    for _ in range(5):
+        plan = decide(facts, world.now)
+        if plan.look is None:
+            assert plan.wake_at is None or plan.wake_at > world.now
+            return plan
+        facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: _looked(world, plan.look)})
+    raise AssertionError("too many looks")
+
+
+def _looked(world: World, look: Look) -> tuple[object, ...]:
+    if look.kind == "Job":
+        return (world.jobs[look.name],) if look.name in world.jobs else ()
+    if look.kind == "Pod":
+        component = look.labels.rsplit("=", 1)[-1]
+        return tuple(each for name, each in world.pods.items() if name.startswith(f"{component}-"))
+    return ()
+
+
+def tick(world: World, seconds: float = 1) -> None:
+    """Time passes."""
+    world.now += timedelta(seconds=seconds)

@@ -1,0 +1,154 @@
+"""What the controller finds wrong with a spec: Invalid, with field, value and cure; mended, it runs."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import KubectlFailed
+from tests.integration.scene import Scene, phase, why
+
+pytestmark = pytest.mark.integration
+
+PROVIDERS = "write one of aws, ceph, alibaba, digitalocean, dreamhost, ibmcos, minio, netease, wasabi, other"
+ACLS = (
+    "write one of private, public-read, public-read-write, authenticated-read, bucket-owner-read, "
+    "bucket-owner-full-control, or leave it out"
+)
+CLASSES = (
+    "write one of STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, GLACIER, DEEP_ARCHIVE, "
+    "or leave it out"
+)
+BUCKET = "a bucket's name has 3 to 255 letters, digits, - _ or single dots"
+FOLDER = "write folders as a/b: no empty part, no . or .., no control characters"
+
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown provider": ({"s3": {"provider": "azure"}}, f"spec.s3.provider: 'azure': {PROVIDERS}"),
+    "unknown acl": ({"s3": {"acl": "everybody"}}, f"spec.s3.acl: 'everybody': {ACLS}"),
+    "unknown class": ({"s3": {"storageClass": "COLD"}}, f"spec.s3.storageClass: 'COLD': {CLASSES}"),
+    "no bucket": ({"s3": {"bucket": None}}, "spec.s3.bucket: is missing: name a bucket that exists"),
+    "bucket of two": ({"s3": {"bucket": "ab"}}, f"spec.s3.bucket: 'ab': {BUCKET}"),
+    "bucket with dots": ({"s3": {"bucket": "a/../b"}}, f"spec.s3.bucket: 'a/../b': {BUCKET}"),
+    "folder with dots": ({"s3": {"bucket": "abc/../b"}}, f"spec.s3.bucket: '../b': {FOLDER}"),
+    "prefix slashes": ({"s3": {"prefix": "a//b"}}, f"spec.s3.prefix: 'a//b': {FOLDER}"),
+    "prefix up": ({"s3": {"prefix": "a/../b"}}, f"spec.s3.prefix: 'a/../b': {FOLDER}"),
+    "prefix control": ({"s3": {"prefix": "a\x07b"}}, f"spec.s3.prefix: 'a\\x07b': {FOLDER}"),
+    "prefix 1000": (
+        {"s3": {"prefix": "p" * 1000}},
+        "the key would have 1047 bytes and S3 allows 1024: write a shorter one",
+    ),
+    "endpoint file": (
+        {"s3": {"endpoint": "file:///etc"}},
+        "spec.s3.endpoint: 'file:///etc': write http:// or https://",
+    ),
+    "endpoint ftp": (
+        {"s3": {"endpoint": "ftp://s3"}},
+        "spec.s3.endpoint: 'ftp://s3': write http:// or https://",
+    ),
+    "no endpoint": (
+        {"s3": {"provider": "ceph", "endpoint": None}},
+        "spec.s3.endpoint: is missing: provider ceph needs the URL of the service",
+    ),
+    "host is an option": (
+        {"source": {"host": "--exec=sh"}},
+        "spec.from.host: '--exec=sh': write a host name or an IP address, nothing else",
+    ),
+    "size 0": ({"storageSize": "0"}, "spec.storageSize: '0': write a size such as 10Gi"),
+    "br": (
+        {"br": {"cluster": "demo1"}},
+        "spec.br: is not supported: remove it for a logical backup with mydumper",
+    ),
+    "rclone flag": (
+        {"s3": {"options": ["--s3-acl=public-read"]}},
+        "spec.s3.options: '--s3-acl': is not supported: leave it out, or use a field of s3",
+    ),
+    "mydumper flag": (
+        {"mydumper": {"options": ["--outputdir=/etc"]}},
+        "spec.mydumper.options: '--outputdir': is not allowed: allowed are",
+    ),
+    "no regex": (
+        {"mydumper": {"tableRegex": "("}},
+        "spec.mydumper.tableRegex: '(': is no regular expression: missing ), unterminated subpattern",
+    ),
+    "no from": ({"source": None}, "spec.from: is missing: name the database (host, port, user, secretName)"),
+    "no s3": ({"s3": None}, "spec.s3: is missing: say where the archive goes (provider, bucket, ...)"),
+    "two at once": (
+        {"source": {"host": "a b"}, "useKMS": True},
+        "spec.from.host: 'a b': write a host name or an IP address, nothing else; "
+        "spec.useKMS: True: is not supported: put the plain password into the Secret",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+async def test_it_is_invalid_and_says_where_what_and_the_cure(place: Scene, case: str) -> None:
+    change, words = INVALID[case]
+    name = case.replace(" ", "-")
+    await place.apply(place.backup(name, **change))
+
+    backup = await place.until_phase("Invalid", name, seconds=10)
+
+    reason, message = why(backup)
+    assert reason == "InvalidSpec"
+    assert words in message
+    assert len(message) < 700, "for people"
+    assert ("Warning", "Invalid", f"InvalidSpec: {message}") in await place.events(name)
+    assert not await place.jobs()
+    await place.delete(name)
+    await place.until_gone(name, seconds=5)
+
+
+async def test_mended_it_runs(scene: Scene) -> None:
+    await scene.apply(scene.backup(s3={"provider": "azure"}))
+    await scene.until_phase("Invalid")
+
+    await scene.apply(scene.backup(s3={"provider": "ceph"}))
+
+    backup = await scene.until_over_but_invalid()
+    assert phase(backup) == "Complete", why(backup)
+    (invalid,) = [c for c in backup["status"]["conditions"] if c["type"] == "Invalid"]
+    assert invalid["status"] == "False"
+    with pytest.raises(KubectlFailed) as refused:
+        await scene.apply(scene.backup(s3={"provider": "ceph", "bucket": "elsewhere"}))
+    assert "spec.s3.bucket" in str(refused.value)
+    assert "cannot change once the backup has begun: make a new Backup instead" in str(refused.value)
+    await scene.apply(scene.backup(s3={"provider": "ceph"}, cleanPolicy="Delete"))
+    await scene.delete()
+    await scene.until_gone()
+    assert await scene.objects() == {}
+
+
+async def test_an_endpoint_without_scheme_works_with_a_warning(scene: Scene) -> None:
+    bare = scene.lab.store.endpoint.removeprefix("http://")
+    await scene.apply(scene.backup(s3={"provider": "ceph", "endpoint": bare}))
+
+    backup = await scene.until_over()
+
+    assert phase(backup) == "Complete", why(backup)
+    (warning,) = [c for c in backup["status"]["conditions"] if c["type"] == "Warning"]
+    assert (warning["reason"], warning["message"]) == (
+        "EndpointWithoutScheme",
+        f"spec.s3.endpoint has no scheme: http://{bare} is used",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"resources": {"limits": {"memory": "much"}}}, "quantities must match the regular expression"),
+        ({"tolerations": [{"operator": "Maybe"}]}, 'operator: Unsupported value: "Maybe"'),
+    ],
+)
+async def test_what_the_api_server_refuses_in_the_job_is_invalid_and_can_be_mended(
+    scene: Scene, change: dict[str, Any], words: str
+) -> None:
+    await scene.apply(scene.backup(**change))
+
+    reason, message = why(await scene.until_phase("Invalid", seconds=10))
+
+    assert reason == "InvalidSpec"
+    assert words in message
+    assert "passed on to the pod" in message
+    nothing: dict[str, Any] = dict.fromkeys(change)
+    await scene.apply(scene.backup(**nothing))
+    backup = await scene.until_over_but_invalid()
+    assert phase(backup) == "Complete", why(backup)

@@ -1,0 +1,48 @@
+"""Caches filled by hand, as the reconcilers see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from tests.decide.builders import job, pod
+from tidbbackup.kube.decode import Malformed
+from tidbbackup.kube.resources import JOBS, PODS
+from tidbbackup.kube.store import Store
+from tidbbackup.kube.updates import Relisted
+from tidbbackup.model.backup import Backup
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import job_name, labels
+from tidbbackup.reconcile.kinds import BACKUPS, BY_RUN, BY_SHORT_NAME, Caches, by_run, by_short_name
+
+
+def caches(
+    backups: tuple[Backup | Malformed, ...] = (),
+    jobs: tuple[Job | Malformed, ...] = (),
+    pods: tuple[Pod | Malformed, ...] = (),
+) -> Caches:
+    """Caches that have seen one list with these objects."""
+    kept: Store[Backup] = Store(BACKUPS, {BY_SHORT_NAME: by_short_name})
+    made: Store[Job] = Store(JOBS, {BY_RUN: by_run})
+    running: Store[Pod] = Store(PODS, {BY_RUN: by_run})
+    kept.apply(Relisted(backups, "5"))
+    made.apply(Relisted(jobs, "5"))
+    running.apply(Relisted(pods, "5"))
+    return Caches(kept.cache, made.cache, running.cache)
+
+
+def job_of(name: str, verb: str = "backup") -> Job:
+    """The Job of that verb of a Backup of that name."""
+    return job(verb=verb, name=job_name(verb, name), labels=labels(verb, name), uid=f"{verb}-uid")
+
+
+def pod_of(name: str, verb: str = "backup", pod_name: str = "p") -> Pod:
+    """A pod of that Job."""
+    made = pod(name=pod_name, uid=f"uid-{pod_name}", owner=f"{verb}-uid")
+    return attrs.evolve(made, metadata=attrs.evolve(made.metadata, labels=labels(verb, name)))
+
+
+def malformed(of: Any, why: str = "Expected `int`") -> Malformed:
+    """The same object, unreadable."""
+    return Malformed(of.metadata, why)

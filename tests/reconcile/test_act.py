@@ -1,0 +1,143 @@
+"""Carrying a Plan out: in order, up to the first failure, and again without harm."""
+
+import re
+
+import pytest
+
+from tests.decide.builders import IMAGE, NOW, UID, backup
+from tests.reconcile.recording import Recording, refusal
+from tidbbackup.decide.plan import Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.render import backup_job
+from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError
+from tidbbackup.kube.writes import WriteGate, Writer
+from tidbbackup.model.meta import Meta, ObjectKey
+from tidbbackup.reconcile.act import Actor, Refused, event
+
+KEY = ObjectKey("Backup", "ns", "demo")
+JOB = ObjectKey("Job", "ns", "backup-demo")
+CREATE = Create(backup_job(backup(), IMAGE))
+DELETE = Delete(JOB, "job-uid")
+STATUS = PatchStatus(KEY, "7", {"phase": "Scheduled"})
+FINALIZERS = SetFinalizers(KEY, "7", ("f",))
+SAY = Announce("Backup", backup().metadata, "Warning", "Failed", "it broke")
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+async def carry_out(double: Recording, *actions: object) -> None:
+    """Carry a Plan of these actions out."""
+    actor = Actor(Writer(double.client, WriteGate(), KEY))
+    await actor.carry_out(Plan(actions), NOW)  # type: ignore[arg-type]
+
+
+async def test_everything_in_order() -> None:
+    double = Recording()
+    await carry_out(double, CREATE, SAY, STATUS, FINALIZERS, DELETE)
+
+    (said,) = [line for line in double.asked if "Event" in line]
+    assert double.asked == [
+        "create Job ns/backup-demo",
+        said,
+        "patch Backup ns/demo/status",
+        "patch Backup ns/demo",
+        "delete Job ns/backup-demo",
+    ]
+    assert double.bodies[2] == {"metadata": {"resourceVersion": "7"}, "status": {"phase": "Scheduled"}}
+    assert double.bodies[3] == {"metadata": {"resourceVersion": "7", "finalizers": ["f"]}}
+    assert (double.bodies[4]["uid"], double.bodies[4]["propagation"]) == ("job-uid", "Foreground")
+
+
+async def test_it_stops_at_the_first_failure() -> None:
+    double = Recording(patch_Backup=refusal(409))
+    with pytest.raises(Conflict):
+        await carry_out(double, STATUS, DELETE)
+
+    assert double.asked == ["patch Backup ns/demo/status"]
+
+
+def existing(uid: str, *more: str) -> dict[str, object]:
+    """A Job that is there already, with these owners."""
+    owners = [{"kind": "Backup", "name": "demo", "uid": each} for each in (uid, *more)]
+    return {
+        "metadata": {"name": "backup-demo", "uid": "j", "resourceVersion": "8", "ownerReferences": owners}
+    }
+
+
+@pytest.mark.parametrize("found", [existing(UID), existing(UID, "another")])
+async def test_what_exists_and_is_ours_is_done(found: dict[str, object]) -> None:
+    double = Recording(create_Job=refusal(409, "AlreadyExists"), get_Job=found)
+    await carry_out(double, CREATE, STATUS)
+
+    assert double.asked[1:] == ["get Job ns/backup-demo", "patch Backup ns/demo/status"]
+
+
+async def test_what_exists_and_is_not_ours_is_for_deciding_again() -> None:
+    double = Recording(create_Job=refusal(409, "AlreadyExists"), get_Job=existing("x"))
+    with pytest.raises(Refused) as refused:
+        await carry_out(double, CREATE, STATUS)
+
+    assert refused.value.status == 409
+    assert len(double.asked) == 2
+
+
+async def test_what_existed_and_is_gone_is_tried_again() -> None:
+    double = Recording(create_Job=refusal(409, "AlreadyExists"), get_Job=refusal(404))
+    with pytest.raises(NotFound):
+        await carry_out(double, CREATE)
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+async def test_what_the_server_will_not_take_is_for_deciding_again(code: int) -> None:
+    with pytest.raises(Refused) as refused:
+        await carry_out(Recording(create_Job=refusal(code, message="spec is bad")), CREATE)
+
+    assert (refused.value.status, refused.value.message) == (code, "spec is bad")
+
+
+async def test_a_server_that_stumbles_is_tried_again() -> None:
+    with pytest.raises(ServerError):
+        await carry_out(Recording(create_Job=refusal(500)), CREATE)
+
+
+@pytest.mark.parametrize(("answers", "action"), [("delete_Job", DELETE), ("patch_Backup", STATUS)])
+async def test_what_is_gone_needs_nothing(answers: str, action: object) -> None:
+    double = Recording(**{answers: refusal(404)})
+    await carry_out(double, action, FINALIZERS if action is DELETE else DELETE)
+
+    assert len(double.asked) == 2
+
+
+async def test_another_object_of_that_name_is_not_deleted() -> None:
+    await carry_out(Recording(delete_Job=refusal(409)), DELETE)
+
+
+async def test_a_deletion_that_fails_is_tried_again() -> None:
+    with pytest.raises(ServerError):
+        await carry_out(Recording(delete_Job=refusal(503)), DELETE)
+
+
+@pytest.mark.parametrize("error", [refusal(409, "AlreadyExists"), refusal(403), refusal(500)])
+async def test_words_never_hold_up_deeds(error: ApiError) -> None:
+    double = Recording(create_Event=error)
+    await carry_out(double, SAY, DELETE)
+
+    assert double.asked[-1] == "delete Job ns/backup-demo"
+
+
+def test_the_same_said_twice_is_one_event_and_another_word_is_another() -> None:
+    def name(uid: str, message: str) -> object:
+        return event(
+            Announce("Backup", Meta(name="demo", namespace="ns", uid=uid), "Normal", "R", message), NOW
+        )["metadata"]["name"]
+
+    assert name("1", "a") == name("1", "a")
+    assert len({name("1", "a"), name("1", "b"), name("2", "a")}) == 3
+
+
+@pytest.mark.parametrize("name", ["demo", "a" * 253, "a" * 199 + "." + "b" * 50, "a" * 198 + "--" + "b" * 50])
+def test_an_events_name_and_message_are_bounded(name: str) -> None:
+    made = event(Announce("Backup", Meta(name=name, namespace="ns"), "Normal", "R", "ü" * 5000), NOW)
+
+    assert len(made["metadata"]["name"]) <= 253
+    assert SUBDOMAIN.fullmatch(made["metadata"]["name"])
+    assert len(made["message"]) == 1024
+    assert (made["type"], made["count"], made["firstTimestamp"]) == ("Normal", 1, "2026-11-23T03:00:00Z")

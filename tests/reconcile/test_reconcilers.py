@@ -1,0 +1,143 @@
+"""One round: observe, decide (looking where decide asks for it), act; decide again where refused."""
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.decide.builders import IMAGE, NOW, UID, backup, later, status
+from tests.reconcile.recording import Recording, refusal
+from tests.reconcile.scene import caches, job_of
+from tidbbackup.kube.errors import ServerError
+from tidbbackup.kube.writes import WriteGate
+from tidbbackup.model.backup import Backup, Condition
+from tidbbackup.model.jobs import JobStatus
+from tidbbackup.reconcile.kinds import Caches
+from tidbbackup.reconcile.reconcilers import BackupReconciler
+
+
+class Counted:
+    """Counts reconciles: controller, result."""
+
+    def __init__(self, name: str, into: list[tuple[str, str]]) -> None:
+        self.name, self.into = name, into
+
+    def reconciled(self, result: str, seconds: float) -> None:
+        """See RunnerMetrics."""
+        self.into.append((self.name, result))
+
+
+async def reconcile(
+    double: Recording, held: Caches, now: datetime = NOW
+) -> tuple[datetime | None, list[tuple[str, str]]]:
+    """One round for the Backup ns/demo."""
+    counted: list[tuple[str, str]] = []
+    made = BackupReconciler(
+        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted)
+    )
+    return await made.reconcile(backup().key), counted
+
+
+def phases(double: Recording) -> list[str]:
+    """The phases that were written."""
+    return [body["status"]["phase"] for body in double.bodies if body and "phase" in body.get("status", {})]
+
+
+async def test_a_new_backup_gets_its_job() -> None:
+    double = Recording()
+    wake, counted = await reconcile(double, caches((backup(),)))
+
+    assert double.asked[0] == "create Job ns/backup-demo"
+    assert phases(double) == ["Scheduled"]
+    assert (wake, counted) == (later(10), [("backup", "requeue_after")])
+
+
+async def test_nothing_to_do_asks_nothing() -> None:
+    double = Recording()
+
+    assert await reconcile(double, caches()) == (None, [("backup", "success")])
+    assert await reconcile(double, caches((backup(status=status("Complete")),))) == (
+        None,
+        [("backup", "success")],
+    )
+    assert double.asked == []
+
+
+RUNNING = backup(status=status("Scheduled", "Running"))
+
+
+async def test_a_job_that_is_missing_is_looked_for_at_the_server() -> None:
+    gone = Recording(get_Job=refusal(404))
+    await reconcile(gone, caches((RUNNING,)))
+    assert gone.asked[0] == "get Job ns/backup-demo"
+    assert phases(gone) == ["Failed"]
+
+    owners = [{"kind": "Backup", "name": "demo", "uid": UID, "controller": True}]
+    there = Recording(get_Job={"metadata": {"name": "backup-demo", "ownerReferences": owners}})
+    assert (await reconcile(there, caches((RUNNING,))))[0] is None
+    assert there.asked == ["get Job ns/backup-demo"]
+
+
+async def test_pods_are_looked_for_by_their_labels() -> None:
+    over = attrs.evolve(job_of("demo"), status=JobStatus((Condition("Complete", "True"),)))
+    double = Recording()
+    await reconcile(double, caches((RUNNING,), (over,)))
+
+    labels = "tidb.pingcap.com/backup=demo,app.kubernetes.io/component=backup"
+    assert double.asked[0] == f"list Pod ns/{labels}"
+    assert phases(double) == ["Failed"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "phase", "result"),
+    [
+        ({"create_Job": refusal(422, "Invalid")}, ["Invalid"], "success"),
+        ({"create_Job": refusal(403, "Forbidden", "exceeded quota")}, [], "requeue_after"),
+        (
+            {
+                "create_Job": refusal(409, "AlreadyExists"),
+                "get_Job": {"metadata": {"name": "backup-demo", "uid": "stranger", "resourceVersion": "1"}},
+            },
+            ["Failed"],
+            "requeue_after",
+        ),
+    ],
+)
+async def test_refused_it_decides_again(answers: dict[str, Any], phase: list[str], result: str) -> None:
+    double = Recording(**answers)
+    wake, counted = await reconcile(double, caches((backup(),)))
+
+    assert phases(double) == phase
+    assert counted == [("backup", result)]
+    assert (wake is None) == (result == "success")
+
+
+async def test_an_error_is_counted_and_passed_on() -> None:
+    counted: list[tuple[str, str]] = []
+    double = Recording(create_Job=refusal(500))
+    made = BackupReconciler(
+        double.client,
+        WriteGate(),
+        caches((backup(),)),
+        IMAGE,
+        lambda: NOW,
+        lambda name: Counted(name, counted),
+    )
+    with pytest.raises(ServerError):
+        await made.reconcile(backup().key)
+
+    assert counted == [("backup", "error")]
+
+
+@pytest.mark.parametrize(
+    "found", [backup(deletionTimestamp=NOW), backup(status=status("Failed"), deletionTimestamp=NOW)]
+)
+async def test_one_that_is_being_deleted_is_gcs(found: Backup) -> None:
+    double = Recording(get_Job=refusal(404))
+    wake, counted = await reconcile(double, caches((found,)))
+
+    assert counted == [("gc", "success")]
+    assert wake is None
+    assert double.asked[-1] == "patch Backup ns/demo"
+    assert double.bodies[-1]["metadata"]["finalizers"] == []

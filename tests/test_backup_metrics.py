@@ -1,0 +1,76 @@
+"""The gauges over all Backups, computed from their status."""
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from tests.decide.builders import NOW, backup, later, status
+from tidbbackup.backup_metrics import backup_gauges
+from tidbbackup.kube.store import Store
+from tidbbackup.kube.updates import Relisted
+from tidbbackup.model.backup import Backup, BackupStatus
+from tidbbackup.model.names import SCHEDULE_LABEL
+from tidbbackup.reconcile.kinds import BACKUPS
+
+
+def gauges(*found: Backup) -> dict[str, dict[tuple[str, ...], float]]:
+    """What a scrape shows of these Backups: name, label values, value."""
+    store: Store[Backup] = Store(BACKUPS)
+    named = [
+        attrs.evolve(each, metadata=attrs.evolve(each.metadata, name=f"b{number}", uid=f"u{number}"))
+        for number, each in enumerate(found)
+    ]
+    store.apply(Relisted(tuple(named), "9"))
+    return {
+        metric.name: {tuple(sample.labels.values()): sample.value for sample in metric.samples}
+        for metric in backup_gauges(store.cache)
+    }
+
+
+def ended(phase: str, at: datetime = NOW, **fields: Any) -> BackupStatus:
+    """A status of a run that ended then."""
+    return status(phase, timeCompleted=at, **fields)
+
+
+def test_phases_by_namespace_and_schedule() -> None:
+    nightly = {"labels": {SCHEDULE_LABEL: "nightly"}}
+    shown = gauges(
+        backup(),
+        backup(status=status("Running")),
+        backup(status=ended("Failed")),
+        backup(status=status("Failed"), **nightly),
+    )
+
+    assert shown["tidbbackup_backups"] == {
+        ("ns", "", "Pending"): 1,
+        ("ns", "", "Running"): 1,
+        ("ns", "", "Failed"): 1,
+        ("ns", "nightly", "Failed"): 1,
+    }
+
+
+def test_the_newest_counts() -> None:
+    old = ended("Complete", NOW, backupSize=1, timeStarted=NOW)
+    new = ended("Complete", later(100), backupSize=2, timeStarted=later(40))
+    shown = gauges(backup(status=new), backup(status=old), backup(status=ended("Failed", later(7))))
+
+    group = ("ns", "")
+    assert shown["tidbbackup_last_success_timestamp_seconds"] == {group: later(100).timestamp()}
+    assert shown["tidbbackup_last_failure_timestamp_seconds"] == {group: later(7).timestamp()}
+    assert shown["tidbbackup_last_size_bytes"] == {group: 2}
+    assert shown["tidbbackup_last_duration_seconds"] == {group: 60}
+
+
+def test_a_duration_that_is_not_known_is_not_made_up() -> None:
+    assert gauges(backup(status=ended("Complete")))["tidbbackup_last_duration_seconds"] == {}
+
+
+def test_history_of_another_operator_is_not_counted() -> None:
+    assert gauges(backup(status=BackupStatus(phase="Complete")))["tidbbackup_backups"] == {}
+
+
+def test_half_a_picture_is_not_shown() -> None:
+    store: Store[Backup] = Store(BACKUPS)
+
+    assert list(backup_gauges(store.cache)) == []

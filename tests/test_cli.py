@@ -1,0 +1,51 @@
+"""The command line: verbs, help, and usage errors that say what is wrong."""
+
+import pytest
+
+from tidbbackup import __version__
+from tidbbackup.cli import main
+
+
+def exit_of(*argv: str) -> int:
+    """The exit code where argparse ends it all."""
+    with pytest.raises(SystemExit) as raised:
+        main(argv)
+    assert isinstance(raised.value.code, int)
+    return raised.value.code
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of("--help") == 0
+    out = capsys.readouterr().out
+    assert [verb for verb in ("controller", "worker", "check", "render") if verb not in out] == []
+
+
+@pytest.mark.parametrize("verb", ["controller", "worker", "check", "render"])
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(verb, "--help") == 0
+    assert "usage: tidbbackup" in capsys.readouterr().out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of("--version") == 0
+    assert capsys.readouterr().out == f"tidbbackup {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        ([], "VERB"),
+        (["restore"], "invalid choice: 'restore'"),
+        (["check"], "file"),
+        (["worker", "mine"], "invalid choice: 'mine'"),
+        (["controller", "--metrics-port", "70000"], "70000 is not a port from 0 to 65535"),
+        (["controller", "--metrics-port", "-1"], "-1 is not a port from 0 to 65535"),
+        (["controller", "--metrics-port", "http"], "http is not a port from 0 to 65535"),
+        (["controller", "--workers", "0"], "0 is not a positive number"),
+        (["controller", "--workers", "many"], "many is not a positive number"),
+        (["controller", "--log-level", "loud"], "invalid choice: 'loud'"),
+    ],
+)
+def test_usage(argv: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(*argv) == 2
+    assert why in capsys.readouterr().err

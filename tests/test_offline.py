@@ -1,0 +1,227 @@
+"""`tidbbackup check` and `render`: what is said of a file, and with which exit code."""
+
+import io
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.manifests.test_examples import BACKUPS, FILLED, load
+from tidbbackup.cli import main
+from tidbbackup.offline import check, render
+from tidbbackup.schema_check import schema_problems
+
+GOOD = """
+apiVersion: pingcap.com/v1alpha1
+kind: Backup
+metadata: {name: demo, namespace: ns}
+spec:
+  from: {host: tidb, secretName: db}
+  s3: {provider: aws, bucket: my-bucket, secretName: s3}
+"""
+SCHEDULE = """
+apiVersion: pingcap.com/v1alpha1
+kind: BackupSchedule
+metadata: {name: nightly, namespace: ns, annotations: {iam.amazonaws.com/role: r}}
+spec:
+  schedule: "0 3 * * *"
+  serviceAccount: sa
+  backupTemplate:
+    from: {host: tidb, secretName: db}
+    s3: {provider: aws, bucket: my-bucket}
+"""
+# As in the specification: everything below metadata and spec has lost its indentation.
+LOST = """
+apiVersion: pingcap.com/v1alpha1
+kind: Backup
+metadata:
+name: demo1-backup-s3
+namespace: test1
+spec:
+backupType: full
+from:
+    host: tidb
+"""
+LOST_SPEC = """
+apiVersion: pingcap.com/v1alpha1
+kind: Backup
+metadata: {name: demo}
+spec:
+backupType: full
+"""
+
+
+def checked(tmp_path: Path, text: str) -> tuple[int, str]:
+    """Exit code and output of `check`."""
+    file, out = tmp_path / "file.yaml", io.StringIO()
+    file.write_text(text)
+    return check(str(file), out), out.getvalue()
+
+
+def rendered(tmp_path: Path, text: str) -> tuple[int, str, str]:
+    """Exit code, output and error output of `render`."""
+    file, out, err = tmp_path / "file.yaml", io.StringIO(), io.StringIO()
+    file.write_text(text)
+    return render(str(file), "image:1", out, err), out.getvalue(), err.getvalue()
+
+
+def test_a_good_one(tmp_path: Path) -> None:
+    assert checked(tmp_path, GOOD) == (0, "Backup demo: ok\n")
+
+
+def test_what_has_no_effect_is_a_warning(tmp_path: Path) -> None:
+    code, out = checked(tmp_path, GOOD + "  toolImage: x\n")
+
+    assert code == 0
+    assert "  warning: spec.toolImage has no effect\n" in out
+
+
+def test_every_problem_of_every_document(tmp_path: Path) -> None:
+    bad = GOOD.replace("my-bucket", "ab").replace("host: tidb", "host: --exec=sh, port: 70000")
+    code, out = checked(tmp_path, f"{GOOD}---\n{bad}---\n{SCHEDULE}")
+
+    assert code == 3
+    assert "Backup demo: ok" in out
+    assert "  spec.s3.bucket: 'ab': a bucket's name has 3 to 255" in out
+    assert "  spec.from.host: '--exec=sh': write a host name" in out
+    assert out.count("spec.from.port: 70000") == 1
+    assert "BackupSchedule nightly: ok" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            ("bucket: my-bucket", "bucket: my-bucket, acl: open"),
+            "spec.backupTemplate.s3.acl: 'open': write one of",
+        ),
+        (("host: tidb", "host: tidb, port: 0"), "spec.backupTemplate.from.port: 0: write a"),
+        (("host: tidb", "host: tidb, prot: 0"), "spec.backupTemplate.from.prot: no such field"),
+        (("host: tidb", "host: [tidb]"), "spec.backupTemplate.from.host: ['tidb']: must be of type string"),
+    ],
+)
+def test_a_problem_of_a_template_has_its_whole_path_once(
+    tmp_path: Path, change: tuple[str, str], line: str
+) -> None:
+    code, out = checked(tmp_path, SCHEDULE.replace(*change))
+
+    assert code == 3
+    assert f"  {line}" in out
+    assert len(out.splitlines()) == 2, out
+
+
+def test_a_schedule_without_template(tmp_path: Path) -> None:
+    code, out = checked(tmp_path, SCHEDULE.split("  backupTemplate")[0])
+
+    assert code == 3
+    assert "spec.backupTemplate" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (GOOD + "  storageSize: 10Gx\n", "spec.storageSize: '10Gx': write a"),
+        (
+            GOOD + "  cleanPolicy: Shred\n",
+            "spec.cleanPolicy: 'Shred': write one of Retain, OnFailure, Delete",
+        ),
+        (GOOD + "  pendingDeadlineSeconds: 0\n", "spec.pendingDeadlineSeconds: 0: write a number from 1 to"),
+        (GOOD + "  ttl: 1\n", "spec.ttl: no such field"),
+        (GOOD + "  on: 1\n  x: 1\n", "spec.True: no such field"),
+        (GOOD + f"  toolImage: {'x' * 2000}\n", "is too long: 1024 at the most"),
+        (GOOD.replace("provider: aws, ", ""), "spec.s3.provider: is missing"),
+        (GOOD.replace("host: tidb", "host: "), "spec.from.host: must be of type string"),
+        (GOOD.replace("host: tidb", "host: tidb, port: 99999999999999999999999"), "spec.from.port: 9999"),
+        (GOOD.replace("host: tidb", "host: ''"), "spec.from.host: '':"),
+        (LOST_SPEC, "spec: must be of type object"),
+        (LOST_SPEC, "backupType: no such field"),
+    ],
+)
+def test_what_the_api_server_would_refuse(tmp_path: Path, text: str, line: str) -> None:
+    code, out = checked(tmp_path, text)
+
+    assert code == 3
+    assert line in out, out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("host: tidb", "host: tidb, port: , user: "),
+        GOOD + "  pendingDeadlineSeconds:\n  cleanPolicy:\n  storageSize:\n  mydumper:\n",
+        GOOD.replace("namespace: ns", "namespace: ns, annotations: , labels: , creationTimestamp: "),
+        SCHEDULE.replace("spec:\n", "spec:\n  pause:\n  concurrencyPolicy:\n  maxBackups:\n", 1),
+    ],
+)
+def test_what_is_left_empty_is_fine(tmp_path: Path, text: str) -> None:
+    """The API server prunes a null where a default is, and takes it where none is."""
+    assert checked(tmp_path, text)[0] == 0, checked(tmp_path, text)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: [", "not YAML"),
+        ("\x00", "not YAML"),
+        ("", "holds no pingcap.com/v1alpha1 Backup"),
+        ("just words", "holds no pingcap.com/v1alpha1 Backup"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "holds no"),
+        (GOOD.replace("kind: Backup", "kind: Restore"), "holds no"),
+        (LOST, "a Backup has no metadata.name (was its indentation lost?)"),
+    ],
+)
+def test_what_is_no_file_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, why: str
+) -> None:
+    assert checked(tmp_path, text) == (2, "")
+    assert why in capsys.readouterr().err
+    code, out, err = rendered(tmp_path, text)
+    assert (code, out) == (2, "")
+    assert why in err
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml: No such file or directory" in capsys.readouterr().err
+    assert main(["render", str(tmp_path)]) == 2
+    assert "Is a directory" in capsys.readouterr().err
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
+    assert main(["check", str(tmp_path / "binary")]) == 2
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(GOOD))
+
+    assert main(["check", "-"]) == 0
+    assert capsys.readouterr().out == "Backup demo: ok\n"
+
+
+def test_the_jobs_of_a_file(tmp_path: Path) -> None:
+    code, out, err = rendered(tmp_path, f"{GOOD}---\n{SCHEDULE}")
+    one, two = yaml.safe_load_all(out)
+
+    assert (code, err) == (0, "")
+    assert (one["metadata"]["name"], two["metadata"]["name"]) == ("backup-demo", "backup-nightly")
+    assert one["spec"]["template"]["spec"]["containers"][0]["image"] == "image:1"
+    assert "*id" not in out
+    assert "&id" not in out
+    # What the schedule says for its template, and the annotation that travels.
+    assert two["spec"]["template"]["spec"]["serviceAccountName"] == "sa"
+    assert two["spec"]["template"]["metadata"]["annotations"] == {"iam.amazonaws.com/role": "r"}
+
+
+def test_nothing_is_rendered_where_something_is_wrong(tmp_path: Path) -> None:
+    code, out, err = rendered(tmp_path, f"{GOOD}---\n{GOOD.replace('my-bucket', 'ab')}")
+
+    assert (code, out) == (3, "")
+    assert "Backup demo: spec.s3.bucket: 'ab'" in err
+
+
+@pytest.mark.parametrize("path", BACKUPS, ids=lambda path: path.name)
+def test_the_specifications_examples(tmp_path: Path, path: Path) -> None:
+    text = yaml.safe_dump(load(path))
+
+    assert checked(tmp_path, text)[0] == 0
+    assert rendered(tmp_path, text)[0] == 0
+    assert schema_problems(load(path)["kind"], load(path)) == ()
+    assert FILLED["bucket"] in rendered(tmp_path, text)[1]

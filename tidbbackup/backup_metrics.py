@@ -1,0 +1,81 @@
+"""Our own metrics: how the Backups are, computed from their status at each scrape.
+
+Labels are namespace and schedule (empty for a Backup made by hand) and never a Backup's own name: a series
+for each would grow without end. Must not keep state: a restart loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from tidbbackup.kube.store import Cache
+from tidbbackup.model.backup import Backup, Phase
+from tidbbackup.model.names import SCHEDULE_LABEL
+
+_GROUP = ["namespace", "schedule"]
+_PENDING = "Pending"
+"""The phase label of a Backup that has none yet."""
+
+Group = tuple[str, str]
+
+
+def backup_gauges(cache: Cache[Backup]) -> Iterable[Metric]:
+    """The gauges over all Backups that the cache holds and that are ours."""
+    if not cache.synced:
+        return []  # Half a picture would show backups vanish and come back at each start.
+    ours = [view for view in cache.all() if isinstance(view, Backup) and not view.foreign]
+    return [_phases(ours), *_last_ones(ours)]
+
+
+def _phases(backups: Iterable[Backup]) -> Metric:
+    gauge = GaugeMetricFamily("tidbbackup_backups", "Backups by phase.", labels=[*_GROUP, "phase"])
+    counted = Counter((*_group(backup), backup.status.phase or _PENDING) for backup in backups)
+    for labels, count in sorted(counted.items()):
+        gauge.add_metric(labels, count)
+    return gauge
+
+
+def _last_ones(backups: list[Backup]) -> Iterator[Metric]:
+    complete = _newest(backups, Phase.COMPLETE)
+    failed = _newest(backups, Phase.FAILED)
+    success = _gauge("tidbbackup_last_success_timestamp_seconds", "When a backup last completed.")
+    failure = _gauge("tidbbackup_last_failure_timestamp_seconds", "When a backup last failed.")
+    size = _gauge("tidbbackup_last_size_bytes", "Size of the newest complete archive.")
+    duration = _gauge("tidbbackup_last_duration_seconds", "How long the newest complete backup took.")
+    for group, backup in sorted(complete.items()):
+        success.add_metric(group, _seconds(backup.status.timeCompleted))
+        size.add_metric(group, backup.status.backupSize or 0)
+        started, completed = backup.status.timeStarted, backup.status.timeCompleted
+        if started and completed:
+            duration.add_metric(group, (completed - started).total_seconds())
+    for group, backup in sorted(failed.items()):
+        failure.add_metric(group, _seconds(backup.status.timeCompleted))
+    yield from (success, failure, size, duration)
+
+
+def _newest(backups: Iterable[Backup], phase: Phase) -> dict[Group, Backup]:
+    newest: dict[Group, Backup] = {}
+    for backup in backups:
+        if backup.status.phase != phase:
+            continue
+        known = newest.get(_group(backup))
+        if known is None or _seconds(known.status.timeCompleted) <= _seconds(backup.status.timeCompleted):
+            newest[_group(backup)] = backup
+    return newest
+
+
+def _group(backup: Backup) -> Group:
+    return backup.metadata.namespace, backup.metadata.labels.get(SCHEDULE_LABEL, "")
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
+
+
+def _gauge(name: str, text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, labels=_GROUP)

@@ -1,0 +1,122 @@
+"""The command line: one verb a use, no verb with logic of its own.
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid, 143 stopped by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from tidbbackup import __version__
+from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
+
+OK, FAILED, USAGE, INVALID = 0, 1, 2, 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    options = _parser().parse_args(argv)
+    match options.verb:
+        case "controller":
+            return _controller(options)
+        case "worker":
+            return _worker(options)
+        case "check":
+            from tidbbackup.offline import check
+
+            return check(options.file, sys.stdout)
+        case _:
+            from tidbbackup.offline import render
+
+            return render(options.file, options.worker_image, sys.stdout, sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tidbbackup", description="Backs up TiDB and MySQL to S3-compatible storage, on Kubernetes."
+    )
+    parser.add_argument("--version", action="version", version=f"tidbbackup {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _add_controller(verbs.add_parser("controller", help="run the controller"))
+    worker = verbs.add_parser("worker", help="what runs in the Job; reads its environment")
+    worker.add_argument("task", choices=("dump", "clean"))
+    worker.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "info"))
+    check = verbs.add_parser("check", help="say what is wrong with the Backups in a file, without a cluster")
+    check.add_argument("file", help="a YAML file, or - for standard input")
+    render = verbs.add_parser("render", help="print the Jobs that the Backups in a file would run")
+    render.add_argument("file", help="a YAML file, or - for standard input")
+    render.add_argument("--worker-image", default=Settings().worker_image)
+    return parser
+
+
+def _add_controller(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, then in-cluster, then ~/.kube/config")
+    parser.add_argument("--context", help="context of the kubeconfig")
+    parser.add_argument(
+        "--namespaces", type=_namespaces, default=(), metavar="A,B", help="watch only these (default: all)"
+    )
+    image = os.environ.get("WORKER_IMAGE", Settings().worker_image)
+    parser.add_argument("--worker-image", default=image, help="image of the worker's pods ($WORKER_IMAGE)")
+    parser.add_argument(
+        "--worker-pull-policy", default="IfNotPresent", choices=("IfNotPresent", "Always", "Never")
+    )
+    parser.add_argument("--metrics-host", default=Settings().metrics_host, help="address of /metrics")
+    parser.add_argument("--metrics-port", type=_port, default=DEFAULT_PORT, help="0: any free port")
+    parser.add_argument("--workers", type=_positive, default=Settings().workers, help="reconciles at a time")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    parser.add_argument("--log-format", default="auto", choices=("auto", "json", "human"))
+
+
+def _controller(options: argparse.Namespace) -> int:
+    # Imported here: the worker must start without paying for the Kubernetes client.
+    from tidbbackup import controller
+    from tidbbackup.kube.errors import KubeError
+    from tidbbackup.logs import set_up_logging
+    from tidbbackup.observability import CannotListen
+
+    set_up_logging(options.log_level, options.log_format)
+    settings = Settings(
+        kubeconfig=options.kubeconfig,
+        context=options.context,
+        namespaces=options.namespaces,
+        worker_image=options.worker_image,
+        worker_pull_policy=options.worker_pull_policy,
+        metrics_host=options.metrics_host,
+        metrics_port=options.metrics_port,
+        workers=options.workers,
+    )
+    try:
+        asyncio.run(controller.run(settings))
+    except (controller.CannotStart, KubeError, CannotListen) as error:
+        print(f"tidbbackup controller: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from tidbbackup.worker.main import main as work
+
+    return work(options.task, os.environ)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _namespaces(text: str) -> tuple[str, ...]:
+    try:
+        return read_namespaces(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return int(text)

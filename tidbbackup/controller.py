@@ -1,0 +1,197 @@
+"""The controller process: reflectors fill the caches, changes become keys in one queue, reconcilers work.
+
+Puts the parts together, starts and stops them. Must not decide anything about a Backup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from attrs import frozen
+
+from tidbbackup.backup_metrics import backup_gauges
+from tidbbackup.decide.render import WorkerImage
+from tidbbackup.kube.client import EVERYTHING, Client, Selector
+from tidbbackup.kube.connection import load_connection
+from tidbbackup.kube.decode import Decode, HasMeta, read_meta
+from tidbbackup.kube.errors import Forbidden, NotFound
+from tidbbackup.kube.queue import WorkQueue
+from tidbbackup.kube.reflector import Feed, Reflector
+from tidbbackup.kube.resources import CRDS, JOBS, PODS, Resource
+from tidbbackup.kube.runner import Runner, utc_now
+from tidbbackup.kube.store import Cache, Index, Store
+from tidbbackup.kube.writes import WriteGate
+from tidbbackup.model.backup import Backup, decode_backup
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.names import MANAGED_BY, OURS
+from tidbbackup.observability import Metrics, not_ready, serve
+from tidbbackup.reconcile.kinds import (
+    BACKUPS,
+    BY_RUN,
+    BY_SHORT_NAME,
+    SCHEDULES,
+    Caches,
+    by_run,
+    by_short_name,
+)
+from tidbbackup.reconcile.observe import wakes_backup, wakes_owner
+from tidbbackup.reconcile.reconcilers import BackupReconciler
+from tidbbackup.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Only what we made is of interest: other Jobs and pods of the cluster never reach this process.
+_OURS = Selector(labels=f"{MANAGED_BY}={OURS}")
+
+
+T = TypeVar("T", bound=HasMeta)
+
+Route = Callable[[Any], Iterable[ObjectKey]]
+
+
+class CannotStart(Exception):
+    """The cluster is not ready for this controller; the message says what to do."""
+
+
+@frozen
+class Parts:
+    """Everything that runs, wired together but not yet started."""
+
+    queue: WorkQueue[ObjectKey]
+    reflectors: tuple[Reflector[Any], ...]
+    runner: Runner[ObjectKey]
+    metrics: Metrics
+
+
+class _Followed(Generic[T]):
+    """One kind: a store for each namespace that is followed, or one for all, and one cache over them."""
+
+    def __init__(
+        self, resource: Resource, namespaces: Sequence[str], indexes: Mapping[str, Index[T]]
+    ) -> None:
+        self.stores = {namespace: Store[T](resource, indexes) for namespace in namespaces or ("",)}
+        self.cache: Cache[T] = Cache(*self.stores.values())
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then finish what is at work and return.
+
+    Raises:
+        CannotStart, kube.errors.KubeError, observability.CannotListen: with the cure in the message.
+    """
+    with stop_signals() as stop:
+        connection = await load_connection(settings.kubeconfig, settings.context)
+        metrics = Metrics()
+        async with Client(connection, metrics=metrics.client()) as client:
+            await check_crds(client)
+            parts = assemble(client, settings, metrics)
+            readiness = partial(not_ready, parts.reflectors)
+            async with serve(
+                metrics, readiness, host=settings.metrics_host, port=settings.metrics_port
+            ) as port:
+                log.info("metrics and health on %s:%d", settings.metrics_host, port)
+                await _run_parts(parts, settings, stop)
+    log.info("stopped")
+
+
+async def check_crds(client: Client) -> None:
+    """Make sure that our CRDs are there and ours: the original's have the same names.
+
+    Raises:
+        CannotStart: they are missing, or belong to TiDB Operator.
+    """
+    for resource in (BACKUPS, SCHEDULES):
+        try:
+            meta = read_meta(await client.get(CRDS, "", str(resource)))
+        except NotFound:
+            raise CannotStart(
+                f"CustomResourceDefinition {resource} is missing: kubectl apply -f manifests/crds.yaml"
+            ) from None
+        except Forbidden as error:
+            raise CannotStart(
+                f"may not read CustomResourceDefinition {resource}, to see whether it is ours: bind the "
+                f"ClusterRole tidbbackup-crd-reader of manifests/rbac/account ({error.message})"
+            ) from None
+        if meta.labels.get(MANAGED_BY) != OURS:
+            raise CannotStart(
+                f"CustomResourceDefinition {resource} is not ours (no label {MANAGED_BY}={OURS}): TiDB "
+                "Operator v1 uses the same names, and the two cannot share a cluster; uninstall it, then "
+                "apply manifests/crds.yaml"
+            )
+
+
+def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
+    """Wire stores, reflectors, queue and reconcilers together."""
+    queue: WorkQueue[ObjectKey] = WorkQueue("backup", metrics=metrics.queue("backup"))
+    gate = WriteGate()
+    backups = _Followed[Backup](BACKUPS, settings.namespaces, {BY_SHORT_NAME: by_short_name})
+    jobs = _Followed[Job](JOBS, settings.namespaces, {BY_RUN: by_run})
+    pods = _Followed[Pod](PODS, settings.namespaces, {BY_RUN: by_run})
+    caches = Caches(backups.cache, jobs.cache, pods.cache)
+
+    def reflect(
+        followed: _Followed[Any], decode: Decode[Any], route: Route, selector: Selector
+    ) -> Iterator[Reflector[Any]]:
+        feeds, measured = [Feed(route, queue.add)], metrics.reflector(followed.cache.resource)
+        for namespace, store in followed.stores.items():
+            reflector = Reflector(
+                *(client, store, decode, feeds),
+                gate=gate,
+                namespace=namespace,
+                selector=selector,
+                metrics=measured,
+            )
+            gate.follow(store.cache.resource, store.cache, reflector.relist, namespace)
+            metrics.watch_reflector(reflector)
+            yield reflector
+
+    wakes = partial(wakes_owner, caches)
+    reflectors = (
+        *reflect(backups, decode_backup, wakes_backup, EVERYTHING),
+        *reflect(jobs, msgspec.json.Decoder(Job).decode, wakes, _OURS),
+        *reflect(pods, msgspec.json.Decoder(Pod).decode, wakes, _OURS),
+    )
+    metrics.watch_queue(queue)
+    metrics.gauges(partial(backup_gauges, caches.backups))
+    image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
+    reconciler = BackupReconciler(client, gate, caches, image, utc_now, metrics.runner)
+    runner = Runner("backup", queue, reconciler.reconcile, gate=gate, workers=settings.workers)
+    return Parts(queue, reflectors, runner, metrics)
+
+
+async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        following = [group.create_task(reflector.run()) for reflector in parts.reflectors]
+        # Nothing is reconciled on half a picture: what a cache lacks would look like absence.
+        synced = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
+        working = group.create_task(parts.runner.run(synced))
+        await stop.wait()
+        log.info("stopping: finishing what is at work")
+        if not synced.done():
+            working.cancel()
+        # What is cut off here is found by the next run as the API server has it: every step can be repeated.
+        await parts.runner.stop(settings.drain_seconds)
+        for task in following:
+            task.cancel()
+
+
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM or SIGINT sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

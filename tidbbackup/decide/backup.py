@@ -1,0 +1,285 @@
+"""Runs a live Backup: from a valid spec over its Job to Complete or Failed.
+
+The table of states is in docs/invariants.md.
+
+Leaves Backups that are being deleted to gc. Must not know how its Plan is carried out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import attrs
+
+from tidbbackup.decide import diagnosis
+from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
+from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.plan import (
+    NOTHING,
+    Action,
+    Announce,
+    Create,
+    Delete,
+    Look,
+    Plan,
+    SetFinalizers,
+)
+from tidbbackup.decide.render import backup_job
+from tidbbackup.decide.run import (
+    JOB_KIND,
+    events_of_start,
+    job_key,
+    of_a_former,
+    owned_by,
+    pods_made_by,
+    pods_of,
+    runs,
+)
+from tidbbackup.decide.status import Cause, move, warn
+from tidbbackup.decide.task import notices, object_target
+from tidbbackup.decide.valid import problems
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
+from tidbbackup.model.jobs import Happening, Job, Pod
+from tidbbackup.model.names import FINALIZER, job_name
+from tidbbackup.model.result import Notice, Outcome, WorkerResult
+from tidbbackup.model.units import format_duration, format_size
+
+_FINAL = {Phase.COMPLETE, Phase.FAILED}
+# A pod is given this long before its Events are asked why it does not start, and again each minute.
+_FIRST_QUESTION = timedelta(seconds=10)
+_NEXT_QUESTION = timedelta(minutes=1)
+# A finished Job holds its pod's log, and the staging volume: somebody may want the one, nobody the other.
+_KEEP_COMPLETE = timedelta(minutes=5)
+_KEEP_FAILED = timedelta(days=1)
+
+
+def decide(facts: BackupFacts, now: datetime) -> Plan:
+    """What to do about one Backup; the first row that fits wins."""
+    backup = facts.backup
+    if backup is None or backup.metadata.deletionTimestamp is not None:
+        return NOTHING
+    if facts.unreadable:
+        return _unreadable(backup, facts.unreadable)
+    if backup.foreign:
+        return _leave_alone(backup)
+    if backup.status.phase in _FINAL:
+        return _after_the_end(facts, backup, now)
+    if facts.job is not None and not owned_by(facts.job, backup):
+        return _name_is_held(backup, facts.job, now)
+    if facts.job is not None:
+        return _follow(facts, backup, facts.job, now)
+    if backup.status.phase in (Phase.SCHEDULED, Phase.RUNNING):
+        return _job_is_missing(facts, backup, now)
+    return _begin(facts, backup, now)
+
+
+def _unreadable(backup: Backup, why: str) -> Plan:
+    # From before our schema, perhaps another operator's history: its status is not known, so not written.
+    message = f"this Backup cannot be read ({why}): it is not run; mend its spec, or create it anew"
+    return Plan((Announce(KIND, backup.metadata, "Warning", reasons.INVALID_SPEC, message),))
+
+
+def _leave_alone(backup: Backup) -> Plan:
+    message = (
+        f"this Backup is another operator's history (phase {backup.status.phase}): it is neither run "
+        "nor cleaned nor counted; to run it anew, create it under another name"
+    )
+    return Plan((Announce(KIND, backup.metadata, "Warning", reasons.FOREIGN_BACKUP, message),))
+
+
+def _after_the_end(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    job = facts.job
+    if job is None or not owned_by(job, backup) or job.metadata.deletionTimestamp is not None:
+        return NOTHING
+    remove = Plan((Delete(job_key("backup", backup), job.metadata.uid),))
+    failed = backup.status.phase == Phase.FAILED
+    if failed and runs(job, facts.pods) and job.condition("FailureTarget") is None:
+        # A run that was given up (its pod never started) is Failed first and its Job deleted then: dying
+        # in between leaves Failed and a Job, which is this row.
+        return remove
+    ended = backup.status.timeCompleted or job.metadata.creationTimestamp
+    assert ended is not None
+    keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
+    return remove if now >= keep_until else Plan(wake_at=keep_until)
+
+
+def _name_is_held(backup: Backup, job: Job, now: datetime) -> Plan:
+    if of_a_former(job, backup):
+        if job.metadata.deletionTimestamp is not None:
+            return NOTHING
+        return Plan((Delete(job_key("backup", backup), job.metadata.uid),))
+    owner = job.metadata.owner
+    held_by = f"{owner.kind} {owner.name}" if owner else "nobody's"
+    cause = Cause(
+        reasons.NAME_TAKEN,
+        f"a Job {job.metadata.name} that is not ours ({held_by}) is in the way: "
+        "delete it, or create this Backup under another name",
+    )
+    return Plan(move(backup, Phase.FAILED, cause, now))
+
+
+def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    """A Job of our name that the cache does not show: it lacks our labels, or the cache lags behind."""
+    key = job_key("backup", backup)
+    look = Look(JOB_KIND, key.namespace, name=key.name)
+    found = facts.seen(look, Job)
+    if found is None:
+        return Plan(look=look)
+    plans = [_name_is_held(backup, job, now) for job in found if not owned_by(job, backup)]
+    return attrs.evolve(plans[0] if plans else NOTHING, wake_at=now + _FIRST_QUESTION)
+
+
+def _begin(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    wrong = problems(backup.spec)
+    if wrong:
+        cause = Cause(reasons.INVALID_SPEC, "; ".join(str(problem) for problem in wrong))
+        return Plan(move(backup, Phase.INVALID, cause, now))
+    if facts.refusal is not None:
+        return _refused(facts, backup, facts.refusal, now)
+    if FINALIZER not in backup.metadata.finalizers:
+        # Before the Job: a Backup that is deleted at once must not leave a run behind. What changes is the
+        # object itself, so its next version wakes us for the rest.
+        finalizers = (*backup.metadata.finalizers, FINALIZER)
+        return Plan((SetFinalizers(backup.key, backup.metadata.resourceVersion, finalizers),))
+    create = Create(backup_job(backup, facts.image))
+    # Dying here: the next run finds the Job with our uid and no phase, and goes on with _follow.
+    return Plan((create, *_scheduled(backup, None, now)), wake_at=now + _FIRST_QUESTION)
+
+
+def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime) -> Plan:
+    message = refusal.message
+    if refusal.status == 409:
+        return _name_is_held_unseen(facts, backup, now)
+    if refusal.status in (400, 422):
+        text = (
+            f"the API server refuses the Job: {message}; mend what is passed on to the pod "
+            "(spec.resources, env, tolerations, affinity, additionalVolumes, ...)"
+        )
+        cause = Cause(reasons.INVALID_SPEC, text)
+        return Plan(move(backup, Phase.INVALID, cause, now))
+    reason = reasons.QUOTA_EXCEEDED if "exceeded quota" in message else reasons.POD_REFUSED
+    cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
+    assert backup.metadata.creationTimestamp is not None
+    deadline = backup.metadata.creationTimestamp + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
+    if now >= deadline:
+        return Plan(move(backup, Phase.FAILED, cause, now))
+    return Plan(
+        (Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message),),
+        wake_at=min(now + _NEXT_QUESTION, deadline),
+    )
+
+
+def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Action, ...]:
+    name = job_name("backup", backup.metadata.name)
+    cause = waiting or Cause(reasons.JOB_CREATED, f"Job {name} is made, its pod has not started yet")
+    return move(backup, Phase.SCHEDULED, cause, now, status=_told_at_the_start(backup, now))
+
+
+def _told_at_the_start(backup: Backup, now: datetime) -> BackupStatus:
+    # A spec that was edited before this status is written may be wrong by now; its Job is not.
+    path = backup.status.backupPath if problems(backup.spec) else object_target(backup).url
+    return warn(attrs.evolve(backup.status, backupPath=path), notices(backup.spec), now)
+
+
+def _job_is_missing(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    key = job_key("backup", backup)
+    look = Look(JOB_KIND, key.namespace, name=key.name)
+    found = facts.seen(look, Job)
+    if found is None:
+        return Plan(look=look)
+    if any(owned_by(job, backup) for job in found):
+        return NOTHING  # The cache lags behind; the Job's arrival in it wakes us.
+    cause = Cause(reasons.JOB_DELETED, f"Job {key.name} was deleted from outside while the backup ran")
+    return Plan(_fail(backup, cause, now))
+
+
+def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
+    found = verdict(job, pods_made_by(job, facts.pods))
+    if isinstance(found, Unclear):
+        look = pods_of(backup, "backup")
+        pods = facts.seen(look, Pod)
+        if pods is None:
+            return Plan(look=look)
+        found = verdict(job, pods_made_by(job, pods))
+        if isinstance(found, Unclear):
+            found = Broken(diagnosis.why_job_ended(job))
+    if isinstance(found, Ended):
+        return Plan(_finish(backup, found.result, now))
+    if isinstance(found, Broken):
+        return Plan(_fail(backup, found.cause, now))
+    if isinstance(found, Working):
+        # Told again: dying after the Job's creation leaves a run whose status tells nothing.
+        status = attrs.evolve(_told_at_the_start(backup, now), timeStarted=found.since)
+        return Plan(
+            move(backup, Phase.RUNNING, Cause(reasons.POD_STARTED, "the worker runs"), now, status=status)
+        )
+    return _wait(facts, backup, job, found, now)
+
+
+def _wait(facts: BackupFacts, backup: Backup, job: Job, found: Waiting, now: datetime) -> Plan:
+    if backup.status.phase == Phase.RUNNING:
+        return NOTHING  # The cache of pods lags behind that of Backups: no way leads back.
+    assert job.metadata.creationTimestamp is not None
+    since = job.metadata.creationTimestamp
+    deadline = since + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
+    question = min(since + _FIRST_QUESTION, deadline)
+    if now < question:
+        # For the first moments every pod waits for something; to name it would only alarm.
+        return Plan(_scheduled(backup, None, now), wake_at=question)
+    cause = found.cause
+    if cause is None or cause.reason == reasons.VOLUME_UNAVAILABLE:
+        look = events_of_start(job, facts.pods, of_claim=cause is not None)
+        events = facts.seen(look, Happening)
+        if events is None:
+            return Plan(look=look)
+        cause = diagnosis.why_in_events(events) or cause
+    if now < deadline:
+        return Plan(_scheduled(backup, cause, now), wake_at=min(now + _NEXT_QUESTION, deadline))
+    cause = cause or Cause(reasons.PENDING_TOO_LONG, "nothing tells why its pod does not start")
+    text = f"the pod did not start within {backup.spec.pendingDeadlineSeconds} s: {cause.message}"
+    # Status first: were the Job deleted first and we died, all that is left would say JobDeleted.
+    stop = Delete(job_key("backup", backup), job.metadata.uid)
+    return Plan((*_fail(backup, Cause(cause.reason, text), now), stop))
+
+
+def _finish(backup: Backup, result: WorkerResult, now: datetime) -> tuple[Action, ...]:
+    told = (*notices(backup.spec), *result.notices)
+    if result.uploadLeftOpen:
+        text = "a multipart upload could not be aborted and is still open: it goes when the Backup is deleted"
+        told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
+    status = _ended(warn(backup.status, told, now), result.started, result.finished or now)
+    if result.outcome is not Outcome.COMPLETE:
+        cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
+        return move(backup, Phase.FAILED, cause, now, status=status)
+    status = attrs.evolve(
+        status,
+        backupPath=result.path or status.backupPath,
+        backupSize=result.size,
+        backupSizeReadable=format_size(result.size),
+        commitTs=result.commitTs,
+        checksum=result.checksum,
+        databases=result.databases,
+        databaseCount=result.databaseCount,
+    )
+    cause = Cause(
+        reasons.ARCHIVE_STORED,
+        f"{status.backupSizeReadable} from {result.databaseCount} databases in {status.timeTaken}",
+    )
+    return move(backup, Phase.COMPLETE, cause, now, status=status)
+
+
+def _fail(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]:
+    status = _ended(backup.status, None, now)
+    return move(backup, Phase.FAILED, cause, now, status=status)
+
+
+def _ended(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:
+    started = started or status.timeStarted
+    taken = format_duration(finished - started) if started else ""
+    return attrs.evolve(
+        status,
+        timeStarted=started and started.replace(microsecond=0),
+        timeCompleted=finished.replace(microsecond=0),
+        timeTaken=taken,
+    )

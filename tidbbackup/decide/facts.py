@@ -1,0 +1,52 @@
+"""What a decision is taken on: one instant of the caches, frozen, plus what a live look has found.
+
+Must not hold anything that can act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from tidbbackup.decide.plan import Look
+from tidbbackup.decide.render import WorkerImage
+from tidbbackup.model.backup import Backup
+from tidbbackup.model.jobs import Job, Pod
+
+Evidence = Mapping[Look, tuple[object, ...]]
+View = TypeVar("View")
+
+
+@frozen
+class Refusal:
+    """The API server's answer to our create, where it will not take the object."""
+
+    status: int
+    message: str
+
+
+@frozen
+class BackupFacts:
+    """All that a decision about one Backup is taken on."""
+
+    backup: Backup | None
+    image: WorkerImage
+    job: Job | None = None
+    """Whatever holds the name `backup-<bk>`, ours or not."""
+    pods: tuple[Pod, ...] = ()
+    """The pods that carry this Backup's name and run, or ran, a dump."""
+    clean_job: Job | None = None
+    """Whatever holds the name `clean-<bk>`."""
+    clean_pods: tuple[Pod, ...] = ()
+    """The same of `worker clean`."""
+    refusal: Refusal | None = None
+    unreadable: str = ""
+    """Why the object could not be read, where it could not."""
+    evidence: Evidence = field(factory=dict)
+
+    def seen(self, look: Look, kind: type[View]) -> tuple[View, ...] | None:
+        """What the live look found, or None if nobody has looked yet."""
+        found = self.evidence.get(look)
+        return None if found is None else tuple(item for item in found if isinstance(item, kind))

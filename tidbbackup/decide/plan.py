@@ -1,0 +1,90 @@
+"""A Plan: what to do, as data. Only reconcile/act.py carries it out, in order, until the first failure.
+
+Every action may be repeated: a create that finds our own object is done, a delete that finds nothing is
+done. So dying after any action is safe: the next run sees the world as it is and plans the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from attrs import frozen
+
+from tidbbackup.model.meta import Meta, ObjectKey
+
+
+@frozen
+class Create:
+    """Create the object; its name is computed from its cause, so AlreadyExists and ours means done."""
+
+    manifest: dict[str, Any]
+
+
+@frozen
+class Delete:
+    """Delete exactly the object with this uid, and what belongs to it first."""
+
+    key: ObjectKey
+    uid: str
+
+
+@frozen
+class PatchStatus:
+    """Merge `changes` into the status, if the object still is as we saw it."""
+
+    key: ObjectKey
+    version: str
+    changes: dict[str, Any]
+
+
+@frozen
+class SetFinalizers:
+    """Replace the finalizers, if the object still is as we saw it."""
+
+    key: ObjectKey
+    version: str
+    finalizers: tuple[str, ...]
+
+
+@frozen
+class Announce:
+    """Say something about an object in a Kubernetes Event. Saying the same again changes nothing."""
+
+    kind: str
+    about: Meta
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+Action = Create | Delete | PatchStatus | SetFinalizers | Announce
+
+
+@frozen
+class Look:
+    """A live look at the API server: what the cache lacks or does not hold, it may only lag behind.
+
+    Finds one object by `name`, or those that match `labels` or `fields` (selectors).
+    """
+
+    kind: str
+    namespace: str
+    name: str = ""
+    labels: str = ""
+    fields: str = ""
+
+
+@frozen
+class Plan:
+    """What to do now, and when to look again (None: when something changes).
+
+    With `look` set nothing is done: the decision is taken again with what the look has found.
+    """
+
+    actions: tuple[Action, ...] = ()
+    wake_at: datetime | None = None
+    look: Look | None = None
+
+
+NOTHING = Plan()

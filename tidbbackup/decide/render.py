@@ -1,0 +1,249 @@
+"""A Backup as the Job that runs it: deterministic name, no secret, hardened pod.
+
+What the worker must know is in its environment; Secrets are referenced, never read. Must not know
+whether the Job should be made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide.task import worker_task
+from tidbbackup.model.backup import KIND, Backup, BackupSpec
+from tidbbackup.model.jobs import CONTAINER
+from tidbbackup.model.names import API_VERSION, DELETES_DATA, job_name, labels
+from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
+
+STAGING = "staging"
+"""Name of the volume for the dump; its claim is called `<pod>-staging`."""
+STAGING_DIR = "/backup"
+RUN_DIR = "/run/tidbbackup"
+DB_TLS_DIR = "/tls/db"
+S3_TLS_DIR = "/tls/s3"
+TERMINATION_LOG = "/dev/termination-log"
+METRICS_PORT = 8081
+_USER = 65532
+# SIGTERM has the worker abort its upload, which it promises to have done within 20 seconds.
+_GRACE_SECONDS = 30
+
+# Annotations of tools that manage the Backup itself: on a pod they would be taken for the tool's own.
+_ANNOTATIONS_KEPT_BACK = (
+    "kubectl.kubernetes.io/",
+    "argocd.argoproj.io/",
+    "meta.helm.sh/",
+    "tidb.pingcap.com/",
+)
+
+
+@frozen
+class WorkerImage:
+    """The image that the worker's pods run, from the controller's settings."""
+
+    name: str
+    pull_policy: str = "IfNotPresent"
+
+
+@frozen
+class _Work:
+    """What tells one verb's Job from another's."""
+
+    component: str
+    verb: str
+    task: WorkerTask
+    environment: list[dict[str, Any]]
+    volumes: list[dict[str, Any]]
+    mounts: list[dict[str, Any]]
+
+
+def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
+    """The Job `backup-<bk>`: one pod, one try."""
+    spec = backup.spec
+    work = _Work(
+        component="backup",
+        verb="dump",
+        task=worker_task(backup),
+        environment=[
+            {"name": "STAGING_DIR", "value": STAGING_DIR},
+            {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")},
+        ],
+        volumes=[{"name": STAGING} | _staging(spec), *spec.additionalVolumes],
+        mounts=[{"name": STAGING, "mountPath": STAGING_DIR}, *spec.additionalVolumeMounts],
+    )
+    return _job(work, backup, image)
+
+
+def clean_job(backup: Backup, image: WorkerImage, *, delete_data: bool) -> dict[str, Any]:
+    """The Job `clean-<bk>`: aborts open uploads of this Backup's key and, if told so, deletes its archive."""
+    # What only a dump needs stays away: a missing Secret or a short deadline must not keep it from cleaning.
+    source = backup.spec.source and attrs.evolve(backup.spec.source, tlsClientSecretName="")
+    spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None)
+    backup = attrs.evolve(backup, spec=spec)
+    task = worker_task(backup, delete_data=delete_data)
+    job = _job(_Work("clean", "clean", task, environment=[], volumes=[], mounts=[]), backup, image)
+    job["metadata"]["annotations"] = {DELETES_DATA: "true"} if delete_data else {}
+    return job
+
+
+def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
+    meta, spec = backup.metadata, backup.spec
+    owned = labels(work.component, meta.name)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(work.component, meta.name),
+            "namespace": meta.namespace,
+            "labels": owned,
+            "ownerReferences": [_owner(backup)],
+        },
+        "spec": {
+            # The specification: if an error occurs, it is not retried.
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            # A new pod only when the old one is gone for good: two must never write to one key.
+            "podReplacementPolicy": "Failed",
+            "template": {
+                "metadata": {"labels": owned, "annotations": pod_annotations(meta.annotations)},
+                "spec": _pod(spec, _container(work, spec, image), work.volumes),
+            },
+        },
+    }
+
+
+def _container(work: _Work, spec: BackupSpec, image: WorkerImage) -> dict[str, Any]:
+    container = {
+        "name": CONTAINER,
+        "image": image.name,
+        "imagePullPolicy": image.pull_policy,
+        "command": ["tidbbackup", "worker", work.verb],
+        "env": [
+            {"name": TASK_VARIABLE, "value": encode_task(work.task)},
+            *work.environment,
+            *_worker_environment(spec),
+        ],
+        "volumeMounts": [*work.mounts, *_worker_mounts(spec)],
+        # Without a declared port no PodMonitor finds the pod.
+        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+        "terminationMessagePath": TERMINATION_LOG,
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    return container | ({"resources": spec.resources} if spec.resources else {})
+
+
+def _pod(spec: BackupSpec, container: dict[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        | (spec.podSecurityContext or {}),
+        "containers": [container],
+        "volumes": [*volumes, *_worker_volumes(spec)],
+    }
+    asked = {
+        "serviceAccountName": spec.serviceAccount,
+        "tolerations": list(spec.tolerations),
+        "affinity": spec.affinity,
+        "nodeSelector": spec.nodeSelector,
+        "priorityClassName": spec.priorityClassName,
+        "imagePullSecrets": list(spec.imagePullSecrets),
+        # On the pod, not on the Job: a Job's deadline deletes the pod, and its message with it.
+        "activeDeadlineSeconds": spec.activeDeadlineSeconds,
+    }
+    return pod | {name: value for name, value in asked.items() if value}
+
+
+def _worker_environment(spec: BackupSpec) -> list[dict[str, Any]]:
+    environment: list[dict[str, Any]] = [
+        {"name": "RUN_DIR", "value": RUN_DIR},
+        {"name": "DB_TLS_DIR", "value": DB_TLS_DIR},
+        {"name": "S3_TLS_DIR", "value": S3_TLS_DIR},
+        {"name": "TERMINATION_LOG", "value": TERMINATION_LOG},
+        {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+    ]
+    if spec.s3 and spec.s3.secretName:
+        secret = spec.s3.secretName
+        environment += [
+            {"name": "AWS_ACCESS_KEY_ID", "valueFrom": _secret_key(secret, "access_key")},
+            {"name": "AWS_SECRET_ACCESS_KEY", "valueFrom": _secret_key(secret, "secret_key")},
+            {"name": "AWS_SESSION_TOKEN", "valueFrom": _secret_key(secret, "session_token", optional=True)},
+        ]
+    return [*environment, *spec.env]
+
+
+def _worker_volumes(spec: BackupSpec) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [{"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}]
+    if spec.source and spec.source.tlsClientSecretName:
+        volumes.append({"name": "db-tls", "secret": {"secretName": spec.source.tlsClientSecretName}})
+    if spec.s3 and spec.s3.caSecretName:
+        volumes.append({"name": "s3-tls", "secret": {"secretName": spec.s3.caSecretName}})
+    return volumes
+
+
+def _worker_mounts(spec: BackupSpec) -> list[dict[str, Any]]:
+    folders = {"run": RUN_DIR, "db-tls": DB_TLS_DIR, "s3-tls": S3_TLS_DIR}
+    return [
+        {"name": volume["name"], "mountPath": folders[volume["name"]]}
+        | ({} if volume["name"] == "run" else {"readOnly": True})
+        for volume in _worker_volumes(spec)
+    ]
+
+
+def _staging(spec: BackupSpec) -> dict[str, Any]:
+    if not spec.storageSize:
+        return {"emptyDir": {}}
+    claim: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": spec.storageSize}},
+    }
+    if spec.storageClassName is not None:
+        claim["storageClassName"] = spec.storageClassName
+    # Belongs to the pod and goes with it: no dump is left behind, no volume is shared by two runs.
+    return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+
+
+def pod_annotations(annotations: dict[str, str]) -> dict[str, str]:
+    """The Backup's annotations that travel to its pods, such as `iam.amazonaws.com/role`."""
+    return {
+        name: value
+        for name, value in annotations.items()
+        if not name.startswith(_ANNOTATIONS_KEPT_BACK) and not name.split("/")[0].endswith(".fluxcd.io")
+    }
+
+
+def _source_secret(spec: BackupSpec) -> str:
+    assert spec.source is not None
+    return spec.source.secretName
+
+
+def _secret_key(secret: str, key: str, *, optional: bool = False) -> dict[str, Any]:
+    reference: dict[str, Any] = {"name": secret, "key": key}
+    return {"secretKeyRef": reference | ({"optional": True} if optional else {})}
+
+
+def _owner(backup: Backup) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": backup.metadata.name,
+        "uid": backup.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

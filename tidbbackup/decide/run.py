@@ -1,0 +1,71 @@
+"""Which Jobs and pods are a Backup's own, and what they are called.
+
+Must not know what is to be done about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tidbbackup.decide.plan import Look
+from tidbbackup.decide.render import STAGING
+from tidbbackup.model.backup import KIND, Backup
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, job_name, short
+
+JOB_KIND = "Job"
+POD_KIND = "Pod"
+EVENT_KIND = "Event"
+
+
+def owned_by(job: Job, backup: Backup) -> bool:
+    """Whether the Job is this very Backup's, not that of another of the same name."""
+    owner = job.metadata.owner
+    return owner is not None and owner.uid == backup.metadata.uid
+
+
+def of_a_former(job: Job, backup: Backup) -> bool:
+    """Whether the Job belongs to a Backup of the same name that is gone: names are unique, so it must be."""
+    owner = job.metadata.owner
+    meta = backup.metadata
+    return owner is not None and (owner.kind, owner.name) == (KIND, meta.name) and owner.uid != meta.uid
+
+
+def job_key(verb: str, backup: Backup) -> ObjectKey:
+    """The key of this Backup's Job of that verb."""
+    return ObjectKey(JOB_KIND, backup.metadata.namespace, job_name(verb, backup.metadata.name))
+
+
+def pods_made_by(job: Job, pods: Iterable[Pod]) -> list[Pod]:
+    """Those of the pods that this very Job made."""
+    uid = job.metadata.uid
+    return [pod for pod in pods if any(owner.uid == uid for owner in pod.metadata.ownerReferences)]
+
+
+def runs(job: Job, pods: Iterable[Pod]) -> bool:
+    """Whether a Job may still do something. One pod and no retry: once that has ended, all is over,
+    although the Job itself says so only a moment later."""
+    made = pods_made_by(job, pods)
+    return not job.ended and not (made and all(pod.ended for pod in made))
+
+
+def events_of_start(job: Job, pods: Iterable[Pod], *, of_claim: bool = False) -> Look:
+    """The look for what is said of a start that fails.
+
+    Only Events tell of quota, service account and mounts: nothing of it is in the pod's own status. And
+    why the staging volume is not there, only those of its claim.
+    """
+    newest = max(pods_made_by(job, pods), key=lambda pod: str(pod.metadata.creationTimestamp), default=None)
+    if of_claim and newest:
+        claim = f"{newest.metadata.name}-{STAGING}"
+        fields = f"involvedObject.kind=PersistentVolumeClaim,involvedObject.name={claim}"
+        return Look(EVENT_KIND, job.metadata.namespace, fields=fields)
+    uid = newest.metadata.uid if newest else job.metadata.uid
+    return Look(EVENT_KIND, job.metadata.namespace, fields=f"involvedObject.uid={uid}")
+
+
+def pods_of(backup: Backup, component: str) -> Look:
+    """The look that finds all pods of a Backup's runs of one kind."""
+    labels = f"{BACKUP_LABEL}={short(backup.metadata.name)},{COMPONENT}={component}"
+    return Look(POD_KIND, backup.metadata.namespace, labels=labels)

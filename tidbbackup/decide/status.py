@@ -1,0 +1,101 @@
+"""The status of a Backup: moving from phase to phase, and what of it has to be written.
+
+Invariant: of the phases' conditions exactly one is True, and `phase` names it. The others keep the time at
+which they were reached, so a finished Backup still tells when it was Scheduled and Running.
+Must not know why a phase is entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.decide.plan import Action, Announce, PatchStatus
+from tidbbackup.model.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.reasons import UPLOAD_LEFT_OPEN
+from tidbbackup.model.result import Notice
+
+_MESSAGE_LIMIT = 2048
+_WARNING_PHASES = {Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED}
+
+
+@frozen
+class Cause:
+    """A reason and what stands behind it, for a condition."""
+
+    reason: str
+    message: str
+
+
+def enter(status: BackupStatus, phase: Phase, reason: str, message: str, now: datetime) -> BackupStatus:
+    """The status with `phase` as its one True phase; entering it again only mends reason and message."""
+    message = message[:_MESSAGE_LIMIT]
+    current = status.condition(phase)
+    since = current.lastTransitionTime if current and current.status == "True" else now.replace(microsecond=0)
+    entered = Condition(phase, "True", reason, message, since)
+    others = [
+        attrs.evolve(condition, status="False") if condition.type in set(Phase) else condition
+        for condition in status.conditions
+        if condition.type != phase
+    ]
+    return attrs.evolve(status, phase=phase.value, conditions=(*others, entered))
+
+
+def warn(status: BackupStatus, notices: Iterable[Notice], now: datetime) -> BackupStatus:
+    """The status with a Warning that tells all `notices`, or without one where there are none."""
+    found = sorted(notices, key=lambda notice: notice.reason != UPLOAD_LEFT_OPEN)
+    others = tuple(condition for condition in status.conditions if condition.type != WARNING)
+    if not found:
+        return attrs.evolve(status, conditions=others)
+    message = "; ".join(notice.message for notice in found)[:_MESSAGE_LIMIT]
+    current = status.condition(WARNING)
+    since = current.lastTransitionTime if current else now.replace(microsecond=0)
+    warning = Condition(WARNING, "True", found[0].reason, message, since)
+    return attrs.evolve(status, conditions=(*others, warning))
+
+
+def changes(backup: Backup, wanted: BackupStatus) -> dict[str, Any]:
+    """The merge patch of status from what it is to what it should be; empty where nothing differs.
+
+    `progress` is never in it: the progress task alone writes that.
+    """
+    old, new = _wire(backup.status), _wire(wanted)
+    patch = {name: value for name, value in new.items() if old.get(name) != value}
+    return patch | {name: None for name in old if name not in new}
+
+
+def move(
+    backup: Backup, phase: Phase, cause: Cause, now: datetime, *, status: BackupStatus | None = None
+) -> tuple[Action, ...]:
+    """The actions by which a Backup enters a phase: say it, then write it; none where nothing differs.
+
+    An Event said twice is one Event. A status written first would leave none if we died in between.
+    """
+    wanted = attrs.evolve(
+        enter(status or backup.status, phase, cause.reason, cause.message, now),
+        observedGeneration=backup.metadata.generation,
+    )
+    patch = changes(backup, wanted)
+    if not patch:
+        return ()
+    write = PatchStatus(backup.key, backup.metadata.resourceVersion, patch)
+    if phase in _WARNING_PHASES:
+        text = f"{cause.reason}: {cause.message}"
+        return (Announce(KIND, backup.metadata, "Warning", phase.value, text), write)
+    if backup.status.phase == phase:
+        return (write,)
+    return (Announce(KIND, backup.metadata, "Normal", phase.value, cause.message), write)
+
+
+def _wire(status: BackupStatus) -> dict[str, Any]:
+    filled = attrs.asdict(status, recurse=False)
+    return {
+        name: msgspec.to_builtins(value)
+        for name, value in filled.items()
+        if value not in (None, "", ()) and name != "progress"
+    }

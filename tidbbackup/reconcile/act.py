@@ -1,0 +1,164 @@
+"""Carries a Plan out: in order, each action repeatable, stopping at the first that fails.
+
+The only place that writes to the API. Must not decide: what it cannot do it raises, and the next round
+sees the world as it then is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from tidbbackup.decide.plan import Action, Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
+from tidbbackup.kube.decode import read_meta
+from tidbbackup.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    StatusError,
+)
+from tidbbackup.kube.resources import EVENTS
+from tidbbackup.kube.writes import Writer
+from tidbbackup.model.meta import Meta
+from tidbbackup.model.names import API_VERSION, OURS
+from tidbbackup.model.units import format_time
+from tidbbackup.reconcile.kinds import RESOURCES
+
+log = logging.getLogger(__name__)
+
+_EVENT_MESSAGE_LIMIT = 1024
+
+
+class Refused(Exception):
+    """The API server will not take what we want to create; says so for good or for now."""
+
+    def __init__(self, error: StatusError) -> None:
+        super().__init__(error.message)
+        self.status = error.status
+        self.message = error.message
+
+
+@frozen
+class Actor:
+    """Writes to the API, for one reconcile key."""
+
+    writer: Writer
+
+    async def carry_out(self, plan: Plan, now: datetime) -> None:
+        """Do it all, in order.
+
+        Raises:
+            Refused: a create was refused (400, 403, 422, or the name is taken): deciding again may know
+                what to do.
+            ApiError: anything else that failed; trying again later is right.
+        """
+        for action in plan.actions:
+            await self._do(action, now)
+
+    async def _do(self, action: Action, now: datetime) -> None:
+        match action:
+            case Create():
+                await self._create(action)
+            case Delete():
+                await self._delete(action)
+            case PatchStatus():
+                patch = {"metadata": {"resourceVersion": action.version}, "status": action.changes}
+                await self._patch(action.key.kind, action.key.namespace, action.key.name, patch, "status")
+            case SetFinalizers():
+                meta = {"resourceVersion": action.version, "finalizers": list(action.finalizers)}
+                await self._patch(
+                    action.key.kind, action.key.namespace, action.key.name, {"metadata": meta}, ""
+                )
+            case Announce():
+                await self._announce(action, now)
+
+    async def _create(self, action: Create) -> None:
+        manifest = action.manifest
+        meta = manifest["metadata"]
+        resource = RESOURCES[manifest["kind"]]
+        log.info("create %s %s/%s", resource.kind, meta["namespace"], meta["name"])
+        try:
+            await self.writer.create(resource, meta["namespace"], manifest)
+        except AlreadyExists as error:
+            found = read_meta(await self.writer.client.get(resource, meta["namespace"], meta["name"]))
+            if not {owner["uid"] for owner in meta["ownerReferences"]} <= _owner_uids(found):
+                raise Refused(error) from error
+            self.writer.gate.note(self.writer.key, resource, found.resourceVersion, meta["namespace"])
+        except (BadRequest, Forbidden, Invalid) as error:
+            raise Refused(error) from error
+
+    async def _delete(self, action: Delete) -> None:
+        key = action.key
+        log.info("delete %s uid %s", key, action.uid)
+        try:
+            # Foreground: the raw API orphans a Job's pods otherwise, and the Job stays until they are gone.
+            await self.writer.delete(
+                RESOURCES[key.kind], key.namespace, key.name, uid=action.uid, propagation="Foreground"
+            )
+        except (NotFound, Conflict):
+            return  # Gone, or another object by now: the one we meant is no more.
+
+    async def _patch(
+        self, kind: str, namespace: str, name: str, patch: dict[str, Any], subresource: str
+    ) -> None:
+        try:
+            await self.writer.patch(RESOURCES[kind], namespace, name, patch, subresource=subresource)
+        except NotFound:
+            return  # Gone meanwhile: nobody is left to tell.
+
+    async def _announce(self, action: Announce, now: datetime) -> None:
+        log.log(
+            logging.WARNING if action.type == "Warning" else logging.INFO,
+            "%s %s/%s: %s: %s",
+            action.kind,
+            action.about.namespace,
+            action.about.name,
+            action.reason,
+            action.message,
+        )
+        try:
+            await self.writer.client.create(EVENTS, action.about.namespace, event(action, now))
+        except AlreadyExists:
+            return
+        except ApiError as error:
+            # Words must never hold up deeds: a namespace that is going away takes no Events.
+            log.info("no Event for %s %s: %s", action.kind, action.about.name, error)
+
+
+def event(action: Announce, now: datetime) -> dict[str, Any]:
+    """The Event for an announcement. Its name is computed from what it says of whom, so it is said once."""
+    meta, message = action.about, action.message[:_EVENT_MESSAGE_LIMIT]
+    said = "\0".join((meta.uid, action.type, action.reason, message))
+    name = f"{meta.name[:200].rstrip('-.')}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": meta.namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": action.kind,
+            "name": meta.name,
+            "namespace": meta.namespace,
+            "uid": meta.uid,
+        },
+        "type": action.type,
+        "reason": action.reason,
+        "message": message,
+        "source": {"component": OURS},
+        "reportingComponent": OURS,
+        "firstTimestamp": format_time(now),
+        "lastTimestamp": format_time(now),
+        "count": 1,
+    }
+
+
+def _owner_uids(meta: Meta) -> set[str]:
+    return {owner.uid for owner in meta.ownerReferences}

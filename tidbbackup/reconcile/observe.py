@@ -1,0 +1,63 @@
+"""From the caches to frozen facts, in one instant: nothing here awaits, so no cache moves meanwhile.
+
+Must not decide, and must not ask the API server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.run import JOB_KIND
+from tidbbackup.kube.decode import Malformed
+from tidbbackup.kube.store import Change
+from tidbbackup.model.backup import KIND, Backup
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.names import BACKUP_LABEL, job_name
+from tidbbackup.reconcile.kinds import BY_RUN, BY_SHORT_NAME, Caches, run_value
+
+
+def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> BackupFacts:
+    """All that the caches hold about one Backup at this instant."""
+    found = caches.backups.get(key)
+    if isinstance(found, Malformed):
+        # The schema lets no such object in. One from before it is still told what is wrong.
+        return BackupFacts(Backup(found.metadata), image, unreadable=found.why)
+    return BackupFacts(
+        found,
+        image,
+        job=_job(caches, "backup", key),
+        pods=_pods(caches, "backup", key),
+        clean_job=_job(caches, "clean", key),
+        clean_pods=_pods(caches, "clean", key),
+    )
+
+
+def _job(caches: Caches, verb: str, key: ObjectKey) -> Job | None:
+    job = caches.jobs.get(ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name)))
+    return job if isinstance(job, Job) else None
+
+
+def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
+    found = caches.pods.by(BY_RUN, run_value(component, key.namespace, key.name))
+    return tuple(pod for pod in found if isinstance(pod, Pod))
+
+
+def wakes_backup(change: Change[Backup]) -> Iterable[ObjectKey]:
+    """A change of a Backup concerns itself."""
+    return [change.key]
+
+
+def wakes_owner(caches: Caches, change: Change[Job] | Change[Pod]) -> Iterable[ObjectKey]:
+    """A change of a Job or pod concerns the Backup whose name it bears.
+
+    Also where an owner reference says otherwise: a Job that is not ours may hold the name we need.
+    """
+    view = change.new or change.old
+    label = view.metadata.labels.get(BACKUP_LABEL) if view else None
+    if label is None:
+        return []
+    named = caches.backups.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}")
+    return [ObjectKey(KIND, backup.metadata.namespace, backup.metadata.name) for backup in named]

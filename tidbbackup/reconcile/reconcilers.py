@@ -1,0 +1,103 @@
+"""The reconcilers: observe, decide, act; the same lines for all.
+
+One queue of object keys serves them, so nothing is ever reconciled by two at once. Must not decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.decide import backup as run_backup
+from tidbbackup.decide import gc
+from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.plan import Look, Plan
+from tidbbackup.decide.render import WorkerImage
+from tidbbackup.kube.client import Client, Selector
+from tidbbackup.kube.errors import NotFound
+from tidbbackup.kube.metrics import RunnerMetrics
+from tidbbackup.kube.writes import WriteGate, Writer
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.reconcile.act import Actor, Refused
+from tidbbackup.reconcile.kinds import DECODE, RESOURCES, Caches
+from tidbbackup.reconcile.observe import observe_backup
+
+Decide = Callable[[BackupFacts, datetime], Plan]
+
+# A decision asks for a Job, for its pods and for their Events at the most; more looks are a bug.
+_LOOKS = 5
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+
+
+@frozen
+class BackupReconciler:
+    """Brings one Backup closer to what it should be: `backup` while it lives, `gc` while it goes."""
+
+    client: Client
+    gate: WriteGate
+    caches: Caches
+    image: WorkerImage
+    now: Callable[[], datetime]
+    metrics: Callable[[str], RunnerMetrics]
+
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
+        """One round; returns when to look again, None for when something changes.
+
+        Raises:
+            ApiError: the API could not be read or written; again later.
+        """
+        facts = observe_backup(self.caches, key, self.image)
+        going = facts.backup is not None and facts.backup.metadata.deletionTimestamp is not None
+        name, decide = ("gc", gc.decide) if going else ("backup", run_backup.decide)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        result = "error"
+        try:
+            wake_at = await self._settle(key, facts, decide)
+            result = "success" if wake_at is None else "requeue_after"
+        finally:
+            self.metrics(name).reconciled(result, loop.time() - began)
+        return wake_at
+
+    async def _settle(self, key: ObjectKey, facts: BackupFacts, decide: Decide) -> datetime | None:
+        actor = Actor(Writer(self.client, self.gate, key))
+        facts, plan = await self._decide(facts, decide)
+        try:
+            await actor.carry_out(plan, self.now())
+        except Refused as refused:
+            facts = attrs.evolve(facts, refusal=Refusal(refused.status, refused.message))
+            _, plan = await self._decide(facts, decide)
+            await actor.carry_out(plan, self.now())
+        return plan.wake_at
+
+    async def _decide(self, facts: BackupFacts, decide: Decide) -> tuple[BackupFacts, Plan]:
+        for _ in range(_LOOKS):
+            plan = decide(facts, self.now())
+            if plan.look is None:
+                return facts, plan
+            seen = await look(self.client, plan.look)
+            facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: seen})
+        raise AssertionError(f"a decision about {facts.backup} asks for more than {_LOOKS} looks")
+
+
+async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
+    """What the API server itself holds, past every cache."""
+    resource, decode = RESOURCES[wanted.kind], DECODE[wanted.kind]
+    if wanted.name:
+        try:
+            return (decode(msgspec.Raw(await client.get(resource, wanted.namespace, wanted.name))),)
+        except NotFound:
+            return ()
+    page = await client.list_page(
+        resource, wanted.namespace, selector=Selector(labels=wanted.labels, fields=wanted.fields)
+    )
+    return tuple(decode(item) for item in msgspec.json.decode(page, type=_List).items)

@@ -1,0 +1,86 @@
+"""What the API server would refuse, found without one: the CRDs' own schemas, as JSON Schema.
+
+Must not hold a rule of its own. What kubectl checks besides (unknown fields) is checked too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from tidbbackup.decide.valid import Problem
+from tidbbackup.model.backup import KIND
+from tidbbackup.model.schema import backup_crd, schedule_crd
+
+
+def schema_problems(kind: str, value: dict[str, Any]) -> tuple[Problem, ...]:
+    """What the schema of this kind refuses in the object, in the order of its paths."""
+    crd = backup_crd() if kind == KIND else schedule_crd()
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    errors = Draft202012Validator(_strict(schema)).iter_errors(value)
+    return tuple(sorted((problem for error in errors for problem in _problems(error)), key=str))
+
+
+def _problems(error: ValidationError) -> Iterator[Problem]:
+    path = _path(error)
+    expected: Any = error.validator_value
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        schema: Any = error.schema
+        for name in sorted(map(str, set(instance) - set(schema["properties"]))):
+            yield Problem(f"{path}.{name}".lstrip("."), None, "no such field")
+    elif error.validator == "required":
+        for name in expected:
+            if name not in instance:
+                yield Problem(f"{path}.{name}".lstrip("."), None, "is missing")
+    else:
+        yield Problem(path, instance, _cure(error))
+
+
+def _cure(error: ValidationError) -> str:
+    expected: Any = error.validator_value
+    schema: Any = error.schema
+    match error.validator:
+        case "type":
+            return f"must be of type {expected if isinstance(expected, str) else expected[0]}"
+        case "enum":
+            return f"write one of {', '.join(str(value) for value in expected if value is not None)}"
+        case "minimum" | "maximum":
+            bounds = [schema.get(bound) for bound in ("minimum", "maximum")]
+            low, high = ("" if bound is None else str(bound) for bound in bounds)
+            return f"write a number from {low} to {high}" if high else f"write a number from {low} up"
+        case "maxLength" | "maxItems" | "maxProperties":
+            return f"is too long: {expected} at the most"
+        case "pattern":
+            return "write a quantity such as 10Gi"
+        case _:
+            return error.message
+
+
+def _path(error: ValidationError) -> str:
+    path = ""
+    for step in error.absolute_path:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.lstrip(".")
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema in JSON Schema's words: nullable as a type, and no fields but those named."""
+    strict = {
+        name: value for name, value in schema.items() if not name.startswith("x-") and name != "nullable"
+    }
+    if schema.get("nullable") or "default" in schema:
+        # The API server takes a null out where a default is, before it looks at the type.
+        strict["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            strict["enum"] = [*schema["enum"], None]
+    if "properties" in schema:
+        strict["properties"] = {name: _strict(value) for name, value in schema["properties"].items()}
+        strict["additionalProperties"] = False
+    for part in ("items", "additionalProperties"):
+        if isinstance(schema.get(part), dict):
+            strict[part] = _strict(schema[part])
+    return strict

@@ -1,0 +1,49 @@
+"""The controller's settings, from flags and environment, frozen once read.
+
+Must not know how they are used.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+DEFAULT_PORT = 8080
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@frozen
+class Settings:
+    """How one controller runs."""
+
+    kubeconfig: str | None = None
+    """Path of a kubeconfig; None: KUBECONFIG, then the pod's own service account, then ~/.kube/config."""
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+    """The only namespaces to watch; none named: all of them."""
+    worker_image: str = "tidbbackup:latest"
+    worker_pull_policy: str = "IfNotPresent"
+    metrics_host: str = "0.0.0.0"  # noqa: S104  Prometheus and the kubelet's probes come from outside the pod
+    metrics_port: int = DEFAULT_PORT
+    workers: int = 4
+    """Reconciles at a time."""
+    drain_seconds: float = 8.0
+    """How long reconciles may go on after SIGTERM; the whole stop stays under 10 seconds."""
+
+
+def read_namespaces(text: str) -> tuple[str, ...]:
+    """The namespaces of a list separated by commas, each once.
+
+    Raises ValueError naming what is no namespace's name.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if not name:
+            raise ValueError(f"{text!r} has an empty name in it; leave the flag out to watch every namespace")
+        if not _NAMESPACE.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is not a namespace's name: at most 63 of a-z, 0-9 and -, no - at either end"
+            )
+    return names
