@@ -1,0 +1,67 @@
+"""What Prometheus is told to scrape is there, and the alerts are about metrics that are."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifests.compose import FOLDER
+from tests.manifests.exported import exported
+from tests.manifests.shipped import matches, the
+from tidbbackup.model.names import COMPONENT, labels
+
+RULES = [
+    rule
+    for group in the("PrometheusRule", "monitoring/alerts.yaml")["spec"]["groups"]
+    for rule in group["rules"]
+]
+DOCS = Path(FOLDER).parent / "docs"
+
+# Prometheus' own, about the scrape itself.
+_OF_THE_SCRAPE = {"up"}
+_FUNCTIONS = {"absent", "time", "or", "unless", "offset"}
+
+
+def test_the_service_monitor_finds_the_service() -> None:
+    monitor, service = the("ServiceMonitor", "monitoring/controller.yaml")["spec"], the("Service")
+
+    assert matches(monitor["selector"], service["metadata"]["labels"])
+    assert service["metadata"]["namespace"] in monitor["namespaceSelector"]["matchNames"]
+    assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= {
+        port["name"] for port in service["spec"]["ports"]
+    }
+
+
+def test_the_series_keep_their_own_namespace() -> None:
+    (endpoint,) = the("ServiceMonitor", "monitoring/controller.yaml")["spec"]["endpoints"]
+
+    assert endpoint["honorLabels"] is True
+
+
+def test_the_pod_monitor_finds_workers_and_not_the_controller() -> None:
+    selector = the("PodMonitor", "monitoring/workers.yaml")["spec"]["selector"]
+
+    assert matches(selector, labels("backup", "bk"))
+    assert not matches(selector, labels("clean", "bk"))
+    assert not matches(selector, the("Deployment")["spec"]["template"]["metadata"]["labels"])
+    assert COMPONENT in selector["matchLabels"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_is_about_gauges_that_are_exported(rule: dict[str, Any]) -> None:
+    kinds = {metric.name: metric.type for metric in exported()}
+    bare = re.sub(r"\{.*?\}", "", rule["expr"])
+    words = set(re.findall(r"\b[a-z][a-z_]+\b", bare)) - _FUNCTIONS - _OF_THE_SCRAPE
+
+    assert words | (set(re.findall(r"\bup\b", bare)) & _OF_THE_SCRAPE), "it looks at nothing"
+    for word in words:
+        assert kinds.get(word) == "gauge", word
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_is_wrong(rule: dict[str, Any]) -> None:
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+    assert rule["labels"]["severity"] in ("warning", "critical")
+    assert rule["alert"] in (DOCS / "metrics.md").read_text()
