@@ -80,3 +80,12 @@ def test_column_lists_unless_they_would_spoil_another_table() -> None:
     ticked = Table("t", columns=(Column("a`b"),))
     clearance = cleared(Database("d", (computed, ticked)))
     assert (clearance.complete_insert, clearance.watched) == (False, (("d", "c"),))
+
+
+def test_history_that_no_dump_holds_is_told() -> None:
+    found = cleared(Database("d", (Table("t", kind="SYSTEM VERSIONED"), Table("u"))))
+
+    (notice,) = found.notices
+    assert notice.reason == reasons.HISTORY_LEFT_OUT
+    assert "`d`.`t`" in notice.message
+    assert "`u`" not in notice.message

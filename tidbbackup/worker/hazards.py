@@ -98,6 +98,16 @@ def unloadable_tables(databases: Iterable[Database]) -> list[str]:
     ]
 
 
+def versioned_tables(databases: Iterable[Database]) -> list[str]:
+    """MariaDB's tables WITH SYSTEM VERSIONING: of these a SELECT, and so a dump, shows the present only."""
+    return [
+        f"`{database.name}`.`{table.name}`"
+        for database in databases
+        for table in database.tables
+        if table.kind == "SYSTEM VERSIONED"
+    ]
+
+
 def repeated_triggers(databases: Iterable[Database]) -> list[str]:
     """Triggers that are dumped twice: mydumper asks for those of a table by LIKE, where `_` and `%` in the
     table's name stand for anything. The second is refused when loaded, nothing is lost."""

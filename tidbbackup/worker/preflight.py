@@ -5,6 +5,8 @@ Must not know a connection or the storage.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attrs import frozen
 
 from tidbbackup.model import reasons
@@ -55,16 +57,24 @@ def clear(
             reasons.UNSUPPORTED_TABLE,
             f"mydumper would lose or spoil {_some(problems)}; change them or leave them out with a filter",
         )
-    by_hand = files.ambiguous_names(databases) + hazards.unloadable_tables(databases)
-    if by_hand := by_hand + hazards.repeated_triggers(databases):
-        text = f"whole in the archive, but myloader does not load them as they are: {_some(by_hand)}"
-        notices = (*notices, Notice(reasons.LOAD_BY_HAND, text))
-    if flags.selecting:
-        text = "the options select tables by a rule of mydumper's: the files could not be compared"
-        notices = (*notices, Notice(reasons.FILES_UNCHECKED, text))
+    notices += tuple(_caveats(databases, flags))
     generated = tuple(hazards.generated_tables(databases))
     column_lists = bool(generated) and not hazards.backticked_columns(databases)
     return Clearance(databases, column_lists, () if column_lists else generated, notices)
+
+
+def _caveats(databases: tuple[Database, ...], flags: Flags) -> Iterator[Notice]:
+    """What a restore of this dump has to know."""
+    if history := hazards.versioned_tables(databases):
+        text = f"only the current rows are dumped, not the history of {_some(history)}"
+        yield Notice(reasons.HISTORY_LEFT_OUT, text)
+    by_hand = files.ambiguous_names(databases) + hazards.unloadable_tables(databases)
+    if by_hand := by_hand + hazards.repeated_triggers(databases):
+        text = f"whole in the archive, but myloader does not load them as they are: {_some(by_hand)}"
+        yield Notice(reasons.LOAD_BY_HAND, text)
+    if flags.selecting:
+        text = "the options select tables by a rule of mydumper's: the files could not be compared"
+        yield Notice(reasons.FILES_UNCHECKED, text)
 
 
 def check_names(databases: tuple[Database, ...], flags: Flags) -> None:
