@@ -136,11 +136,11 @@ END
 
 # Fetches the two packages and puts the files in the place of mydumper in $packages.
 borrow_mydumper() {
-    say "this system has no package mydumper (Debian dropped it after $DONOR, with libpcre3 that it needs):"
-    say "taking these two from $DONOR, from the mirror this system uses; its apt sources stay as they are"
     mirrors=$(debian_mirrors)
     [ -n "$mirrors" ] ||
-        die "none of this system's apt sources is Debian's: install mydumper 0.10 some other way"
+        die "no package list of this system has mydumper, and none is Debian's: install mydumper 0.10 some other way"
+    say "this system has no package mydumper (Debian dropped it after $DONOR, with libpcre3 that it needs):"
+    say "taking these two from $DONOR, from the mirror this system uses; its apt sources stay as they are"
     donor=$(mktemp -d /tmp/tidbbackup-donor.XXXXXX)
     # apt downloads as a user of its own.
     chmod 755 "$donor"
