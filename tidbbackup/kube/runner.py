@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from tidbbackup.kube.errors import ApiError
-from tidbbackup.kube.metrics import UNMEASURED, RunnerMetrics
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.writes import WriteGate
 
@@ -54,7 +53,6 @@ class Runner(Generic[K]):
         workers: int = 4,
         timeout: float = 60.0,
         now: Callable[[], datetime] = utc_now,
-        metrics: RunnerMetrics = UNMEASURED,
     ) -> None:
         self._name = name
         self._queue = queue
@@ -63,7 +61,6 @@ class Runner(Generic[K]):
         self._workers = workers
         self._timeout = timeout
         self._now = now
-        self._metrics = metrics
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, ready: Awaitable[object]) -> None:
@@ -112,8 +109,6 @@ class Runner(Generic[K]):
         return False
 
     async def _reconcile_once(self, key: K) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         try:
             async with asyncio.timeout(self._timeout) as deadline:
                 wake = await self._reconcile(key)
@@ -121,17 +116,13 @@ class Runner(Generic[K]):
         except ApiError as error:
             again = self._queue.retry(key, at_least=error.retry_after or 0.0)
             log.info("%s: %s: %s; again in %.3f s", self._name, key, error, again)
-            result = "error"
         except Exception as error:
             # Ours to mend, but one key's bug must not stop the others.
             again = self._queue.retry(key)
             late = isinstance(error, TimeoutError) and deadline.expired()
             why = f"did not end within {self._timeout:g} s" if late else "failed"
             log.exception("%s: %s %s; again in %.3f s", self._name, key, why, again)
-            result = "error"
         else:
             self._queue.forget(key)
             if after is not None:
                 self._queue.add(key, after)
-            result = "success" if after is None else "requeue_after"
-        self._metrics.reconciled(result, loop.time() - began)
