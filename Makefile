@@ -15,12 +15,24 @@ demo: setup ## one backup on real parts, start to finish, as a user sees it
 	@$(PYTHON) -m tests.cluster.demo
 
 .PHONY: test
-test: setup ## all tests
-	@$(PYTHON) -m pytest
+test: setup ## all tests but those that need a whole node
+	@$(PYTHON) -m pytest -m "not e2e"
 
 .PHONY: test-unit
 test-unit: setup ## the tests that need no server
-	@$(PYTHON) -m pytest -m "not integration"
+	@$(PYTHON) -m pytest -m "not integration and not e2e"
+
+.PHONY: test-e2e
+test-e2e: ## the image and the manifests on a real kubelet, as root
+	@tests/cluster/setup.sh e2e
+	@$(PYTHON) -m tests.cluster.real.image
+	@$(PYTHON) -m pytest -m e2e
+
+.PHONY: image
+image: ## the image, by docker or podman where they are, else without a registry
+	@if docker info >/dev/null 2>&1; then docker build -t tidbbackup:0.1.0 .; \
+	elif command -v podman >/dev/null; then podman build -t tidbbackup:0.1.0 .; \
+	else tests/cluster/setup.sh e2e && $(PYTHON) -m tests.cluster.real.image; fi
 
 .PHONY: up
 up: setup ## start Kubernetes, S3, a database and the controller in the background; writes .run/env

@@ -1,0 +1,1 @@
+"""What goes into the image besides the package: its pins and how they are made. See docs/image.md."""

@@ -1,0 +1,48 @@
+"""Whether a whole node can run on this machine, and what is missing. Starts nothing."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.cluster import binaries
+from tests.cluster.real import cgroups
+from tests.cluster.real.init import HIDDEN
+
+PROGRAMS = ("containerd", "ctr", "runc", "ip", "nsenter", "unshare", "buildah", "mmdebstrap")
+_CNI_PROGRAM = Path("/usr/lib/cni/bridge")
+
+
+def missing() -> str:
+    """Why no whole node can run here, with the cure; empty when one can."""
+    if os.geteuid() != 0:
+        return "a whole node needs root: run `make test-e2e` as root"
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    absent += [] if _CNI_PROGRAM.exists() else ["CNI's bridge"]
+    if absent:
+        return f"a whole node needs {', '.join(absent)}: `make test-e2e` installs them"
+    return _missing_rights() or _hidden()
+
+
+def _missing_rights() -> str:
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode:
+        return f"a whole node needs namespaces of its own, which are not allowed here: {tried.stderr.strip()}"
+    roots = cgroups.here()
+    if not roots or not all(os.access(root, os.W_OK) for root in roots):
+        return "a whole node needs cgroups it may write to, and there are none here"
+    return ""
+
+
+def _hidden() -> str:
+    """What the node's own state folders would hide from it."""
+    for path in (binaries.cache_folder(), binaries.MODULE, Path(tempfile.gettempdir())):
+        if any(path.resolve().is_relative_to(hidden) for hidden in HIDDEN):
+            return f"a whole node hides {', '.join(HIDDEN)} from itself, and it needs {path}"
+    return ""

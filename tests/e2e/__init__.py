@@ -1,0 +1,1 @@
+"""The shipped image and manifests on a real kubelet, against a real database and a real S3 server."""

@@ -1,0 +1,1 @@
+"""The image's pins and what is left out of it."""
