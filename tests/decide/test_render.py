@@ -233,6 +233,14 @@ def test_the_cleaning_job() -> None:
     assert [each["name"] for each in pod["volumes"]] == ["run", "s3-tls"]
 
 
+def test_the_cleaning_job_is_not_short_of_memory_where_the_dump_was() -> None:
+    """Seen on a kubelet: OOMKilled like the dump before it, it never ended."""
+    job = clean_job(backup({"resources": {"limits": {"memory": "8Mi"}}}), IMAGE, delete_data=True)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+
+    assert container["resources"]["limits"] == {"memory": "512Mi"}
+
+
 def test_a_cleaning_that_keeps_the_data() -> None:
     job = clean_job(backup(), IMAGE, delete_data=False)
     (container,) = job["spec"]["template"]["spec"]["containers"]
