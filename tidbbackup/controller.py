@@ -32,18 +32,21 @@ from tidbbackup.model.backup import Backup, decode_backup
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import MANAGED_BY, OURS
+from tidbbackup.model.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.reconcile.kinds import (
     BACKUPS,
     BY_RUN,
+    BY_SCHEDULE,
     BY_SHORT_NAME,
     SCHEDULES,
     Caches,
     by_run,
+    by_schedule,
     by_short_name,
 )
-from tidbbackup.reconcile.observe import wakes_backup, wakes_owner
-from tidbbackup.reconcile.reconcilers import BackupReconciler
+from tidbbackup.reconcile.observe import wakes_backup, wakes_owner, wakes_schedule
+from tidbbackup.reconcile.reconcilers import Reconcilers
 from tidbbackup.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -130,12 +133,14 @@ async def check_crds(client: Client) -> None:
 
 def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     """Wire stores, reflectors, queue and reconcilers together."""
-    queue: WorkQueue[ObjectKey] = WorkQueue("backup", metrics=metrics.queue("backup"))
+    queue: WorkQueue[ObjectKey] = WorkQueue("keys", metrics=metrics.queue("keys"))
     gate = WriteGate()
-    backups = _Followed[Backup](BACKUPS, settings.namespaces, {BY_SHORT_NAME: by_short_name})
+    schedules = _Followed[BackupSchedule](SCHEDULES, settings.namespaces, {BY_SHORT_NAME: by_short_name})
+    indexes: dict[str, Index[Backup]] = {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule}
+    backups = _Followed[Backup](BACKUPS, settings.namespaces, indexes)
     jobs = _Followed[Job](JOBS, settings.namespaces, {BY_RUN: by_run})
     pods = _Followed[Pod](PODS, settings.namespaces, {BY_RUN: by_run})
-    caches = Caches(backups.cache, jobs.cache, pods.cache)
+    caches = Caches(backups.cache, jobs.cache, pods.cache, schedules.cache)
 
     def reflect(
         followed: _Followed[Any], decode: Decode[Any], route: Route, selector: Selector
@@ -155,15 +160,16 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
 
     wakes = partial(wakes_owner, caches)
     reflectors = (
-        *reflect(backups, decode_backup, wakes_backup, EVERYTHING),
+        *reflect(schedules, decode_schedule, wakes_schedule, EVERYTHING),
+        *reflect(backups, decode_backup, partial(wakes_backup, caches), EVERYTHING),
         *reflect(jobs, msgspec.json.Decoder(Job).decode, wakes, _OURS),
         *reflect(pods, msgspec.json.Decoder(Pod).decode, wakes, _OURS),
     )
     metrics.watch_queue(queue)
     metrics.gauges(partial(backup_gauges, caches.backups))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
-    reconciler = BackupReconciler(client, gate, caches, image, utc_now, metrics.runner)
-    runner = Runner("backup", queue, reconciler.reconcile, gate=gate, workers=settings.workers)
+    reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.runner)
+    runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
     return Parts(queue, reflectors, runner, metrics)
 
 

@@ -14,22 +14,36 @@ from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.backup import Backup
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import job_name, labels
-from tidbbackup.reconcile.kinds import BACKUPS, BY_RUN, BY_SHORT_NAME, Caches, by_run, by_short_name
+from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.reconcile.kinds import (
+    BACKUPS,
+    BY_RUN,
+    BY_SCHEDULE,
+    BY_SHORT_NAME,
+    SCHEDULES,
+    Caches,
+    by_run,
+    by_schedule,
+    by_short_name,
+)
 
 
 def caches(
     backups: tuple[Backup | Malformed, ...] = (),
     jobs: tuple[Job | Malformed, ...] = (),
     pods: tuple[Pod | Malformed, ...] = (),
+    schedules: tuple[BackupSchedule | Malformed, ...] = (),
 ) -> Caches:
     """Caches that have seen one list with these objects."""
-    kept: Store[Backup] = Store(BACKUPS, {BY_SHORT_NAME: by_short_name})
+    kept: Store[Backup] = Store(BACKUPS, {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule})
     made: Store[Job] = Store(JOBS, {BY_RUN: by_run})
     running: Store[Pod] = Store(PODS, {BY_RUN: by_run})
+    planned: Store[BackupSchedule] = Store(SCHEDULES, {BY_SHORT_NAME: by_short_name})
+    planned.apply(Relisted(schedules, "5"))
     kept.apply(Relisted(backups, "5"))
     made.apply(Relisted(jobs, "5"))
     running.apply(Relisted(pods, "5"))
-    return Caches(kept.cache, made.cache, running.cache)
+    return Caches(kept.cache, made.cache, running.cache, planned.cache)
 
 
 def job_of(name: str, verb: str = "backup") -> Job:

@@ -5,12 +5,15 @@ import re
 import pytest
 
 from tests.decide.builders import IMAGE, NOW, UID, backup
+from tests.decide.schedule_builders import DUE, NAME, schedule
 from tests.reconcile.recording import Recording, refusal
 from tidbbackup.decide.plan import Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
 from tidbbackup.decide.render import backup_job
+from tidbbackup.decide.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import Meta, ObjectKey
+from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL, SCHEDULE_UID
 from tidbbackup.reconcile.act import Actor, Refused, event
 
 KEY = ObjectKey("Backup", "ns", "demo")
@@ -77,6 +80,52 @@ async def test_what_exists_and_is_not_ours_is_for_deciding_again() -> None:
 
     assert refused.value.status == 409
     assert len(double.asked) == 2
+
+
+RUN = manifest(schedule(), DUE)
+
+
+def holder(**changes: dict[str, str]) -> dict[str, object]:
+    """What holds the name of a schedule's Backup: that very Backup, but for these labels or annotations."""
+    meta = {
+        field: {**RUN["metadata"][field], **changes.get(field, {})} for field in ("labels", "annotations")
+    }
+    return {"metadata": {"name": NAME, "uid": "b", "resourceVersion": "8", **meta}}
+
+
+@pytest.mark.parametrize("found", [holder(), holder(labels={"added": "later"}, annotations={"a": "b"})])
+async def test_a_schedules_backup_that_was_made_for_the_same_due_time_is_done(
+    found: dict[str, object],
+) -> None:
+    double = Recording(create_Backup=refusal(409, "AlreadyExists"), get_Backup=found)
+    await carry_out(double, Create(RUN), STATUS)
+
+    assert double.asked[1:] == [f"get Backup ns/{NAME}", "patch Backup ns/demo/status"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        holder(annotations={SCHEDULE_UID: "of a former schedule"}),
+        holder(annotations={DUE_TIME: "2026-10-24T14:00:00Z"}),
+        holder(labels={SCHEDULE_LABEL: "another"}),
+        {"metadata": {"name": NAME, "uid": "b", "resourceVersion": "8"}},
+    ],
+)
+async def test_a_backup_that_was_made_for_anything_else_is_not_ours(found: dict[str, object]) -> None:
+    double = Recording(create_Backup=refusal(409, "AlreadyExists"), get_Backup=found)
+    with pytest.raises(Refused) as refused:
+        await carry_out(double, Create(RUN), STATUS)
+
+    assert refused.value.status == 409
+
+
+async def test_a_backup_is_deleted_by_its_uid_and_sees_to_its_job_itself() -> None:
+    double = Recording()
+    await carry_out(double, Delete(ObjectKey("Backup", "ns", NAME), "b"))
+
+    assert double.asked == [f"delete Backup ns/{NAME}"]
+    assert (double.bodies[0]["uid"], double.bodies[0]["propagation"]) == ("b", "Background")
 
 
 async def test_what_existed_and_is_gone_is_tried_again() -> None:

@@ -6,10 +6,19 @@ import attrs
 import pytest
 
 from tests.decide.builders import IMAGE, backup
+from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.reconcile.observe import observe_backup, wakes_backup, wakes_owner
+from tidbbackup.model.names import SCHEDULE_LABEL, short
+from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.reconcile.observe import (
+    observe_backup,
+    observe_schedule,
+    wakes_backup,
+    wakes_owner,
+    wakes_schedule,
+)
 
 LONG = "long." * 50 + "x"
 
@@ -50,7 +59,66 @@ def test_jobs_and_pods_that_cannot_be_read_are_left_out() -> None:
 
 
 def test_a_backup_wakes_itself() -> None:
-    assert list(wakes_backup(Change(backup().key, None, backup()))) == [backup().key]
+    assert list(wakes_backup(caches(), Change(backup().key, None, backup()))) == [backup().key]
+
+
+@pytest.mark.parametrize("name", ["s", LONG])
+def test_a_backup_wakes_the_schedule_whose_name_it_bears_also_when_it_goes(name: str) -> None:
+    planned, made = scheduled(name), child(DUE, labels={SCHEDULE_LABEL: short(name)})
+    held = caches(schedules=(planned, scheduled("another")))
+    for view in (made, malformed(made)):
+        for old, new in ((None, view), (view, None)):
+            assert list(wakes_backup(held, Change(made.key, old, new))) == [made.key, planned.key]
+
+
+def test_a_backup_whose_schedule_is_gone_elsewhere_or_unreadable_wakes_itself_alone() -> None:
+    change = Change(child(DUE).key, None, child(DUE))
+    elsewhere = scheduled("s", namespace="elsewhere")
+    for schedules in ((), (elsewhere,), (malformed(schedule()),)):
+        assert list(wakes_backup(caches(schedules=schedules), change)) == [child(DUE).key]
+
+
+def test_a_schedule_wakes_itself_also_when_it_goes() -> None:
+    for old, new in ((None, schedule()), (schedule(), None)):
+        assert list(wakes_schedule(Change(schedule().key, old, new))) == [schedule().key]
+
+
+def scheduled(name: str, **meta: Any) -> BackupSchedule:
+    """A schedule of that name."""
+    found = schedule()
+    return attrs.evolve(found, metadata=attrs.evolve(found.metadata, name=name, **meta))
+
+
+@pytest.mark.parametrize("name", ["s", LONG])
+def test_all_that_concerns_a_schedule(name: str) -> None:
+    ours = {"labels": {SCHEDULE_LABEL: short(name)}}
+    first, second = child(DUE, **ours), child(later(120), "Running", **ours)
+    others = (backup(), child(later(180), labels={SCHEDULE_LABEL: "another"}))
+    unreadable = malformed(child(later(240), **ours))
+    held = caches((first, second, *others, unreadable), schedules=(scheduled(name), scheduled("another")))
+    facts = observe_schedule(held, scheduled(name).key)
+
+    assert facts.schedule == scheduled(name)
+    assert sorted(each.metadata.name for each in facts.backups) == [first.metadata.name, second.metadata.name]
+    assert (facts.unreadable, facts.refusal, facts.evidence) == ("", None, {})
+
+
+def test_the_backups_of_another_namespace_are_not_its_own() -> None:
+    held = caches((child(DUE, namespace="elsewhere"),), schedules=(schedule(),))
+
+    assert observe_schedule(held, schedule().key).backups == ()
+
+
+def test_a_schedule_that_is_gone() -> None:
+    assert observe_schedule(caches((child(DUE),)), schedule().key).schedule is None
+
+
+def test_a_schedule_that_cannot_be_read_is_told_apart() -> None:
+    facts = observe_schedule(caches(schedules=(malformed(schedule()),)), schedule().key)
+
+    assert facts.unreadable == "Expected `int`"
+    assert facts.schedule is not None
+    assert facts.schedule.metadata == schedule().metadata
 
 
 @pytest.mark.parametrize("name", ["demo", LONG])

@@ -14,7 +14,7 @@ from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.backup import Backup, Condition
 from tidbbackup.model.jobs import JobStatus
 from tidbbackup.reconcile.kinds import Caches
-from tidbbackup.reconcile.reconcilers import BackupReconciler
+from tidbbackup.reconcile.reconcilers import Reconcilers
 
 
 class Counted:
@@ -33,7 +33,7 @@ async def reconcile(
 ) -> tuple[datetime | None, list[tuple[str, str]]]:
     """One round for the Backup ns/demo."""
     counted: list[tuple[str, str]] = []
-    made = BackupReconciler(
+    made = Reconcilers(
         double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted)
     )
     return await made.reconcile(backup().key), counted
@@ -116,7 +116,7 @@ async def test_refused_it_decides_again(answers: dict[str, Any], phase: list[str
 async def test_an_error_is_counted_and_passed_on() -> None:
     counted: list[tuple[str, str]] = []
     double = Recording(create_Job=refusal(500))
-    made = BackupReconciler(
+    made = Reconcilers(
         double.client,
         WriteGate(),
         caches((backup(),)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
@@ -22,6 +22,9 @@ from tidbbackup.model.result import Notice
 
 _MESSAGE_LIMIT = 2048
 _WARNING_PHASES = {Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED}
+
+
+Status = TypeVar("Status", bound=attrs.AttrsInstance)
 
 
 @frozen
@@ -59,14 +62,14 @@ def warn(status: BackupStatus, notices: Iterable[Notice], now: datetime) -> Back
     return attrs.evolve(status, conditions=(*others, warning))
 
 
-def changes(backup: Backup, wanted: BackupStatus) -> dict[str, Any]:
-    """The merge patch of status from what it is to what it should be; empty where nothing differs.
+def changes(old: Status, new: Status) -> dict[str, Any]:
+    """The merge patch from a status, a Backup's or a schedule's, to another; empty where nothing differs.
 
     `progress` is never in it: the progress task alone writes that.
     """
-    old, new = _wire(backup.status), _wire(wanted)
-    patch = {name: value for name, value in new.items() if old.get(name) != value}
-    return patch | {name: None for name in old if name not in new}
+    before, after = _wire(old), _wire(new)
+    patch = {name: value for name, value in after.items() if before.get(name) != value}
+    return patch | {name: None for name in before if name not in after}
 
 
 def move(
@@ -80,7 +83,7 @@ def move(
         enter(status or backup.status, phase, cause.reason, cause.message, now),
         observedGeneration=backup.metadata.generation,
     )
-    patch = changes(backup, wanted)
+    patch = changes(backup.status, wanted)
     if not patch:
         return ()
     write = PatchStatus(backup.key, backup.metadata.resourceVersion, patch)
@@ -92,7 +95,7 @@ def move(
     return (Announce(KIND, backup.metadata, "Normal", phase.value, cause.message), write)
 
 
-def _wire(status: BackupStatus) -> dict[str, Any]:
+def _wire(status: attrs.AttrsInstance) -> dict[str, Any]:
     filled = attrs.asdict(status, recurse=False)
     return {
         name: msgspec.to_builtins(value)

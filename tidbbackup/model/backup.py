@@ -283,7 +283,7 @@ def spec_from_wire(spec: dict[str, Any]) -> BackupSpec:
 
 
 def spec_to_wire(spec: BackupSpec) -> dict[str, Any]:
-    """The JSON that `spec_from_wire` reads as this spec, as a user would write it: no defaults, no empties."""
+    """The JSON that `spec_from_wire` reads as this spec, without what says no more than a default."""
     wire = _written(spec)
     if "source" in wire:
         wire["from"] = wire.pop("source")
@@ -294,6 +294,8 @@ def _written(part: Any) -> dict[str, Any]:
     said = {}
     for attribute in attrs.fields(type(part)):
         value = getattr(part, attribute.name)
-        if value != attribute.default:
-            said[attribute.name] = _written(value) if attrs.has(type(value)) else msgspec.to_builtins(value)
+        if value == attribute.default:
+            continue
+        plain = list(value) if isinstance(value, tuple) else value
+        said[attribute.name] = _written(value) if attrs.has(type(value)) else plain
     return said

@@ -99,7 +99,8 @@ class BackupScheduleStatus:
         None, "The newest due time that is settled: its Backup was made, or it is counted below."
     )
     missedRuns: int | None = declared(
-        None, "How many due times had no Backup: the controller was down, it was too late, or none could be made."
+        None,
+        "How many due times had no Backup: no controller was up, it was too late, or none could be made.",
     )
     skippedRuns: int | None = declared(
         None, "How many due times had no Backup because the one before still ran."

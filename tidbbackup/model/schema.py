@@ -199,9 +199,7 @@ def _unchanged(path: str) -> str:
     if not parents:
         return same
     above = ".".join(parents)
-    return (
-        f"has(self.spec.{above}) == has(oldSelf.spec.{above}) && (!has(self.spec.{above}) || ({same}))"
-    )
+    return f"has(self.spec.{above}) == has(oldSelf.spec.{above}) && (!has(self.spec.{above}) || ({same}))"
 
 
 def _first_line(cls: type) -> str:

@@ -14,6 +14,9 @@ from typing import Any
 from attrs import frozen
 
 from tidbbackup.decide.plan import Action, Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.run import JOB_KIND
+from tidbbackup.decide.scheduled import is_same_run
+from tidbbackup.kube.client import Propagation
 from tidbbackup.kube.decode import read_meta
 from tidbbackup.kube.errors import (
     AlreadyExists,
@@ -89,7 +92,7 @@ class Actor:
             await self.writer.create(resource, meta["namespace"], manifest)
         except AlreadyExists as error:
             found = read_meta(await self.writer.client.get(resource, meta["namespace"], meta["name"]))
-            if not {owner["uid"] for owner in meta["ownerReferences"]} <= _owner_uids(found):
+            if not _is_ours(found, manifest):
                 raise Refused(error) from error
             self.writer.gate.note(self.writer.key, resource, found.resourceVersion, meta["namespace"])
         except (BadRequest, Forbidden, Invalid) as error:
@@ -98,10 +101,12 @@ class Actor:
     async def _delete(self, action: Delete) -> None:
         key = action.key
         log.info("delete %s uid %s", key, action.uid)
+        # The raw API orphans a Job's pods otherwise, and the Job stays until they are gone. A Backup's own
+        # finalizer sees to its Job.
+        how: Propagation = "Foreground" if key.kind == JOB_KIND else "Background"
         try:
-            # Foreground: the raw API orphans a Job's pods otherwise, and the Job stays until they are gone.
             await self.writer.delete(
-                RESOURCES[key.kind], key.namespace, key.name, uid=action.uid, propagation="Foreground"
+                RESOURCES[key.kind], key.namespace, key.name, uid=action.uid, propagation=how
             )
         except (NotFound, Conflict):
             return  # Gone, or another object by now: the one we meant is no more.
@@ -160,5 +165,9 @@ def event(action: Announce, now: datetime) -> dict[str, Any]:
     }
 
 
-def _owner_uids(meta: Meta) -> set[str]:
-    return {owner.uid for owner in meta.ownerReferences}
+def _is_ours(found: Meta, wanted: dict[str, Any]) -> bool:
+    """Whether what holds the name was made for the same cause: same owner, or same schedule and due time."""
+    owners = {owner["uid"] for owner in wanted["metadata"].get("ownerReferences", ())}
+    if not owners:
+        return is_same_run(found, wanted)
+    return owners <= {owner.uid for owner in found.ownerReferences}

@@ -16,7 +16,8 @@ from tidbbackup.kube.store import Cache
 from tidbbackup.model.backup import Backup, decode_backup
 from tidbbackup.model.jobs import Happening, Job, Pod
 from tidbbackup.model.meta import Meta
-from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, VERSION, short
+from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, SCHEDULE_LABEL, VERSION, short
+from tidbbackup.model.schedule import BackupSchedule
 
 BACKUPS = Resource(GROUP, VERSION, "backups", "Backup")
 SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")
@@ -34,7 +35,10 @@ BY_RUN = "run"
 """Index of Jobs and pods: what they do for which Backup, see `run_of`."""
 
 BY_SHORT_NAME = "short-name"
-"""Index of Backups by the label value that their Jobs and pods carry."""
+"""Index of Backups and schedules by the label value that what was made for them carries."""
+
+BY_SCHEDULE = "schedule"
+"""Index of Backups: what schedule they were made by, see `by_schedule`."""
 
 
 @frozen
@@ -44,6 +48,7 @@ class Caches:
     backups: Cache[Backup]
     jobs: Cache[Job]
     pods: Cache[Pod]
+    schedules: Cache[BackupSchedule]
 
 
 def run_value(component: str, namespace: str, backup: str) -> str:
@@ -58,6 +63,12 @@ def by_run(view: Job | Pod | Malformed) -> Iterable[str]:
     return [f"{component}/{meta.namespace}/{backup}"] if backup and component else []
 
 
-def by_short_name(view: Backup | Malformed) -> Iterable[str]:
-    """The BY_SHORT_NAME value of a Backup."""
+def by_schedule(view: Backup | Malformed) -> Iterable[str]:
+    """The BY_SCHEDULE value of a Backup, from its label."""
+    label = view.metadata.labels.get(SCHEDULE_LABEL)
+    return [f"{view.metadata.namespace}/{label}"] if label else []
+
+
+def by_short_name(view: Backup | BackupSchedule | Malformed) -> Iterable[str]:
+    """The BY_SHORT_NAME value of a Backup or schedule."""
     return [f"{view.metadata.namespace}/{short(view.metadata.name)}"]

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.run import JOB_KIND
+from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.store import Change
 from tidbbackup.model.backup import KIND, Backup
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.names import BACKUP_LABEL, job_name
-from tidbbackup.reconcile.kinds import BY_RUN, BY_SHORT_NAME, Caches, run_value
+from tidbbackup.model.names import BACKUP_LABEL, SCHEDULE_LABEL, job_name, short
+from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.reconcile.kinds import BY_RUN, BY_SCHEDULE, BY_SHORT_NAME, Caches, run_value
 
 
 def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> BackupFacts:
@@ -45,9 +47,28 @@ def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
     return tuple(pod for pod in found if isinstance(pod, Pod))
 
 
-def wakes_backup(change: Change[Backup]) -> Iterable[ObjectKey]:
-    """A change of a Backup concerns itself."""
+def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts:
+    """All that the caches hold about one BackupSchedule at this instant."""
+    found = caches.schedules.get(key)
+    if isinstance(found, Malformed):
+        return ScheduleFacts(BackupSchedule(found.metadata), unreadable=found.why)
+    made = caches.backups.by(BY_SCHEDULE, f"{key.namespace}/{short(key.name)}")
+    return ScheduleFacts(found, tuple(backup for backup in made if isinstance(backup, Backup)))
+
+
+def wakes_schedule(change: Change[BackupSchedule]) -> Iterable[ObjectKey]:
+    """A change of a BackupSchedule concerns itself."""
     return [change.key]
+
+
+def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
+    """A change of a Backup concerns itself, and the schedule whose name it bears."""
+    view = change.new or change.old
+    label = view.metadata.labels.get(SCHEDULE_LABEL) if view else None
+    if label is None:
+        return [change.key]
+    named = caches.schedules.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}")
+    return [change.key, *(schedule.key for schedule in named if isinstance(schedule, BackupSchedule))]
 
 
 def wakes_owner(caches: Caches, change: Change[Job] | Change[Pod]) -> Iterable[ObjectKey]:

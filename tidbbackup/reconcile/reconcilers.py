@@ -8,27 +8,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 from attrs import frozen
 
 from tidbbackup.decide import backup as run_backup
-from tidbbackup.decide import gc
+from tidbbackup.decide import gc, schedule
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.retention import retention
+from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.kube.client import Client, Selector
 from tidbbackup.kube.errors import NotFound
 from tidbbackup.kube.metrics import RunnerMetrics
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.reconcile.act import Actor, Refused
 from tidbbackup.reconcile.kinds import DECODE, RESOURCES, Caches
-from tidbbackup.reconcile.observe import observe_backup
+from tidbbackup.reconcile.observe import observe_backup, observe_schedule
 
-Decide = Callable[[BackupFacts, datetime], Plan]
+Facts = TypeVar("Facts", BackupFacts, ScheduleFacts)
+Decide = Callable[[Facts, datetime], Plan]
 
 # A decision asks for a Job, for its pods and for their Events at the most; more looks are a bug.
 _LOOKS = 5
@@ -39,8 +43,12 @@ class _List(msgspec.Struct):
 
 
 @frozen
-class BackupReconciler:
-    """Brings one Backup closer to what it should be: `backup` while it lives, `gc` while it goes."""
+class Reconcilers:
+    """Brings one object closer to what it should be.
+
+    A Backup is `backup`'s while it lives and `gc`'s while it goes; a schedule is `schedule`'s, and `gc`
+    removes the Backups that its retention no longer keeps.
+    """
 
     client: Client
     gate: WriteGate
@@ -55,9 +63,17 @@ class BackupReconciler:
         Raises:
             ApiError: the API could not be read or written; again later.
         """
+        if key.kind == SCHEDULE_KIND:
+            making = await self._round("schedule", key, observe_schedule(self.caches, key), schedule.decide)
+            removing = await self._round("gc", key, observe_schedule(self.caches, key), retention)
+            return min((wake for wake in (making, removing) if wake), default=None)
         facts = observe_backup(self.caches, key, self.image)
         going = facts.backup is not None and facts.backup.metadata.deletionTimestamp is not None
-        name, decide = ("gc", gc.decide) if going else ("backup", run_backup.decide)
+        if going:
+            return await self._round("gc", key, facts, gc.decide)
+        return await self._round("backup", key, facts, run_backup.decide)
+
+    async def _round(self, name: str, key: ObjectKey, facts: Facts, decide: Decide[Facts]) -> datetime | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         result = "error"
@@ -68,7 +84,7 @@ class BackupReconciler:
             self.metrics(name).reconciled(result, loop.time() - began)
         return wake_at
 
-    async def _settle(self, key: ObjectKey, facts: BackupFacts, decide: Decide) -> datetime | None:
+    async def _settle(self, key: ObjectKey, facts: Facts, decide: Decide[Facts]) -> datetime | None:
         actor = Actor(Writer(self.client, self.gate, key))
         facts, plan = await self._decide(facts, decide)
         try:
@@ -79,14 +95,14 @@ class BackupReconciler:
             await actor.carry_out(plan, self.now())
         return plan.wake_at
 
-    async def _decide(self, facts: BackupFacts, decide: Decide) -> tuple[BackupFacts, Plan]:
+    async def _decide(self, facts: Facts, decide: Decide[Facts]) -> tuple[Facts, Plan]:
         for _ in range(_LOOKS):
             plan = decide(facts, self.now())
             if plan.look is None:
                 return facts, plan
             seen = await look(self.client, plan.look)
             facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: seen})
-        raise AssertionError(f"a decision about {facts.backup} asks for more than {_LOOKS} looks")
+        raise AssertionError(f"a decision on {facts} asks for more than {_LOOKS} looks")
 
 
 async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
