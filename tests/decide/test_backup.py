@@ -34,7 +34,7 @@ from tests.decide.builders import (
 )
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Plan
+from tidbbackup.decide.plan import NOTHING, Delete, Plan
 from tidbbackup.model.backup import BackupStatus
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
@@ -120,6 +120,25 @@ def test_a_finished_job_goes_after_a_while_and_its_staging_volume_with_it(
 
     assert decide(found, NOW) == Plan(wake_at=ended + kept)
     assert outline(decide(found, ended + kept)) == [f"delete backup-demo {JOB_UID}"]
+
+
+@pytest.mark.parametrize("phase", ["Complete", "Failed"])
+def test_a_finished_backup_deletes_itself_when_its_time_is_over(phase: str) -> None:
+    spec = {"ttlSecondsAfterFinished": 60}
+    found = facts(backup(spec, status=status(phase, timeCompleted=NOW)))
+
+    assert decide(found, NOW) == Plan(wake_at=NOW + timedelta(seconds=60))
+    done_for = decide(found, NOW + timedelta(seconds=60))
+    assert outline(done_for)[0] == "Normal Expired"
+    assert isinstance(done_for.actions[1], Delete)
+    assert (done_for.actions[1].key, done_for.actions[1].uid) == (backup().key, backup().metadata.uid)
+
+
+def test_a_running_backup_never_expires() -> None:
+    spec = {"ttlSecondsAfterFinished": 0}
+    found = facts(backup(spec, status=RUNNING), job=job(), pods=(pod("Running", running()),))
+
+    assert not any(isinstance(action, Delete) for action in decide(found, NOW + timedelta(days=9)).actions)
 
 
 def test_a_finished_backup_leaves_jobs_of_others_alone() -> None:

@@ -89,19 +89,28 @@ def _leave_alone(backup: Backup) -> Plan:
 
 
 def _after_the_end(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    status = backup.status
+    ended = status.timeCompleted or backup.metadata.creationTimestamp
+    assert ended is not None
+    ttl = backup.spec.ttlSecondsAfterFinished
+    expires = None if ttl is None else ended + timedelta(seconds=ttl)
+    if expires is not None and now >= expires:
+        text = (
+            f"it ended {ttl} s ago (spec.ttlSecondsAfterFinished): the Backup is deleted, by its cleanPolicy"
+        )
+        say = Announce(KIND, backup.metadata, "Normal", reasons.EXPIRED, text)
+        return Plan((say, Delete(backup.key, backup.metadata.uid)))
     job = facts.job
     if job is None or not owned_by(job, backup) or job.metadata.deletionTimestamp is not None:
-        return NOTHING
-    remove = Plan((Delete(job_key("backup", backup), job.metadata.uid),))
-    failed = backup.status.phase == Phase.FAILED
+        return Plan(wake_at=expires)
+    remove = Plan((Delete(job_key("backup", backup), job.metadata.uid),), wake_at=expires)
+    failed = status.phase == Phase.FAILED
     if failed and runs(job, facts.pods) and job.condition("FailureTarget") is None:
         # A run that was given up (its pod never started) is Failed first and its Job deleted then: dying
         # in between leaves Failed and a Job, which is this row.
         return remove
-    ended = backup.status.timeCompleted or job.metadata.creationTimestamp
-    assert ended is not None
     keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
-    return remove if now >= keep_until else Plan(wake_at=keep_until)
+    return remove if now >= keep_until else Plan(wake_at=min(keep_until, expires or keep_until))
 
 
 def _name_is_held(backup: Backup, job: Job, now: datetime) -> Plan:

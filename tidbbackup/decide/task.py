@@ -27,7 +27,7 @@ from tidbbackup.model.units import parse_quantity
 _NO_EFFECT = (
     *("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),
     # These are to come. Until then whoever asks for them is told.
-    *("backoffRetryPolicy", "ttlSecondsAfterFinished", "tikvGCLifeTime"),
+    *("backoffRetryPolicy", "tikvGCLifeTime"),
 )
 
 

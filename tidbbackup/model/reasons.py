@@ -61,6 +61,7 @@ ARCHIVE_STORED = "ArchiveStored"
 ARCHIVE_DELETED = "ArchiveDeleted"
 DATA_KEPT = "DataKept"
 RUN_STOPPED = "RunStopped"
+EXPIRED = "Expired"
 
 # Beside the phase.
 NO_EFFECT = "NoEffect"
