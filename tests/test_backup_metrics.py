@@ -6,12 +6,14 @@ from typing import Any
 import attrs
 
 from tests.decide.builders import NOW, backup, later, status
-from tidbbackup.backup_metrics import backup_gauges
+from tests.decide.schedule_builders import schedule
+from tidbbackup.backup_metrics import backup_gauges, schedule_gauges
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.backup import Backup, BackupStatus
-from tidbbackup.model.names import SCHEDULE_LABEL
-from tidbbackup.reconcile.kinds import BACKUPS
+from tidbbackup.model.names import SCHEDULE_LABEL, short
+from tidbbackup.model.schedule import BackupSchedule, BackupScheduleStatus
+from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
 
 
 def gauges(*found: Backup) -> dict[str, dict[tuple[str, ...], float]]:
@@ -74,3 +76,47 @@ def test_half_a_picture_is_not_shown() -> None:
     store: Store[Backup] = Store(BACKUPS)
 
     assert list(backup_gauges(store.cache)) == []
+
+
+NEXT, OVERDUE = "tidbbackup_schedule_next_run_timestamp_seconds", "tidbbackup_schedule_overdue_seconds"
+
+
+def schedule_shown(*found: BackupSchedule, at: datetime = NOW) -> dict[str, dict[tuple[str, ...], float]]:
+    """What a scrape shows of these schedules."""
+    store: Store[BackupSchedule] = Store(SCHEDULES)
+    store.apply(Relisted(found, "9"))
+    return {
+        metric.name: {tuple(sample.labels.values()): sample.value for sample in metric.samples}
+        for metric in schedule_gauges(store.cache, lambda: at)
+    }
+
+
+def test_when_a_schedule_is_due_next() -> None:
+    due = schedule(BackupScheduleStatus(nextBackupTime=later(60)))
+
+    assert schedule_shown(due) == {NEXT: {("ns", "s"): later(60).timestamp()}, OVERDUE: {("ns", "s"): 0}}
+
+
+def test_how_long_a_backup_is_overdue() -> None:
+    due = schedule(BackupScheduleStatus(nextBackupTime=later(60)))
+
+    assert schedule_shown(due, at=later(150))[OVERDUE] == {("ns", "s"): 90}
+
+
+def test_a_paused_one_and_one_that_is_never_due_are_not_overdue() -> None:
+    paused = schedule(BackupScheduleStatus(nextBackupTime=NOW), pause=True)
+    for found in (paused, schedule()):
+        assert schedule_shown(found, at=later(60)) == {NEXT: {}, OVERDUE: {}}
+
+
+def test_a_schedule_has_the_same_label_as_its_backups() -> None:
+    found = schedule(BackupScheduleStatus(nextBackupTime=NOW))
+    long = attrs.evolve(found, metadata=attrs.evolve(found.metadata, name="n" * 100))
+
+    assert set(schedule_shown(long)[NEXT]) == {("ns", short("n" * 100))}
+
+
+def test_half_a_picture_of_schedules_is_not_shown() -> None:
+    store: Store[BackupSchedule] = Store(SCHEDULES)
+
+    assert list(schedule_gauges(store.cache, lambda: NOW)) == []

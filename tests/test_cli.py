@@ -17,10 +17,10 @@ def exit_of(*argv: str) -> int:
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of("--help") == 0
     out = capsys.readouterr().out
-    assert [verb for verb in ("controller", "worker", "check", "render") if verb not in out] == []
+    assert [verb for verb in ("controller", "worker", "check", "explain", "render") if verb not in out] == []
 
 
-@pytest.mark.parametrize("verb", ["controller", "worker", "check", "render"])
+@pytest.mark.parametrize("verb", ["controller", "worker", "check", "explain", "render"])
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(verb, "--help") == 0
     assert "usage: tidbbackup" in capsys.readouterr().out
@@ -37,6 +37,10 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "VERB"),
         (["restore"], "invalid choice: 'restore'"),
         (["check"], "file"),
+        (["explain"], "file"),
+        (["explain", "f", "--at", "tomorrow"], "tomorrow is not a time such as 2026-11-23T03:00:00Z"),
+        (["explain", "f", "--at", "2026-11-23T03:00:00"], "with its zone"),
+        (["explain", "f", "--at", "9999-12-31T23:59:59Z"], "9999-12-31T23:59:59Z is not a time"),
         (["worker", "mine"], "invalid choice: 'mine'"),
         (["controller", "--metrics-port", "70000"], "70000 is not a port from 0 to 65535"),
         (["controller", "--metrics-port", "-1"], "-1 is not a port from 0 to 65535"),

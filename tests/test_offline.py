@@ -110,6 +110,13 @@ def test_a_problem_of_a_template_has_its_whole_path_once(
     assert len(out.splitlines()) == 2, out
 
 
+def test_a_list_is_all_that_is_in_it(tmp_path: Path) -> None:
+    items = [yaml.safe_load(GOOD), yaml.safe_load(SCHEDULE)]
+    code, out = checked(tmp_path, yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))
+
+    assert (code, out) == (0, "Backup demo: ok\nBackupSchedule nightly: ok\n")
+
+
 def test_a_schedule_without_template(tmp_path: Path) -> None:
     code, out = checked(tmp_path, SCHEDULE.split("  backupTemplate")[0])
 

@@ -1,4 +1,4 @@
-"""Our own metrics: how the Backups are, computed from their status at each scrape.
+"""Our own metrics: how Backups and schedules are, computed from their status at each scrape.
 
 Labels are namespace and schedule (empty for a Backup made by hand) and never a Backup's own name: a series
 for each would grow without end. Must not keep state: a restart loses nothing.
@@ -7,7 +7,7 @@ for each would grow without end. Must not keep state: a restart loses nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
@@ -15,7 +15,8 @@ from prometheus_client.metrics_core import Metric
 
 from tidbbackup.kube.store import Cache
 from tidbbackup.model.backup import Backup, Phase
-from tidbbackup.model.names import SCHEDULE_LABEL
+from tidbbackup.model.names import SCHEDULE_LABEL, short
+from tidbbackup.model.schedule import BackupSchedule
 
 _GROUP = ["namespace", "schedule"]
 _PENDING = "Pending"
@@ -30,6 +31,29 @@ def backup_gauges(cache: Cache[Backup]) -> Iterable[Metric]:
         return []  # Half a picture would show backups vanish and come back at each start.
     ours = [view for view in cache.all() if isinstance(view, Backup) and not view.foreign]
     return [_phases(ours), *_last_ones(ours)]
+
+
+def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -> Iterable[Metric]:
+    """The gauges over all BackupSchedules: none for one that is paused, or is not due as it is written."""
+    if not cache.synced:
+        return []
+    next_run = _gauge(
+        "tidbbackup_schedule_next_run_timestamp_seconds", "When the next backup of a schedule is due."
+    )
+    overdue = _gauge(
+        "tidbbackup_schedule_overdue_seconds", "For how long a backup has been due that is not made yet."
+    )
+    found = (view for view in cache.all() if isinstance(view, BackupSchedule) and not view.spec.pause)
+    moment = now().timestamp()
+    for meta, status in sorted(
+        ((each.metadata, each.status) for each in found), key=lambda each: each[0].uid
+    ):
+        if status.nextBackupTime is None:
+            continue
+        group, due = (meta.namespace, short(meta.name)), status.nextBackupTime.timestamp()
+        next_run.add_metric(group, due)
+        overdue.add_metric(group, max(moment - due, 0.0))
+    return [next_run, overdue]
 
 
 def _phases(backups: Iterable[Backup]) -> Metric:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from tidbbackup import __version__
 from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
@@ -29,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from tidbbackup.offline import check
 
             return check(options.file, sys.stdout)
+        case "explain":
+            from tidbbackup.explain import explain
+
+            at = options.at or datetime.now(UTC).replace(microsecond=0)
+            return explain(options.file, at, sys.stdout, sys.stderr)
         case _:
             from tidbbackup.offline import render
 
@@ -47,6 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "info"))
     check = verbs.add_parser("check", help="say what is wrong with the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")
+    explain = verbs.add_parser(
+        "explain", help="say when the schedules in a file are due, and which of its Backups they keep"
+    )
+    explain.add_argument(
+        "file", help="a YAML file, also as `kubectl get bks,bk -o yaml` writes it, or - for standard input"
+    )
+    explain.add_argument(
+        "--at", type=_moment, metavar="TIME", help="such as 2026-11-23T03:00:00Z (default: now)"
+    )
     render = verbs.add_parser("render", help="print the Jobs that the Backups in a file would run")
     render.add_argument("file", help="a YAML file, or - for standard input")
     render.add_argument("--worker-image", default=Settings().worker_image)
@@ -101,6 +116,17 @@ def _worker(options: argparse.Namespace) -> int:
     from tidbbackup.worker.main import main as work
 
     return work(options.task, os.environ)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    # Beyond these years there is no room left for a next time.
+    if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 3000:
+        raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-11-23T03:00:00Z, with its zone")
+    return moment.astimezone(UTC)
 
 
 def _port(text: str) -> int:

@@ -89,7 +89,12 @@ def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
     return OK
 
 
-def _documents(path: str) -> Iterator[Document]:
+def values(path: str) -> list[Any]:
+    """The objects in a YAML file, and in the lists in it that `kubectl get -o yaml` writes.
+
+    Raises:
+        Unreadable: no such file, or not YAML.
+    """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -98,7 +103,17 @@ def _documents(path: str) -> Iterator[Document]:
         loaded = [value for value in yaml.safe_load_all(text) if value is not None]
     except yaml.YAMLError as error:
         raise Unreadable(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    documents = [document for value in loaded for document in _read(path, value)]
+    return [item for value in loaded for item in _items(value)]
+
+
+def _items(value: Any) -> list[Any]:
+    is_list = isinstance(value, dict) and str(value.get("kind", "")).endswith("List")
+    items = value.get("items") if is_list else None
+    return items if isinstance(items, list) else [value]
+
+
+def _documents(path: str) -> Iterator[Document]:
+    documents = [document for value in values(path) for document in _read(path, value)]
     if not documents:
         raise Unreadable(f"{path}: holds no {API_VERSION} Backup or BackupSchedule")
     yield from documents

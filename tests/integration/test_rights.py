@@ -13,6 +13,7 @@ from tests.integration.account import USER, Right, account_kubeconfig, apply_rig
 from tests.integration.faults import before_database, other_controller, within
 from tests.integration.hold_proxy import TABLE_DUMP
 from tests.integration.scene import Scene, phase, why
+from tests.integration.schedule_scene import Schedules, hourly_half_an_hour_from_now
 from tests.manifests.shipped import documents
 
 pytestmark = pytest.mark.integration
@@ -38,6 +39,7 @@ async def test_they_are_enough_and_none_is_too_much(restricted: Lab, scene: Scen
         _never_starts(scene),
         _loses_its_job(scene),
         _is_stopped(scene),
+        _is_made_by_a_schedule_and_expires(scene),
     )
     # Last, as it takes the keys away from all others.
     await _cannot_be_cleaned(scene)
@@ -62,8 +64,10 @@ async def test_it_could_not_do_what_it_does_not(restricted: Lab) -> None:
         ("get", "secrets"),
         ("list", "secrets"),
         ("create", "pods"),
-        ("delete", "backups.pingcap.com"),
-        ("create", "backups.pingcap.com"),
+        ("create", "backupschedules.pingcap.com"),
+        ("patch", "backupschedules.pingcap.com"),
+        ("delete", "backupschedules.pingcap.com"),
+        ("deletecollection", "backups.pingcap.com"),
         ("update", "customresourcedefinitions.apiextensions.k8s.io"),
         ("create", "rolebindings.rbac.authorization.k8s.io"),
         ("impersonate", "serviceaccounts"),
@@ -99,6 +103,16 @@ async def _is_stopped(scene: Scene) -> None:
         await within(proxy.reached)
         await scene.delete("stopped")
         await scene.until_gone("stopped")
+
+
+async def _is_made_by_a_schedule_and_expires(scene: Scene) -> None:
+    made = Schedules(scene)
+    when = hourly_half_an_hour_from_now()
+    await made.create("hourly", when, maxReservedTime="1s", minBackups=0)
+    # The run that was due half an hour ago: so no clock has to be waited for.
+    await made.put_back("hourly", 1)
+    await scene.until_said("RetentionExpired", "hourly", 60)
+    await scene.until_gone((await made.get("hourly"))["status"]["lastBackup"])
 
 
 async def _cannot_be_cleaned(scene: Scene) -> None:

@@ -1,21 +1,23 @@
 """Every metric that the controller exports, each with a series: one of everything is made to happen."""
 
 import asyncio
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
 from attrs import frozen
 from prometheus_client.metrics_core import Metric
 
-from tidbbackup.backup_metrics import backup_gauges
+from tidbbackup.backup_metrics import backup_gauges, schedule_gauges
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.backup import Backup, decode_backup
+from tidbbackup.model.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics
-from tidbbackup.reconcile.kinds import BACKUPS
+from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
 
 
 @frozen
@@ -44,6 +46,9 @@ async def _exported() -> list[Metric]:
     backups: Store[Backup] = Store(BACKUPS)
     backups.apply(Relisted(tuple(_backup(phase) for phase in ("Complete", "Failed")), "1"))
     metrics.gauges(partial(backup_gauges, backups.cache))
+    schedules: Store[BackupSchedule] = Store(SCHEDULES)
+    schedules.apply(Relisted((_schedule(),), "1"))
+    metrics.gauges(partial(schedule_gauges, schedules.cache, lambda: datetime(2026, 11, 23, tzinfo=UTC)))
     return list(metrics.registry.collect())
 
 
@@ -57,3 +62,11 @@ def _backup(phase: str) -> Backup:
     }
     meta = {"name": phase.lower(), "namespace": "ns", "uid": phase, "resourceVersion": "1"}
     return decode_backup(msgspec.json.encode({"metadata": meta, "spec": {}, "status": status}))
+
+
+def _schedule() -> BackupSchedule:
+    meta = {"name": "nightly", "namespace": "ns", "uid": "s", "resourceVersion": "1"}
+    status = {"nextBackupTime": "2026-11-24T03:00:00Z"}
+    return decode_schedule(
+        msgspec.json.encode({"metadata": meta, "spec": {"schedule": "@daily"}, "status": status})
+    )

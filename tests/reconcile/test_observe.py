@@ -91,10 +91,10 @@ def scheduled(name: str, **meta: Any) -> BackupSchedule:
 
 @pytest.mark.parametrize("name", ["s", LONG])
 def test_all_that_concerns_a_schedule(name: str) -> None:
-    ours = {"labels": {SCHEDULE_LABEL: short(name)}}
-    first, second = child(DUE, **ours), child(later(120), "Running", **ours)
+    ours = {SCHEDULE_LABEL: short(name)}
+    first, second = child(DUE, labels=ours), child(later(120), "Running", labels=ours)
     others = (backup(), child(later(180), labels={SCHEDULE_LABEL: "another"}))
-    unreadable = malformed(child(later(240), **ours))
+    unreadable = malformed(child(later(240), labels=ours))
     held = caches((first, second, *others, unreadable), schedules=(scheduled(name), scheduled("another")))
     facts = observe_schedule(held, scheduled(name).key)
 

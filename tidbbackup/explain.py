@@ -1,0 +1,175 @@
+"""When the schedules in a file are due, and which Backups they keep: the controller's code, no cluster.
+
+Must not know Kubernetes' API, and must not judge by itself: decide does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.decide.readiness import Reading, read, retention_fault
+from tidbbackup.decide.retention import fates
+from tidbbackup.decide.scheduled import backup_name, made_by_schedule
+from tidbbackup.model.backup import KIND, Backup, decode_backup
+from tidbbackup.model.meta import Meta
+from tidbbackup.model.names import API_VERSION, SCHEDULE_LABEL
+from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
+from tidbbackup.model.schedule import BackupSchedule, decode_schedule
+from tidbbackup.model.units import format_time
+from tidbbackup.model.wire import without_nulls
+from tidbbackup.offline import INVALID, OK, USAGE, Unreadable, values
+from tidbbackup.schema_check import schema_problems
+
+_DUE_TIMES = 5
+
+
+@frozen
+class _Schedule:
+    """A schedule of the file, or what keeps it from being one."""
+
+    title: str
+    schedule: BackupSchedule | None
+    wrong: tuple[str, ...]
+
+
+@frozen
+class _File:
+    schedules: tuple[_Schedule, ...]
+    backups: tuple[Backup, ...]
+
+
+def explain(path: str, at: datetime, out: TextIO, err: TextIO) -> int:
+    """Print for every BackupSchedule in the file what it does from `at` (UTC) on; returns the exit code."""
+    try:
+        found = _read(path, at)
+    except Unreadable as error:
+        print(f"tidbbackup explain: {error}", file=err)
+        return USAGE
+    faulty = False
+    for each in found.schedules:
+        faulty |= _explain(each, found.backups, at, out)
+    strangers = _strangers(found)
+    if strangers:
+        print("made by none of these schedules, and kept:", file=out)
+    for backup in strangers:
+        print(f"  Backup {backup.metadata.namespace}/{backup.metadata.name}", file=out)
+    return INVALID if faulty else OK
+
+
+def _explain(found: _Schedule, backups: Sequence[Backup], at: datetime, out: TextIO) -> bool:
+    """Print it; whether something is wrong with it."""
+    print(f"{found.title} at {format_time(at)}", file=out)
+    for line in found.wrong:
+        print(f"  invalid: {line}", file=out)
+    schedule = found.schedule
+    if schedule is None:
+        return True
+    reading, warning = read(schedule), retention_fault(schedule)
+    if not found.wrong or reading.faulty:
+        print(f"  {reading.cause.reason}: {reading.cause.message}", file=out)
+    if warning:
+        print(f"  {warning.reason}: {warning.message}", file=out)
+    for line in (*_due_times(schedule, reading, at), *_kept_and_deleted(schedule, backups, at)):
+        print(f"  {line}", file=out)
+    return bool(found.wrong) or reading.faulty or warning is not None
+
+
+def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iterator[str]:
+    table, due = reading.books.table, at
+    if table is None:
+        return
+    yield "due next, and passed over:" if reading.faulty or schedule.spec.pause else "due next:"
+    for _ in range(_DUE_TIMES):
+        due = table.next_due(due)
+        yield f"  {format_time(due)}  {backup_name(schedule.metadata.name, due)}"
+
+
+def _kept_and_deleted(schedule: BackupSchedule, backups: Sequence[Backup], at: datetime) -> Iterator[str]:
+    near = [backup for backup in backups if backup.metadata.namespace == schedule.metadata.namespace]
+    decided = {fate.backup.metadata.uid: fate for fate in fates(schedule, near, at)}
+    made = made_by_schedule(schedule, near)
+    if made:
+        yield "its Backups, oldest first:"
+    for backup in made:
+        fate = decided.get(backup.metadata.uid)
+        if fate is None:
+            going = backup.metadata.deletionTimestamp is not None
+            verb, why = ("delete", "is being deleted") if going else ("keep", "has not ended")
+        else:
+            verb, why = "delete" if fate.reason else "keep", fate.why
+            why = f"{fate.reason}: {why}" if fate.reason else why
+        yield f"  {verb:<6}  {backup.metadata.name}  {backup.status.phase or 'Pending'}  {why}"
+
+
+def _strangers(found: _File) -> list[Backup]:
+    made = {
+        (backup.metadata.namespace, backup.metadata.name)
+        for each in found.schedules
+        if each.schedule
+        for backup in made_by_schedule(each.schedule, found.backups)
+        if backup.metadata.namespace == each.schedule.metadata.namespace
+    }
+    return [each for each in found.backups if (each.metadata.namespace, each.metadata.name) not in made]
+
+
+def _read(path: str, at: datetime) -> _File:
+    """What the file holds. Raises Unreadable."""
+    schedules: list[_Schedule] = []
+    backups: list[Backup] = []
+    for value in values(path):
+        if not isinstance(value, dict) or value.get("apiVersion") != API_VERSION:
+            continue
+        kind, meta = value.get("kind"), value.get("metadata")
+        if kind not in (KIND, SCHEDULE_KIND):
+            continue
+        if not isinstance(meta, dict) or not meta.get("name"):
+            raise Unreadable(f"{path}: a {kind} has no metadata.name (was its indentation lost?)")
+        # YAML makes a time of what looks like one.
+        plain = msgspec.to_builtins(value, str_keys=True)
+        if kind == SCHEDULE_KIND:
+            schedules.append(_schedule(plain, at))
+        else:
+            backups.append(_backup(path, plain))
+    if not schedules:
+        raise Unreadable(f"{path}: holds no {API_VERSION} BackupSchedule")
+    return _File(tuple(schedules), tuple(backups))
+
+
+def _schedule(value: dict[str, Any], at: datetime) -> _Schedule:
+    title = f"{SCHEDULE_KIND} {value['metadata']['name']}"
+    refused = tuple(map(str, schema_problems(SCHEDULE_KIND, value)))
+    try:
+        schedule = decode_schedule(msgspec.json.encode(without_nulls(value)))
+    except (msgspec.ValidationError, TypeError) as error:
+        return _Schedule(title, None, refused or (str(error),))
+    # One that is not in a cluster yet is explained as if it were created now.
+    meta = _placed(schedule.metadata)
+    meta = attrs.evolve(meta, creationTimestamp=meta.creationTimestamp or at)
+    return _Schedule(
+        f"{SCHEDULE_KIND} {meta.namespace}/{meta.name}", attrs.evolve(schedule, metadata=meta), refused
+    )
+
+
+def _backup(path: str, value: dict[str, Any]) -> Backup:
+    title = f"Backup {value['metadata']['name']}"
+    try:
+        backup = decode_backup(msgspec.json.encode(without_nulls(value)))
+    except (msgspec.ValidationError, TypeError) as error:
+        raise Unreadable(f"{path}: {title}: {error}") from error
+    meta = backup.metadata
+    if SCHEDULE_LABEL in meta.labels and not (meta.uid and meta.creationTimestamp):
+        raise Unreadable(
+            f"{path}: {title}: metadata has no uid or no creationTimestamp; `kubectl get bks,bk -o yaml` "
+            "writes a file that has"
+        )
+    return attrs.evolve(backup, metadata=_placed(meta))
+
+
+def _placed(meta: Meta) -> Meta:
+    return attrs.evolve(meta, namespace=meta.namespace or "default")
