@@ -120,6 +120,8 @@ def _flags(folder: Path, port: int, socket: Path) -> list[str]:
         # Must be first: nothing of the machine's configuration counts.
         "--no-defaults",
         f"--datadir={folder / 'data'}",
+        # A server that starts removes the temporary tables it finds there: in /tmp, those of another run.
+        f"--tmpdir={folder}",
         f"--socket={socket}",
         f"--pid-file={folder / 'pid'}",
         f"--port={port}",
@@ -168,6 +170,7 @@ def _install(data: Path) -> None:
     options = [
         "--no-defaults",
         f"--datadir={data}",
+        f"--tmpdir={data.parent}",
         "--user=root",
         "--auth-root-authentication-method=normal",
     ]

@@ -66,6 +66,7 @@ find_missing_for_e2e() {
     command -v ip >/dev/null || missing iproute2 "makes the network namespace that the test cluster lives in"
     command -v buildah >/dev/null || missing buildah "builds the image from the Dockerfile, without a daemon"
     command -v mmdebstrap >/dev/null || missing mmdebstrap "makes the image's base where there is no registry"
+    command -v prometheus >/dev/null || missing prometheus "scrapes what the shipped monitors select"
 }
 
 # --- long commands -------------------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ async def test_the_sample_schema_loads_and_has_something_of_everything() -> None
         ]
 
 
+async def test_it_leaves_the_temporary_tables_of_other_servers_alone(database: Database) -> None:
+    assert await database.sql("SELECT @@tmpdir") == [(str(database.folder),)]
+
+
 async def test_it_logs_row_changes_and_asks_for_the_password(database: Database) -> None:
     assert (await database.sql("SHOW MASTER STATUS"))[0][0].startswith("binlog.")
     assert await database.sql("SELECT @@binlog_format") == [("ROW",)]

@@ -6,13 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.cluster.real.required import E2E, require_whole_node
+from tests.cluster.real.required import require_whole_node
 from tests.e2e.installation import Installation, Site, installation
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker of what needs a whole node."""
-    config.addinivalue_line("markers", E2E)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

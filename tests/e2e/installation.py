@@ -158,7 +158,8 @@ def full_name(image: str) -> str:
 async def installation() -> AsyncIterator[Installation]:
     """Start everything and install; all of it is gone at the end."""
     async with (
-        whole_node() as node,
+        # A finished pod keeps its volume, and no test removes its Backups.
+        whole_node(volumes=30) as node,
         mariadb(node.plane.processes) as database,
         rclone_store(node.plane.processes) as store,
     ):

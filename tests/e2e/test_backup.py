@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 
 import pytest
 
@@ -55,9 +56,16 @@ async def test_worker_pod_is_what_it_says(installed: Installation, site: Site) -
     assert installed.store.secret_key not in log
 
 
-async def test_describe_tells_the_story(site: Site) -> None:
+async def test_describe_tells_the_story(installed: Installation, site: Site) -> None:
     """`kubectl describe bk`, from Scheduled to Complete."""
-    await site.over(await site.apply(site.example("backup-s3.yaml")))
+    # So small a backup can be over before anybody sees it run: it has to wait for the storage.
+    installed.store.child.signal(signal.SIGSTOP)
+    try:
+        name = await site.apply(site.example("backup-s3.yaml"))
+        await site.until(name, lambda found: found.get("status", {}).get("phase") == "Running")
+    finally:
+        installed.store.child.signal(signal.SIGCONT)
+    await site.over(name)
 
     story = await site.kubectl("describe", "bk", BACKUP)
 

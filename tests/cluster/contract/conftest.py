@@ -5,16 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.cluster.real.required import E2E, require_whole_node
+from tests.cluster.real.required import require_whole_node
 
 from .on_kubelet import on_kubelet
 from .on_process_node import on_process_node
 from .subject import NodeUnderTest
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker of what needs a whole node."""
-    config.addinivalue_line("markers", E2E)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,6 +41,11 @@ class WholeNode:
     _house: House
     _socket: Path
 
+    @property
+    def in_network(self) -> tuple[str, ...]:
+        """Put in front of a command to run it where it reaches the pods."""
+        return self._house.in_network
+
     async def tag_image(self, name: str, source: str = image.IMAGE) -> None:
         """Give an image of the node another name, such as the one a manifest has."""
         await _ctr(self._socket, "images", "tag", "--force", source, name)

@@ -6,8 +6,6 @@ import pytest
 
 from tests.cluster.real.prerequisites import missing
 
-E2E = "e2e: needs a whole node: root, cgroups, containerd; see `make test-e2e`"
-
 
 def require_whole_node() -> None:
     """Skip the test where no whole node can run; where CI=true says that it has to, fail."""

@@ -1,0 +1,85 @@
+"""A real Prometheus scrapes the controller by the shipped monitors; a worker is selected by them too."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.installation import SYSTEM, Installation, Site
+from tests.e2e.prometheus import Prometheus, prometheus, seen, shipped_monitors
+from tests.e2e.scraping import targets_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+JSON = dict[str, Any]
+
+EXAMPLE = "backup-s3.yaml"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scraper(installed: Installation) -> AsyncIterator[Prometheus]:
+    """A Prometheus that knows nothing but the shipped monitors."""
+    async with prometheus(installed.node, shipped_monitors()) as running:
+        yield running
+
+
+async def eventually(ask: Callable[[], Awaitable[list[JSON]]], seconds: float = 30) -> list[JSON]:
+    """What `ask` finds once it finds something; AssertionError when it never does."""
+    deadline = time.monotonic() + seconds
+    while not (found := await ask()):
+        assert time.monotonic() < deadline, f"nothing after {seconds:g} s"
+        await asyncio.sleep(0.3)
+    return found
+
+
+async def test_controller_is_scraped(scraper: Prometheus, site: Site) -> None:
+    """A finished Backup is in Prometheus, under its own namespace and not the controller's."""
+    await site.over(await site.apply(site.example(EXAMPLE)))
+
+    wanted = f'tidbbackup_backups{{namespace="{site.name}",phase="Complete"}} == 1'
+    (series,) = await eventually(partial(scraper.query, wanted))
+
+    labels = series["metric"]
+    assert labels["job"] == "tidbbackup-controller"
+    # Made by hand: an empty label, which for Prometheus is none.
+    assert "schedule" not in labels
+    (up,) = await scraper.query('up{job="tidbbackup-controller"}')
+    assert (up["metric"]["namespace"], up["value"][1]) == (SYSTEM, "1")
+    # What the shipped alerts look at.
+    for other in (
+        f'tidbbackup_last_success_timestamp_seconds{{namespace="{site.name}"}}',
+        f'tidbbackup_last_size_bytes{{namespace="{site.name}"}}',
+        'reflector_last_event_age_seconds{job="tidbbackup-controller"}',
+    ):
+        await eventually(partial(scraper.query, other))
+
+
+async def test_worker_is_selected(installed: Installation, site: Site) -> None:
+    """While it runs, and at the port that its container declares."""
+    (monitor,) = [each for each in shipped_monitors() if each["kind"] == "PodMonitor"]
+    port = monitor["spec"]["podMetricsEndpoints"][0]["port"]
+
+    async def workers() -> list[JSON]:
+        found = targets_of(monitor, port, await seen(installed.plane))
+        return [each for each in found if each["labels"]["namespace"] == site.name]
+
+    # It waits for the storage, so that it is there to be found.
+    installed.store.child.signal(signal.SIGSTOP)
+    try:
+        name = await site.apply(site.example(EXAMPLE))
+        (worker,) = await eventually(workers, 60)
+    finally:
+        installed.store.child.signal(signal.SIGCONT)
+
+    assert worker["labels"]["job"] == f"{SYSTEM}/tidbbackup-workers"
+    assert worker["labels"]["pod"].startswith(f"backup-{name}-")
+    (address,) = worker["targets"]
+    assert address.endswith(":8081")
+    await site.over(name)
+    await site.kubectl("wait", "pods", "--all", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+    assert await workers() == []
