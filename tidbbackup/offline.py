@@ -31,7 +31,7 @@ from tidbbackup.schema_check import schema_problems
 OK, USAGE, INVALID = 0, 2, 3
 
 
-class _Plain(yaml.SafeDumper):
+class PlainYaml(yaml.SafeDumper):
     """Without YAML's anchors and aliases, which kubectl's users do not expect."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -85,7 +85,7 @@ def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
         for document in found
         if document.backup
     ]
-    yaml.dump_all(jobs, out, _Plain, sort_keys=False, allow_unicode=True)
+    yaml.dump_all(jobs, out, PlainYaml, sort_keys=False, allow_unicode=True)
     return OK
 
 
