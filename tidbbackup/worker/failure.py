@@ -8,6 +8,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from tidbbackup.model.result import Notice
+from tidbbackup.worker.counters import Counters
 
 
 class StepFailed(Exception):
@@ -29,6 +30,7 @@ class Journal:
     step: str = "preflight"
     notices: list[Notice] = field(factory=list)
     upload_left_open: bool = False
+    counters: Counters = field(factory=Counters)
 
     def notice(self, reason: str, message: str) -> None:
         """Something the user should know although the run goes on."""

@@ -1,0 +1,30 @@
+"""What a run has done so far: the one place where its steps count, read by everything that shows progress.
+
+Must not know who reads it.
+"""
+
+from __future__ import annotations
+
+from attrs import define
+
+
+@define
+class Counters:
+    """Totals of one run, each only ever growing but for `staged_bytes`. Bytes unless told otherwise."""
+
+    estimated_bytes: int = 0
+    """What the dump will hold, as the server's statistics have it; 0: not known."""
+    dumped_bytes: int = 0
+    """Written by mydumper to the staging volume."""
+    staged_bytes: int = 0
+    """On the staging volume now."""
+    packed_bytes: int = 0
+    """Of the dump, read into the archive."""
+    uploaded_bytes: int = 0
+    """Of the archive, taken by the storage."""
+    parts: int = 0
+    """Parts of the upload that the storage has taken."""
+    retries: int = 0
+    """Parts that had to be sent again."""
+    held_seconds: float = 0.0
+    """For so long mydumper has been held because the volume was full."""
