@@ -5,6 +5,8 @@ Must not know SQL or mydumper.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import field, frozen
 
 
@@ -35,6 +37,10 @@ class Table:
     triggers: bool = False
     columns: tuple[Column, ...] = ()
     """Only those that need a look: generated, invisible, of MariaDB's own types, a backtick in the name."""
+    rows: int = 0
+    """The server's estimate of TABLE_ROWS; 0 for a view, and where it knows none."""
+    data_bytes: int = 0
+    """The server's estimate of DATA_LENGTH, without indexes; the SQL of the dump is of about this size."""
 
     @property
     def is_view(self) -> bool:
@@ -62,3 +68,11 @@ class Survey:
     """TSO of the snapshot to dump, TiDB only."""
     grants: tuple[str, ...] = ()
     databases: tuple[Database, ...] = field(default=())
+
+
+def estimated_bytes(databases: Iterable[Database]) -> int:
+    """How large a dump of these databases will be, by the server's statistics; 0: it has none.
+
+    Only good for progress and for choosing sizes: it may be wrong by a factor of some.
+    """
+    return sum(table.data_bytes for database in databases for table in database.tables)

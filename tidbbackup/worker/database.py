@@ -35,7 +35,8 @@ _DATABASES = (
     "WHERE LOWER(schema_name) NOT IN ('information_schema', 'performance_schema')"
 )
 _TABLES = (
-    "SELECT table_schema, table_name, table_type, engine, table_comment FROM information_schema.tables "
+    "SELECT table_schema, table_name, table_type, engine, table_comment, table_rows, data_length "
+    "FROM information_schema.tables "
     "WHERE LOWER(table_schema) NOT IN ('information_schema', 'performance_schema')"
 )
 _COLUMNS = (
@@ -176,9 +177,12 @@ def _catalog(session: Connection[Any]) -> tuple[Database, ...]:
         columns[schema, table].append(Column(name, str(extra or "").upper(), str(kind).lower()))
     triggers = {(row[0], row[1]) for row in _rows(session, _TRIGGERS)}
     tables: dict[str, list[Table]] = defaultdict(list)
-    for schema, name, kind, engine, comment in _rows(session, _TABLES):
+    for schema, name, kind, engine, comment, rows, size in _rows(session, _TABLES):
         own = tuple(columns.get((schema, name), ()))
-        tables[schema].append(Table(name, kind, engine, comment or "", (schema, name) in triggers, own))
+        told = (int(rows or 0), int(size or 0))
+        tables[schema].append(
+            Table(name, kind, engine, comment or "", (schema, name) in triggers, own, *told)
+        )
     routines = _names(session, _ROUTINES)
     events = _names(session, _EVENTS)
     return tuple(
