@@ -17,7 +17,7 @@ async def test_it_knows_about_how_much_there_is(database: Database) -> None:
         [
             "CREATE OR REPLACE DATABASE counted",
             "CREATE TABLE counted.big (id INT PRIMARY KEY, filler CHAR(200))",
-            "INSERT INTO counted.big SELECT seq, REPEAT('x', 200) FROM seq_1_to_20000",
+            "INSERT INTO counted.big SELECT seq, REPEAT('x', 200) FROM counted.seq_1_to_20000",
             "CREATE TABLE counted.none (id INT)",
             "CREATE VIEW counted.seen AS SELECT id FROM counted.big",
             "ANALYZE TABLE counted.big",
