@@ -15,6 +15,7 @@ from tidbbackup.decide.task import worker_task
 from tidbbackup.model.backup import KIND, Backup, BackupSpec
 from tidbbackup.model.jobs import CONTAINER
 from tidbbackup.model.names import API_VERSION, DELETES_DATA, job_name, labels
+from tidbbackup.model.progress import WORKER_PORT
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 
 STAGING = "staging"
@@ -24,7 +25,6 @@ RUN_DIR = "/run/tidbbackup"
 DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
-METRICS_PORT = 8081
 # The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
 _CLEAN_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 _USER = 65532
@@ -129,7 +129,7 @@ def _container(work: _Work, spec: BackupSpec, image: WorkerImage) -> dict[str, A
         ],
         "volumeMounts": [*work.mounts, *_worker_mounts(spec)],
         # Without a declared port no PodMonitor finds the pod.
-        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+        "ports": [{"name": "metrics", "containerPort": WORKER_PORT}],
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "File",
         "securityContext": {

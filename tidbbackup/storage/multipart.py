@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
@@ -38,6 +38,23 @@ class Part:
     checksums: dict[str, str] = field(factory=dict)
 
 
+class Tally(Protocol):
+    """Where an upload counts what it has done, for whoever wants to look."""
+
+    uploaded_bytes: int
+    parts: int
+    retries: int
+
+
+@define
+class Uncounted:
+    """The tally of an upload that nobody looks at."""
+
+    uploaded_bytes: int = 0
+    parts: int = 0
+    retries: int = 0
+
+
 class Upload:
     """One open multipart upload.
 
@@ -46,13 +63,20 @@ class Upload:
     """
 
     def __init__(
-        self, client: S3Client, target: ObjectTarget, upload_id: str, run: str, patience: Patience
+        self,
+        client: S3Client,
+        target: ObjectTarget,
+        upload_id: str,
+        run: str,
+        patience: Patience,
+        tally: Tally,
     ) -> None:
         self._client = client
         self._target = target
         self._id = upload_id
         self._run = run
         self._patience = patience
+        self._tally = tally
         self._completing = False
 
     async def abort_others(self) -> int:
@@ -137,6 +161,7 @@ class Upload:
                     if not worth_retrying(error):
                         raise
                     log.warning("part %d: %s; once more in %g s", number, error, delay)
+                    self._tally.retries += 1
                 await asyncio.sleep(delay)
             return await self._put_part(number, body)
         finally:
@@ -154,11 +179,13 @@ class Upload:
         except Exception as error:
             raise explain(error, f"uploading part {number} of", self._target) from error
         checksums = {k: v for k, v in answer.items() if k.startswith("Checksum") and k != "ChecksumType"}
+        self._tally.parts += 1
+        self._tally.uploaded_bytes += len(body)
         return Part(number, len(body), answer["ETag"], checksums)
 
 
 async def start_upload(
-    client: S3Client, target: ObjectTarget, run: str, patience: Patience
+    client: S3Client, target: ObjectTarget, run: str, patience: Patience, tally: Tally | None = None
 ) -> tuple[Upload, tuple[Notice, ...]]:
     """Open the upload: the proof that bucket, keys, class and ACL are as they must be.
 
@@ -181,7 +208,7 @@ async def start_upload(
             raise refused from error
         text = f"the storage refused acl `{target.acl}` as unsupported; uploaded without"
         notices = (Notice(reasons.ACL_NOT_SUPPORTED, text),)
-    return Upload(client, target, upload_id, run, patience), notices
+    return Upload(client, target, upload_id, run, patience, tally or Uncounted()), notices
 
 
 async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) -> str:

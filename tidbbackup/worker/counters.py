@@ -28,3 +28,13 @@ class Counters:
     """Parts that had to be sent again."""
     held_seconds: float = 0.0
     """For so long mydumper has been held because the volume was full."""
+
+    def dumped(self, total: int) -> None:
+        """So many bytes are in the staging folder, of which nothing has been packed yet."""
+        self.dumped_bytes = max(self.dumped_bytes, total)
+        self.staged_bytes = total
+
+    def packed(self, count: int) -> None:
+        """So many bytes more are in the archive, and no longer on the volume."""
+        self.packed_bytes += count
+        self.staged_bytes -= count

@@ -25,7 +25,8 @@ from tidbbackup.storage.multipart import Upload, start_upload
 from tidbbackup.storage.parts import in_flight, part_size
 from tidbbackup.worker import completeness, defaults_file, manifest, mydumper, options, staging, verdict
 from tidbbackup.worker.aside import aside
-from tidbbackup.worker.catalog import Survey
+from tidbbackup.worker.catalog import Survey, estimated_bytes
+from tidbbackup.worker.counters import Counters
 from tidbbackup.worker.database import Login, current_databases, read_views, survey
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
@@ -93,6 +94,7 @@ async def dump(
     known = quirks(await aside(mydumper.find("mydumper", env.search_path).read_bytes))
     clearance = clear(found, job.selection, job.flags, known, filtered=bool(env.task.dump.tableRegex))
     journal.notices += clearance.notices
+    journal.counters.estimated_bytes = 0 if job.flags.no_data else estimated_bytes(clearance.databases)
     target = env.task.target
     folder = staging.prepare(env.staging)
     async with (
@@ -142,7 +144,9 @@ async def _upload(client: S3Client, job: _Job) -> AsyncIterator[Upload]:
     but the good one."""
     target = job.env.task.target
     try:
-        upload, notices = await start_upload(client, target, uuid4().hex, job.limits.patience)
+        upload, notices = await start_upload(
+            client, target, uuid4().hex, job.limits.patience, job.journal.counters
+        )
     except asyncio.CancelledError:
         # The request may have been heard.
         job.journal.upload_left_open = True
@@ -205,6 +209,7 @@ async def _run(job: _Job, found: Survey, clearance: Clearance, folder: Path) -> 
             folder,
             job.limits.stall,
             connected=lambda: secret.unlink(missing_ok=True),
+            grown=job.journal.counters.dumped,
         )
     finally:
         secret.unlink(missing_ok=True)
@@ -217,6 +222,7 @@ async def _run(job: _Job, found: Survey, clearance: Clearance, folder: Path) -> 
         views = await aside(read_views, job.login, found.commit_ts, clearance.databases)
         await asyncio.to_thread(write_views, views, folder, job.flags.compressed)
     sizes = await asyncio.to_thread(staging.sizes, folder)
+    job.journal.counters.dumped(sum(sizes.values()))
     await _check_whole(job, found, clearance, sizes, output.empty_tables)
     log.info("dumped %d files, %d bytes", len(sizes), sum(sizes.values()))
     return Dumped(sizes, folder, dumper)
@@ -259,7 +265,7 @@ async def _pack_and_send(job: _Job, upload: Upload, dumped: Dumped, started: dat
     """Stream the files into the upload and complete it; what was archived."""
     part_bytes = part_size(tar_bytes(list(dumped.files.values())))
     archive = Archive(job.env.task.target.top, int(started.timestamp()), part_bytes)
-    async with contextlib.aclosing(parts(archive, _ready(dumped))) as bodies:
+    async with contextlib.aclosing(parts(archive, _ready(dumped, job.journal.counters))) as bodies:
         sent = await upload.send(bodies, in_flight(part_bytes))
     job.journal.step = "verify"
     size = await upload.complete(sent)
@@ -269,10 +275,11 @@ async def _pack_and_send(job: _Job, upload: Upload, dumped: Dumped, started: dat
     return archive
 
 
-async def _ready(dumped: Dumped) -> AsyncIterator[Path]:
+async def _ready(dumped: Dumped, counters: Counters) -> AsyncIterator[Path]:
     """The files that are ready to be packed, in order of their names."""
     for name in sorted(dumped.files):
         yield dumped.folder / name
+        counters.packed(dumped.files[name])
 
 
 def _manifest(

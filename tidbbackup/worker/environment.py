@@ -34,6 +34,8 @@ class Environment:
     """None: not given at all."""
     keys: Mapping[str, str] = field(repr=False)
     """The AWS keys that were given, empty ones too."""
+    pod_ip: str = ""
+    """Where metrics and progress are served; nowhere if empty."""
 
     @property
     def s3_ca(self) -> Path | None:
@@ -71,4 +73,5 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         # Bytes that are no UTF-8 come as surrogates; the server wants them as they were.
         password=None if password is None else password.encode("utf-8", "surrogateescape"),
         keys={name: environ[name] for name in _KEYS if name in environ},
+        pod_ip=environ.get("POD_IP", ""),
     )

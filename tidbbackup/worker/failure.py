@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from tidbbackup.model.progress import Report, percent
 from tidbbackup.model.result import Notice
 from tidbbackup.worker.counters import Counters
 
@@ -23,6 +24,9 @@ class UsageError(Exception):
     """The environment is not what a Job of ours gives: exit code 2."""
 
 
+_BEFORE_THE_DUMP_IS_WHOLE = ("preflight", "dump")
+
+
 @define
 class Journal:
     """Where a run stands, so that whatever ends it can be reported with its step."""
@@ -31,7 +35,23 @@ class Journal:
     notices: list[Notice] = field(factory=list)
     upload_left_open: bool = False
     counters: Counters = field(factory=Counters)
+    _percent: int | None = None
+    """What was said last: it never goes back."""
 
     def notice(self, reason: str, message: str) -> None:
         """Something the user should know although the run goes on."""
         self.notices.append(Notice(reason, message))
+
+    def report(self) -> Report:
+        """How far the run is now."""
+        counted = self.counters
+        self._percent = percent(
+            counted.dumped_bytes,
+            counted.packed_bytes,
+            counted.estimated_bytes,
+            dumping=self.step in _BEFORE_THE_DUMP_IS_WHOLE,
+            before=self._percent,
+        )
+        return Report(
+            self.step, counted.dumped_bytes, counted.estimated_bytes, counted.uploaded_bytes, self._percent
+        )

@@ -19,6 +19,7 @@ import attrs
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
+from tidbbackup.worker import exporter
 from tidbbackup.worker.clean import clean
 from tidbbackup.worker.dump import Limits, dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
@@ -44,7 +45,8 @@ def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) 
         log.error("%s", error)
         _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
         return EXIT_USAGE
-    result, code = asyncio.run(_supervise(work, env, started))
+    # Only a dump takes so long that somebody wants to look at it.
+    result, code = asyncio.run(_shown(work, env, started, env.pod_ip if action == "dump" else ""))
     _say(last_words, result)
     if code:
         log.error("%s in step %s: %s", result.reason, result.step, result.message)
@@ -53,10 +55,10 @@ def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) 
     return code
 
 
-_Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
+Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
 
 
-def _work(action: str, limits: Limits) -> _Work:
+def _work(action: str, limits: Limits) -> Work:
     if action == "dump":
         return lambda env, journal: dump(env, journal, limits, _now)
     if action == "clean":
@@ -64,9 +66,16 @@ def _work(action: str, limits: Limits) -> _Work:
     raise UsageError(f"unknown action `{action}`: dump or clean")
 
 
-async def _supervise(work: _Work, env: Environment, started: datetime) -> tuple[WorkerResult, int]:
-    """Run the work to an end that can be reported. SIGTERM cancels it once, its clean-up runs through."""
+async def _shown(work: Work, env: Environment, started: datetime, pod_ip: str) -> tuple[WorkerResult, int]:
     journal = Journal()
+    async with exporter.serve(journal, pod_ip):
+        return await supervise(work, env, journal, started)
+
+
+async def supervise(
+    work: Work, env: Environment, journal: Journal, started: datetime
+) -> tuple[WorkerResult, int]:
+    """Run the work to an end that can be reported. SIGTERM cancels it once, its clean-up runs through."""
     task = asyncio.create_task(work(env, journal))
     terminated = False
 

@@ -98,6 +98,7 @@ async def run_mydumper(
     staging: Path,
     stall_seconds: float,
     connected: Callable[[], None],
+    grown: Callable[[int], None],
 ) -> Output:
     """Run it to its end and hand back what it said; a cancelled run leaves no process.
 
@@ -107,6 +108,7 @@ async def run_mydumper(
         staging: the folder whose growth shows that it is alive.
         stall_seconds: without a byte or a line for so long it is killed.
         connected: called once, when all its threads have logged in.
+        grown: called every few seconds with the bytes in the folder.
 
     Raises:
         StepFailed: Stalled.
@@ -124,7 +126,7 @@ async def run_mydumper(
     # Dying here: the kernel kills mydumper, the staging volume goes with the pod.
     try:
         async with asyncio.TaskGroup() as group:
-            watchdog = group.create_task(_watch(output, staging, stall_seconds))
+            watchdog = group.create_task(_watch(output, staging, stall_seconds, grown))
             await _listen(process, output, connected)
             output.code = await process.wait()
             watchdog.cancel()
@@ -160,13 +162,14 @@ async def _listen(process: asyncio.subprocess.Process, output: Output, connected
 _LEVELS = {"CRITICAL": logging.ERROR, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
 
 
-async def _watch(output: Output, staging: Path, stall_seconds: float) -> None:
+async def _watch(output: Output, staging: Path, stall_seconds: float, grown: Callable[[int], None]) -> None:
     """Ends only by raising, once neither the folder nor the log has grown for `stall_seconds`."""
     loop = asyncio.get_running_loop()
     before: tuple[int, int] = (-1, -1)
     since = loop.time()
     while True:
         now = (await asyncio.to_thread(folder_bytes, staging), output.lines)
+        grown(now[0])
         if now != before:
             before, since = now, loop.time()
         elif loop.time() - since >= stall_seconds:
