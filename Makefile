@@ -15,12 +15,17 @@ demo: setup ## one backup on real parts, start to finish, as a user sees it
 	@$(PYTHON) -m tests.cluster.demo
 
 .PHONY: test
-test: setup ## all tests but those that need a whole node
-	@$(PYTHON) -m pytest -m "not e2e"
+test: setup ## all tests but those that need a whole node or real S3 servers
+	@$(PYTHON) -m pytest -m "not e2e and not s3"
 
 .PHONY: test-unit
 test-unit: setup ## the tests that need no server
 	@$(PYTHON) -m pytest -m "not integration and not e2e"
+
+.PHONY: test-s3
+test-s3: ## the worker against a real MinIO
+	@tests/cluster/setup.sh minio
+	@$(PYTHON) -m pytest -m s3
 
 .PHONY: test-e2e
 test-e2e: ## the image and the manifests on a real kubelet, as root

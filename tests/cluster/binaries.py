@@ -4,12 +4,8 @@
 run them; how the build itself goes is build.py's business.
 """
 
-import hashlib
 import importlib.util
 import os
-import platform
-import pwd
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -17,10 +13,20 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.cluster import build
+from tests.cluster import build, toolchain
 
 MODULE = Path(__file__).with_name("kubernetes")
-PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet")
+RECIPE = build.Recipe(
+    title="Kubernetes",
+    name="kubernetes",
+    module=MODULE,
+    source="k8s.io/kubernetes",
+    package=".",
+    # Where `/version` and kubectl look.
+    stamps=("k8s.io/component-base/version.gitVersion", "k8s.io/client-go/pkg/version.gitVersion"),
+    cost="about 5 minutes and 700 MB to download",
+    programs=("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet"),
+)
 
 # What a folder of the user's own has to hold: the kubelet is needed by the end-to-end tests alone.
 _CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
@@ -48,15 +54,12 @@ class Binaries:
 def find_or_build(environ: Mapping[str, str] = os.environ) -> Binaries:
     """The programs, built first if this machine has none of this version: about four minutes on two cores.
 
-    Raises MissingProgram when KUBEBUILDER_ASSETS lacks one, or there is no etcd; build.BuildFailed.
+    Raises MissingProgram when KUBEBUILDER_ASSETS lacks one, or there is no etcd; build.BuildFailed, NoGo.
     """
     assets = environ.get("KUBEBUILDER_ASSETS", "")
     if assets:
         return _from_assets(Path(assets))
-    folder = cache_folder(environ) / build_name(MODULE)
-    if not folder.is_dir():
-        build.build(MODULE, folder, PROGRAMS, version(MODULE), home(environ))
-    return Binaries(folder, _etcd())
+    return Binaries(build.built(RECIPE, environ), _etcd())
 
 
 def _from_assets(folder: Path) -> Binaries:
@@ -84,42 +87,14 @@ def _etcd() -> Path:
     return Path(on_path)
 
 
-def version(module: Path) -> str:
-    """The Kubernetes version that the module's go.mod names, such as `v1.34.4`."""
-    found = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", (module / "go.mod").read_text(), re.MULTILINE)
-    if found is None:
-        raise MissingProgram(f"{module / 'go.mod'} names no version of k8s.io/kubernetes")
-    return found[1]
-
-
-def build_name(module: Path) -> str:
-    """A folder name that changes with everything the result of the build depends on."""
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((module / name).read_bytes())
-    return f"kubernetes-{version(module)}-{digest.hexdigest()[:12]}-{platform.machine()}"
-
-
-def home(environ: Mapping[str, str]) -> Path:
-    """The user's home folder, from the user database where HOME is unset or empty."""
-    return Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
-
-
-def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where things are kept between checkouts: `$XDG_CACHE_HOME/tidbbackup`, else `~/.cache/tidbbackup`."""
-    base = environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is to be ignored.
-    return (Path(base) if os.path.isabs(base) else home(environ) / ".cache") / "tidbbackup"
-
-
 def main() -> int:
     """Make sure the programs are there; 1 and one clear line when they cannot be had."""
     try:
         binaries = find_or_build()
-    except (MissingProgram, build.BuildFailed, OSError) as error:
+    except (MissingProgram, build.BuildFailed, toolchain.NoGo, OSError) as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
-    print(f"setup: Kubernetes {version(MODULE)} is in {binaries.folder}", file=sys.stderr)
+    print(f"setup: Kubernetes {RECIPE.version} is in {binaries.folder}", file=sys.stderr)
     return 0
 
 

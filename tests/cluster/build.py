@@ -1,11 +1,14 @@
-"""Build the Kubernetes programs from their Go module, once per machine and version, with progress shown.
+"""Build programs from a Go module, once per machine and version, with progress shown.
 
-It knows a Go module, a target folder and a Go toolchain; not what the programs are for. Two checkouts never
+It knows a recipe, a target folder and a Go toolchain; not what the programs are for. Two checkouts never
 build at once (a file lock), and a folder under its final name is always whole (built beside, then renamed).
 """
 
 import fcntl
+import hashlib
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -16,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
-from tests.cluster import toolchain
+from tests.cluster import cache, toolchain
 
 _PROGRESS_SECONDS = 10.0
 
@@ -27,8 +30,58 @@ class BuildFailed(RuntimeError):
     """The build did not succeed; the message has the compiler's last lines."""
 
 
-def build(module: Path, target: Path, programs: Sequence[str], version: str, home: Path) -> None:
-    """Build `module` into `target`, a folder with one binary and a link for each program.
+@frozen
+class Recipe:
+    """What is built, and from what."""
+
+    title: str
+    """For people, such as `MinIO`."""
+    name: str
+    """The binary's own file name."""
+    module: Path
+    """A folder with go.mod and go.sum, which pin everything that goes into the build."""
+    source: str
+    """The module whose version in go.mod is that of the whole."""
+    package: str
+    """What is compiled, as `go build` is told."""
+    stamps: Sequence[str]
+    """The variables that get the version: without them programs call themselves v0.0.0."""
+    cost: str
+    """For people: how long it takes and how much is downloaded."""
+    programs: Sequence[str] = ()
+    """Further names for the binary, where it is several programs in one."""
+
+    @property
+    def version(self) -> str:
+        """The version that go.mod names, such as `v1.34.4`. Raises BuildFailed when it names none."""
+        go_mod = self.module / "go.mod"
+        found = re.search(rf"^\s*{re.escape(self.source)} (v\S+)", go_mod.read_text(), re.MULTILINE)
+        if found is None:
+            raise BuildFailed(f"{go_mod} names no version of {self.source}")
+        return found[1]
+
+    @property
+    def folder_name(self) -> str:
+        """A folder name that changes with everything the result of the build depends on."""
+        digest = hashlib.sha256()
+        for path in (self.module / "go.mod", self.module / "go.sum", *sorted(self.module.glob("*.go"))):
+            digest.update(path.read_bytes())
+        return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}-{platform.machine()}"
+
+
+def built(recipe: Recipe, environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder with the programs in the user's cache, built first where it is not there.
+
+    Raises BuildFailed, toolchain.NoGo.
+    """
+    target = cache.folder(environ) / recipe.folder_name
+    if not target.is_dir():
+        build(recipe, target, cache.home(environ))
+    return target
+
+
+def build(recipe: Recipe, target: Path, home: Path) -> None:
+    """Build into `target`, a folder with one binary and a link for each program.
 
     Returns at once when another checkout has built it meanwhile. Raises BuildFailed, toolchain.NoGo.
     """
@@ -40,11 +93,12 @@ def build(module: Path, target: Path, programs: Sequence[str], version: str, hom
         beside = target.with_name(f".building-{target.name}")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
-        go_cache = target.with_name("go-build")
+        # One for each recipe: another one may be built at the same time.
+        go_cache = target.with_name(f"go-build-{recipe.name}")
         try:
-            _compile(module, beside / "kubernetes", version, _environment(home, go_cache))
-            for program in programs:
-                (beside / program).symlink_to("kubernetes")
+            _compile(recipe, beside / recipe.name, _environment(home, go_cache))
+            for program in recipe.programs:
+                (beside / program).symlink_to(recipe.name)
             # Dying before this leaves nothing under the final name: the next run resumes with Go's cache.
             beside.rename(target)
         finally:
@@ -61,23 +115,18 @@ def _environment(home: Path, go_cache: Path) -> dict[str, str]:
     return inherited | fixed | {"HOME": str(home), "GOCACHE": str(go_cache)}
 
 
-def _compile(module: Path, output: Path, version: str, env: Mapping[str, str]) -> None:
+def _compile(recipe: Recipe, output: Path, env: Mapping[str, str]) -> None:
     go = str(toolchain.find_or_install(output.parent.parent))
-    say(f"building Kubernetes {version} with {go}: a one-time job, about 5 minutes and 700 MB to download")
+    title = f"{recipe.title} {recipe.version}"
+    say(f"building {title} with {go}: a one-time job, {recipe.cost}")
     download = Steps("downloading modules", done=lambda line: "downloading" in line)
-    packages = run([go, "list", "-deps", "."], module, env, download)
-    # Without these two `/version` and kubectl call themselves v0.0.0.
-    places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    numbers = " ".join(f"-X {place}.gitVersion={version}" for place in places)
+    packages = run([go, "list", "-deps", recipe.package], recipe.module, env, download)
+    flags = " ".join(["-s -w", *(f"-X {stamp}={recipe.version}" for stamp in recipe.stamps)])
     compiled = Steps("compiling packages", done=lambda line: " " not in line, total=len(packages))
     started = time.monotonic()
-    run(
-        [go, "build", "-v", "-trimpath", "-ldflags", f"-s -w {numbers}", "-o", str(output), "."],
-        module,
-        env,
-        compiled,
-    )
-    say(f"built Kubernetes {version} in {time.monotonic() - started:.0f} s")
+    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(output), recipe.package]
+    run(command, recipe.module, env, compiled)
+    say(f"built {title} in {time.monotonic() - started:.0f} s")
 
 
 @define

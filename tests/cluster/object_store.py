@@ -1,10 +1,11 @@
 """S3 servers for the tests: rclone keeps objects on disk, moto remembers and shows every header.
 
-Both are reached through aiobotocore with what a test asks for, and nothing else. Knows no Backup.
+Any S3 server is reached through aiobotocore with what a test asks for, and nothing else. Knows no Backup.
 """
 
 import secrets
 import shutil
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,13 +25,17 @@ REGION = "us-east-1"
 
 @frozen(eq=False)
 class ObjectStore:
-    """A running S3 server, its one pair of keys, and `folder`, where rclone keeps buckets (moto: unused)."""
+    """A running S3 server, its one pair of keys, and `folder`, where rclone keeps buckets (moto: unused).
+
+    `ca` signed its certificate, where it speaks https.
+    """
 
     endpoint: str
     access_key: str
     secret_key: str
     folder: Path
     child: Child
+    ca: Path | None = None
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Any]:
@@ -43,6 +48,7 @@ class ObjectStore:
             region_name=REGION,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            verify=str(self.ca) if self.ca else None,
             config=config,
         ) as client:
             yield client
@@ -118,7 +124,7 @@ async def rclone_store(
     env = owned.environment() | {"RCLONE_AUTH_KEY": keys, "RCLONE_CONFIG": str(config)}
     argv: list[str | Path] = [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{port}", folder]
     child = await owned.start(name, argv, env=env)
-    async with _serving(
+    async with serving(
         owned, ObjectStore(f"http://127.0.0.1:{port}", access_key, secret_key, folder, child)
     ) as store:
         yield store
@@ -133,17 +139,26 @@ async def moto_store(owned: Processes, *, name: str = "moto") -> AsyncIterator[O
     port = free_port()
     child = await owned.start(name, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
     store = ObjectStore(f"http://127.0.0.1:{port}", "moto-access-key", "moto-secret-key", owned.folder, child)
-    async with _serving(owned, store) as ready:
+    async with serving(owned, store) as ready:
         yield ready
 
 
 @asynccontextmanager
-async def _serving(owned: Processes, store: ObjectStore) -> AsyncIterator[ObjectStore]:
+async def serving(owned: Processes, store: ObjectStore, health: str = "") -> AsyncIterator[ObjectStore]:
+    """The store once it serves; it is stopped at the end.
+
+    `health` is a path that answers 200 then; without one any answer will do: a server that is up refuses an
+    unsigned request. Raises ProcessDied, NotReady.
+    """
+    trusted = ssl.create_default_context(cafile=store.ca) if store.ca else True
+
     async def answers() -> bool:
         try:
-            async with aiohttp.ClientSession() as session, session.get(store.endpoint):
-                # Any status will do: an unsigned request is refused by a server that is up.
-                return True
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{store.endpoint}{health}", ssl=trusted) as answer,
+            ):
+                return answer.status == 200 or not health
         except (aiohttp.ClientError, OSError):
             return False
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a machine ready for development: system packages, the virtual environment, the Kubernetes programs.
-# `make setup` runs it, `make test-e2e` with the argument `e2e`, which adds what a whole node and the image need.
+# `make setup` runs it, `make test-e2e` with the argument `e2e`, which adds what a whole node and the image need,
+# `make test-s3` with `minio`, which builds MinIO.
 # With `packages` it stops after the system packages, which are all that needs root.
 # It needs sh and python3 only, does nothing that is done already, and starts no service.
 set -eu
@@ -234,12 +235,13 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-e2e='' only_packages=''
+e2e='' minio='' only_packages=''
 for each in "$@"; do
     case "$each" in
         e2e) e2e=e2e ;;
+        minio) minio=yes ;;
         packages) only_packages=yes ;;
-        *) die "unknown argument $each: it takes e2e, packages, both or none" ;;
+        *) die "unknown argument $each: it takes any of e2e, minio and packages" ;;
     esac
 done
 find_python
@@ -249,3 +251,4 @@ find_missing
 [ -z "$only_packages" ] || exit 0
 make_environment
 "$VENV/bin/python" -m tests.cluster.binaries
+[ -z "$minio" ] || "$VENV/bin/python" -m tests.cluster.minio_server

@@ -1,12 +1,11 @@
 """Where the Kubernetes programs are looked for; the build itself is what `make setup` has just done."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import binaries, toolchain
-from tests.cluster.binaries import MODULE, MissingProgram
+from tests.cluster.binaries import MissingProgram
 
 
 def _program(path: Path) -> None:
@@ -32,33 +31,6 @@ def test_a_folder_that_lacks_programs_is_refused_with_their_names(tmp_path: Path
         MissingProgram, match="has no program kube-controller-manager, kube-scheduler: add it"
     ):
         binaries.find_or_build({"KUBEBUILDER_ASSETS": str(tmp_path)})
-
-
-def test_the_build_has_another_name_when_anything_of_it_changes(tmp_path: Path) -> None:
-    module = tmp_path / "module"
-    shutil.copytree(MODULE, module)
-    assert binaries.build_name(module) == binaries.build_name(MODULE)
-    assert binaries.build_name(module).startswith(f"kubernetes-{binaries.version(MODULE)}-")
-    (module / "main.go").write_text("package main\n")
-    assert binaries.build_name(module) != binaries.build_name(MODULE)
-
-
-@pytest.mark.parametrize(
-    ("environ", "folder"),
-    [
-        ({"XDG_CACHE_HOME": "/x/cache", "HOME": "/h"}, "/x/cache/tidbbackup"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/tidbbackup"),
-        ({"XDG_CACHE_HOME": "", "HOME": "/h"}, "/h/.cache/tidbbackup"),
-    ],
-)
-def test_the_cache_folder(environ: dict[str, str], folder: str) -> None:
-    assert binaries.cache_folder(environ) == Path(folder)
-
-
-@pytest.mark.parametrize("environ", [{}, {"HOME": ""}])
-def test_without_a_home_in_the_environment_the_user_database_has_one(environ: dict[str, str]) -> None:
-    assert binaries.cache_folder(environ).is_absolute()
-    assert binaries.cache_folder(environ).parts[-2:] == (".cache", "tidbbackup")
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 import fcntl
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
 
+import attrs
 import pytest
 
-from tests.cluster import build
-from tests.cluster.build import BuildFailed, Steps, run
+from tests.cluster import binaries, build
+from tests.cluster.build import BuildFailed, Recipe, Steps, run
 
 
 def _steps() -> Steps:
@@ -32,6 +34,20 @@ def test_a_command_answers_with_its_output_and_counts_its_steps(tmp_path: Path) 
     assert steps.line(12.4) == "compiling packages: 2 of 3, 12 s"
 
 
+def recipe_of(module: Path, *programs: str) -> Recipe:
+    """Programs of a module that need not be there."""
+    return Recipe(
+        title="Kubernetes",
+        name="kubernetes",
+        module=module,
+        source="k8s.io/kubernetes",
+        package=".",
+        stamps=(),
+        cost="nothing",
+        programs=programs,
+    )
+
+
 def test_a_build_that_fails_leaves_nothing_under_the_final_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,7 +56,7 @@ def test_a_build_that_fails_leaves_nothing_under_the_final_name(
 
     monkeypatch.setattr(build, "_compile", fail)
     with pytest.raises(BuildFailed):
-        build.build(tmp_path, tmp_path / "cache" / "kubernetes", ("kubectl",), "v1", tmp_path)
+        build.build(recipe_of(tmp_path, "kubectl"), tmp_path / "cache" / "kubernetes", tmp_path)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".kubernetes.lock"]
 
 
@@ -50,8 +66,8 @@ def test_a_build_removes_what_a_killed_one_left_and_links_every_program(
     target = tmp_path / "kubernetes"
     (tmp_path / ".building-kubernetes").mkdir()
     (tmp_path / ".building-kubernetes" / "half").touch()
-    monkeypatch.setattr(build, "_compile", lambda module, output, version, env: output.touch())
-    build.build(tmp_path, target, ("kubectl", "kubelet"), "v1", tmp_path)
+    monkeypatch.setattr(build, "_compile", lambda recipe, output, env: output.touch())
+    build.build(recipe_of(tmp_path, "kubectl", "kubelet"), target, tmp_path)
     assert {path.name for path in target.iterdir()} == {"kubernetes", "kubectl", "kubelet"}
     assert (target / "kubelet").resolve() == target / "kubernetes"
 
@@ -59,10 +75,10 @@ def test_a_build_removes_what_a_killed_one_left_and_links_every_program(
 def test_while_another_checkout_builds_we_wait_and_take_its_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[Path] = []
-    monkeypatch.setattr(build, "_compile", lambda module, output, version, env: built.append(output))
+    compiled: list[Path] = []
+    monkeypatch.setattr(build, "_compile", lambda recipe, output, env: compiled.append(output))
     target = tmp_path / "kubernetes"
-    waiting = threading.Thread(target=build.build, args=(tmp_path, target, (), "v1", tmp_path))
+    waiting = threading.Thread(target=build.build, args=(recipe_of(tmp_path), target, tmp_path))
     with (tmp_path / ".kubernetes.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         waiting.start()
@@ -70,4 +86,20 @@ def test_while_another_checkout_builds_we_wait_and_take_its_result(
         target.mkdir()
     waiting.join(10)
     assert not waiting.is_alive()
-    assert built == []
+    assert compiled == []
+
+
+def test_the_build_has_another_name_when_anything_of_it_changes(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    shutil.copytree(binaries.MODULE, module)
+    copy = attrs.evolve(binaries.RECIPE, module=module)
+    assert copy.folder_name == binaries.RECIPE.folder_name
+    assert copy.folder_name.startswith(f"kubernetes-{copy.version}-")
+    (module / "main.go").write_text("package main\n")
+    assert copy.folder_name != binaries.RECIPE.folder_name
+
+
+def test_a_module_that_does_not_name_its_source(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module empty\n")
+    with pytest.raises(BuildFailed, match=r"go\.mod names no version of k8s\.io/kubernetes"):
+        _ = recipe_of(tmp_path).version

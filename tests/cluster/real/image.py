@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster.binaries import cache_folder
 from tests.cluster.build import BuildFailed, Steps, run, say
+from tests.cluster.cache import folder as cache_folder
 from tests.cluster.real import machine_settings
 from tests.cluster.real.archive import Variant, add_variants
 from tests.cluster.real.overlay import storage_driver

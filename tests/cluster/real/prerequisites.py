@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.cluster import binaries
+from tests.cluster import binaries, cache
 from tests.cluster.real import cgroups
 from tests.cluster.real.init import HIDDEN
 
@@ -42,7 +42,7 @@ def _missing_rights() -> str:
 
 def _hidden() -> str:
     """What the node's own state folders would hide from it."""
-    for path in (binaries.cache_folder(), binaries.MODULE, Path(tempfile.gettempdir())):
+    for path in (cache.folder(), binaries.MODULE, Path(tempfile.gettempdir())):
         if any(path.resolve().is_relative_to(hidden) for hidden in HIDDEN):
             return f"a whole node hides {', '.join(HIDDEN)} from itself, and it needs {path}"
     return ""
