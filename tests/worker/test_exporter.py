@@ -23,8 +23,7 @@ def journal() -> Journal:
     """Of a run that has dumped half of what it expects."""
     found = Journal(step="dump")
     found.counters.estimated_bytes = 200
-    found.counters.dumped(100)
-    found.counters.packed(60)
+    found.counters.see(dumped=100, packed=60, freed=60)
     found.counters.uploaded_bytes = 10
     found.counters.parts = 1
     found.counters.retries = 3
@@ -44,7 +43,7 @@ async def test_it_shows_how_far_the_run_is_now() -> None:
         assert (status, kind) == (200, "application/json")
         assert decode_report(body) == Report("dump", 100, 200, 10, 40)
         run.step = "upload"
-        run.counters.packed(40)
+        run.counters.see(dumped=100, packed=100, freed=100)
         assert decode_report((await get(port, "/progress"))[2]) == Report("upload", 100, 200, 10, 99)
 
 

@@ -21,7 +21,7 @@ from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, enco
 _PROGRAM = """
 import os, sys
 from tidbbackup.storage.client import Patience
-from tidbbackup.worker.dump import Limits
+from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main
 stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))

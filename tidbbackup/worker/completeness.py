@@ -6,7 +6,7 @@ Exit code and log have been judged before; that `metadata` is there proves nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from tidbbackup.worker.catalog import Database
 from tidbbackup.worker.files import data_files, expected_files
@@ -49,13 +49,11 @@ def missing_objects(
     return sorted(set(missing))
 
 
-def spoilt_files(
-    watched: Collection[tuple[str, str]], sizes: Mapping[str, int]
-) -> dict[str, tuple[str, str]]:
+def spoilt_files(watched: Collection[tuple[str, str]], names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Data files of these tables whose last INSERT has to be looked at, with their table."""
     owners = {f"{database}.{table}": (database, table) for database, table in watched}
     found = {}
-    for name in sizes:
+    for name in names:
         for pattern in (_PLAIN, _NUMBERED):
             if (match := pattern.match(name)) and match["stem"] in owners:
                 found[name] = owners[match["stem"]]

@@ -29,12 +29,8 @@ class Counters:
     held_seconds: float = 0.0
     """For so long mydumper has been held because the volume was full."""
 
-    def dumped(self, total: int) -> None:
-        """So many bytes are in the staging folder, of which nothing has been packed yet."""
-        self.dumped_bytes = max(self.dumped_bytes, total)
-        self.staged_bytes = total
-
-    def packed(self, count: int) -> None:
-        """So many bytes more are in the archive, and no longer on the volume."""
-        self.packed_bytes += count
-        self.staged_bytes -= count
+    def see(self, dumped: int, packed: int, freed: int) -> None:
+        """Take in the totals so far: written by mydumper, read into the archive, deleted from the volume."""
+        self.dumped_bytes = max(self.dumped_bytes, dumped)
+        self.packed_bytes = packed
+        self.staged_bytes = max(0, dumped - freed)

@@ -21,9 +21,10 @@ from tidbbackup.model.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import exporter
 from tidbbackup.worker.clean import clean
-from tidbbackup.worker.dump import Limits, dump
+from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
+from tidbbackup.worker.job import Limits
 
 log = logging.getLogger(__name__)
 

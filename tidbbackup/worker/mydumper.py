@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,14 +22,14 @@ from tidbbackup.worker.verdict import LogLine, explains_others, read_line
 log = logging.getLogger("tidbbackup.mydumper")
 
 _LINE_LIMIT = 1 << 20
-_POLL_SECONDS = 5.0
 _VERSION_SECONDS = 10
 _EMPTY = "Empty table "
+_UNLOCKED = "unlocking tables"
 
 
 @define
 class Output:
-    """What mydumper said and how it ended."""
+    """One mydumper: what it says, how it ended, and the means to hold it."""
 
     code: int = 0
     first_error: str = ""
@@ -38,16 +38,34 @@ class Output:
     empty_tables: set[str] = field(factory=set)
     """`database.table` of tables without rows."""
     lines: int = 0
+    unlocked: bool = False
+    """Whether it has said that nobody waits for its locks any more."""
+    process: asyncio.subprocess.Process | None = None
 
     def hear(self, line: LogLine) -> None:
         """Take in one line."""
         self.lines += 1
         if line.text.startswith(_EMPTY):
             self.empty_tables.add(line.text.removeprefix(_EMPTY))
+        if _UNLOCKED in line.text:
+            self.unlocked = True
         if line.fatal:
             self.first_error = self.first_error or line.text
             if not self.cause and explains_others(line.text):
                 self.cause = line.text
+
+    def hold(self) -> None:
+        """Stop the process where it stands. It dies by SIGKILL all the same, so with the worker too."""
+        self._signal(signal.SIGSTOP)
+
+    def release(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(number)
 
 
 def command(arguments: Sequence[str], search_path: str) -> list[str]:
@@ -93,25 +111,15 @@ async def program_version(argv: Sequence[str], search_path: str) -> str:
 
 
 async def run_mydumper(
-    argv: Sequence[str],
-    search_path: str,
-    staging: Path,
-    stall_seconds: float,
-    connected: Callable[[], None],
-    grown: Callable[[int], None],
-) -> Output:
-    """Run it to its end and hand back what it said; a cancelled run leaves no process.
+    argv: Sequence[str], search_path: str, output: Output, connected: Callable[[], None]
+) -> None:
+    """Run it to its end; a cancelled run leaves no process, held or not.
 
     Args:
         argv: from `command`.
         search_path: its PATH, one of the two variables it gets (no keys, no password).
-        staging: the folder whose growth shows that it is alive.
-        stall_seconds: without a byte or a line for so long it is killed.
+        output: takes in what it says and how it ends.
         connected: called once, when all its threads have logged in.
-        grown: called every few seconds with the bytes in the folder.
-
-    Raises:
-        StepFailed: Stalled.
     """
     process = await asyncio.create_subprocess_exec(
         *argv,
@@ -122,19 +130,13 @@ async def run_mydumper(
         start_new_session=True,
         limit=_LINE_LIMIT,
     )
-    output = Output()
+    output.process = process
     # Dying here: the kernel kills mydumper, the staging volume goes with the pod.
     try:
-        async with asyncio.TaskGroup() as group:
-            watchdog = group.create_task(_watch(output, staging, stall_seconds, grown))
-            await _listen(process, output, connected)
-            output.code = await process.wait()
-            watchdog.cancel()
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        await _listen(process, output, connected)
+        output.code = await process.wait()
     finally:
         await _end(process)
-    return output
 
 
 async def _listen(process: asyncio.subprocess.Process, output: Output, connected: Callable[[], None]) -> None:
@@ -160,35 +162,6 @@ async def _listen(process: asyncio.subprocess.Process, output: Output, connected
 
 
 _LEVELS = {"CRITICAL": logging.ERROR, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
-
-
-async def _watch(output: Output, staging: Path, stall_seconds: float, grown: Callable[[int], None]) -> None:
-    """Ends only by raising, once neither the folder nor the log has grown for `stall_seconds`."""
-    loop = asyncio.get_running_loop()
-    before: tuple[int, int] = (-1, -1)
-    since = loop.time()
-    while True:
-        now = (await asyncio.to_thread(folder_bytes, staging), output.lines)
-        grown(now[0])
-        if now != before:
-            before, since = now, loop.time()
-        elif loop.time() - since >= stall_seconds:
-            raise StepFailed(
-                reasons.STALLED,
-                f"mydumper has neither read nor written a byte for {stall_seconds:g} s "
-                f"({now[0]} bytes so far): is the database waiting for a lock",
-            )
-        await asyncio.sleep(min(_POLL_SECONDS, stall_seconds / 4))
-
-
-def folder_bytes(folder: Path) -> int:
-    """Sum of the sizes of the files in one folder; files that vanish meanwhile count for nothing."""
-    total = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                total += entry.stat(follow_symlinks=False).st_size
-    return total
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -40,7 +40,7 @@ class Archive:
     def __init__(self, top: str, mtime: int, part_bytes: int) -> None:
         self._top = top
         self._mtime = mtime
-        self._part_bytes = part_bytes
+        self.part_bytes = part_bytes
         self._deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
         self._sha256 = hashlib.sha256()
         self._pending = bytearray()
@@ -50,6 +50,10 @@ class Archive:
         self._tar_bytes = 0
         self.files: list[PackedFile] = []
         self.size = 0
+        self.packed_bytes = 0
+        """Read from files so far."""
+        self.freed_bytes = 0
+        """Of files that have been deleted."""
         self._header("", 0)
 
     @property
@@ -67,10 +71,10 @@ class Archive:
 
     def fill(self) -> bytes | None:
         """Compress on; the next full part, or None when the file is done and deleted."""
-        while len(self._pending) < self._part_bytes:
+        while len(self._pending) < self.part_bytes:
             if not self._step():
                 return None
-        return self._take(self._part_bytes)
+        return self._take(self.part_bytes)
 
     def finish(self) -> list[bytes]:
         """End of the tar and the gzip: the last parts."""
@@ -79,7 +83,7 @@ class Archive:
         self._out(self._deflate.flush())
         parts = []
         while self._pending:
-            parts.append(self._take(self._part_bytes))
+            parts.append(self._take(self.part_bytes))
         return parts
 
     def close(self) -> None:
@@ -97,11 +101,13 @@ class Archive:
             raise OSError(f"{self._path.name} has become shorter while it was packed")
         self._add(piece)
         self._left -= len(piece)
+        self.packed_bytes += len(piece)
         if self._left == 0:
             self._add(bytes(-self.files[-1].size % tarfile.BLOCKSIZE))
             self.close()
             # Packed is gone: the volume needs room for the dump only, never for the archive.
             self._path.unlink()
+            self.freed_bytes += self.files[-1].size
         return True
 
     def _header(self, name: str, size: int) -> None:

@@ -50,6 +50,12 @@ def is_full(folder: Path) -> bool:
     return room.f_blocks > 0 and room.f_bavail * room.f_frsize < _NEARLY_NOTHING
 
 
+def free_bytes(folder: Path) -> int:
+    """What the file system has left for us, which may be much more than the volume's size."""
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize
+
+
 def full(folder: Path, asked_bytes: int) -> StepFailed:
     """The failure that tells how large the volume is and what cures it."""
     room = os.statvfs(folder)
@@ -57,12 +63,13 @@ def full(folder: Path, asked_bytes: int) -> StepFailed:
     used = sum(sizes(folder).values())
     return StepFailed(
         reasons.STAGING_FULL,
-        f"the staging volume of {_size(total)} is full after {_size(used)} of dump; "
+        f"the staging volume of {readable(total)} is full after {readable(used)} of dump; "
         "raise spec.storageSize above the size of the data",
     )
 
 
-def _size(count: int) -> str:
+def readable(count: int) -> str:
+    """Bytes as people read them."""
     return f"{count // _MIB} MiB" if count >= _MIB else f"{count // 1024} KiB"
 
 

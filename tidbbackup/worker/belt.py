@@ -1,0 +1,112 @@
+"""Files on their way from mydumper into the archive: which are being written, which wait, in which order.
+
+Keeps name and size of every file, since the file itself is gone once it is packed. Must not know the archive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+from tidbbackup.model import reasons
+from tidbbackup.worker import staging
+from tidbbackup.worker.closed_files import FileEvent
+from tidbbackup.worker.failure import StepFailed
+
+_EMPTY_BYTES = 64
+"""A data file with a row is larger, compressed too. mydumper deletes what it wrote of an empty table."""
+
+
+class Belt:
+    """What has been written into one folder, handed out file by file.
+
+    Invariant: `sizes` holds every file that has been or will be handed out, once each.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: deque[Path] = deque()
+        self._news = asyncio.Event()
+        self._ended = False
+        self.sizes: dict[str, int] = {}
+        """Name to bytes."""
+        self.closed_bytes = 0
+        """The sum of them."""
+        self.writing: set[str] = set()
+        """Files that are not closed yet."""
+        self.was_full = False
+        """Whether the volume has been seen full: a buffered last write may have been lost silently."""
+
+    async def follow(self, events: AsyncGenerator[FileEvent, None]) -> None:
+        """Take in what is closed, as it is closed."""
+        async for event in events:
+            if event.closed:
+                self.writing.discard(event.name)
+                self._take(event.name)
+            else:
+                self.writing.add(event.name)
+        # Of files that are written from now on nobody tells.
+        self.writing.clear()
+
+    def take_rest(self) -> None:
+        """Take in, in order of their names, all files that are in the folder; mydumper has ended."""
+        self.writing.clear()
+        for name, size in sorted(staging.sizes(self._folder).items()):
+            if name not in self.sizes:
+                self._add(name, size)
+
+    def end(self) -> None:
+        """No more files: who takes from the belt comes to an end."""
+        self._ended = True
+        self._news.set()
+
+    def writing_sizes(self) -> dict[str, int]:
+        """The files that are being written, name to bytes so far."""
+        found = {}
+        for name in self.writing:
+            try:
+                found[name] = os.stat(self._folder / name, follow_symlinks=False).st_size
+            except FileNotFoundError:
+                continue
+        return found
+
+    async def files(self) -> AsyncIterator[Path]:
+        """Every file once; waits for more until `end`."""
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._ended:
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    def _take(self, name: str) -> None:
+        """A file that has been closed. Metadata and what may be deleted again wait for mydumper's end."""
+        self.was_full = self.was_full or staging.is_full(self._folder)
+        try:
+            found = os.stat(self._folder / name, follow_symlinks=False)
+        except FileNotFoundError:
+            if name in self.sizes:
+                raise _written_twice(name) from None
+            return
+        if ".sql" in name and stat.S_ISREG(found.st_mode) and found.st_size > _EMPTY_BYTES:
+            self._add(name, found.st_size)
+
+    def _add(self, name: str, size: int) -> None:
+        if name in self.sizes:
+            raise _written_twice(name)
+        self.sizes[name] = size
+        self.closed_bytes += size
+        self._waiting.append(self._folder / name)
+        self._news.set()
+
+
+def _written_twice(name: str) -> StepFailed:
+    return StepFailed(
+        reasons.DUMP_INCOMPLETE,
+        f"mydumper wrote {name} once more after it had closed that file",
+    )

@@ -1,0 +1,57 @@
+"""What inotify tells of the folder that mydumper writes into: files that appear, files that are closed.
+
+mydumper creates each file once and closes it once: a closed file is whole. Must not know what is done
+with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+from asyncinotify import Inotify, Mask
+from attrs import frozen
+
+log = logging.getLogger(__name__)
+
+
+@frozen
+class FileEvent:
+    """One file has been opened to be written, or closed after that."""
+
+    name: str
+    closed: bool
+
+
+@contextlib.contextmanager
+def watch(folder: Path) -> Iterator[AsyncGenerator[FileEvent, None] | None]:
+    """Watch a folder for as long as the block lasts; None where the kernel refuses (its limits are shared by
+    all of a node's users).
+
+    The events end early when the kernel has dropped some: only a look into the folder tells what is there.
+    """
+    try:
+        inotify = Inotify()
+    except OSError as error:
+        log.warning("no inotify (%s): files are packed when mydumper has ended", error.strerror)
+        yield None
+        return
+    with inotify:
+        try:
+            inotify.add_watch(folder, Mask.CREATE | Mask.CLOSE_WRITE | Mask.ONLYDIR)
+        except OSError as error:
+            log.warning("inotify refuses (%s): files are packed when mydumper has ended", error.strerror)
+            yield None
+            return
+        yield _events(inotify)
+
+
+async def _events(inotify: Inotify) -> AsyncGenerator[FileEvent, None]:
+    async for event in inotify:
+        if event.mask & Mask.Q_OVERFLOW:
+            log.warning("inotify has dropped events: the other files are packed when mydumper has ended")
+            return
+        if event.name is not None and not event.mask & Mask.ISDIR:
+            yield FileEvent(str(event.name), bool(event.mask & Mask.CLOSE_WRITE))

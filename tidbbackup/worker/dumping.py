@@ -1,0 +1,101 @@
+"""The dump step: mydumper's command line, its secret for as long as it needs it, and what its end meant.
+
+Must not know what becomes of the files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.worker import defaults_file, mydumper, options, staging, verdict
+from tidbbackup.worker.aside import aside
+from tidbbackup.worker.catalog import Survey
+from tidbbackup.worker.database import read_views
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.hazards import programs
+from tidbbackup.worker.job import Job
+from tidbbackup.worker.preflight import Clearance
+from tidbbackup.worker.views import write_views
+
+log = logging.getLogger(__name__)
+
+_DEFAULTS_FILE = "mydumper.cnf"
+
+
+@frozen
+class Assignment:
+    """What is to be dumped, and where to."""
+
+    job: Job
+    found: Survey
+    clearance: Clearance
+    folder: Path
+    argv: list[str]
+    dumper: str
+    """Name and version of the program."""
+
+
+async def assignment(job: Job, found: Survey, clearance: Clearance, folder: Path) -> Assignment:
+    """Settle mydumper's command line.
+
+    Raises:
+        StepFailed: DumpFailed, InvalidSpec.
+    """
+    plan = options.DumpPlan(
+        options=job.wanted,
+        regex=job.selection.argument,
+        outputdir=folder,
+        defaults_file=job.env.run_dir / _DEFAULTS_FILE,
+        tls=job.login.tls,
+        snapshot=found.commit_ts,
+        programs=programs(clearance.databases),
+        complete_insert=clearance.complete_insert,
+        cpus=os.cpu_count() or 1,
+    )
+    argv = mydumper.command(options.arguments(plan), job.env.search_path)
+    dumper = await mydumper.program_version(argv, job.env.search_path)
+    return Assignment(job, found, clearance, folder, argv, dumper)
+
+
+async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | None:
+    """Run mydumper to its end; what its own words say of a failure."""
+    env = task.job.env
+    login = task.job.login
+    secret = env.run_dir / _DEFAULTS_FILE
+    log.info("%s: starting %s", task.dumper, " ".join(task.argv[3:]))
+    target = login.target
+    content = defaults_file.defaults_file(target.host, target.port, target.user, login.password)
+    try:
+        defaults_file.write_private(secret, content)
+        await mydumper.run_mydumper(
+            task.argv, env.search_path, output, connected=lambda: secret.unlink(missing_ok=True)
+        )
+    finally:
+        secret.unlink(missing_ok=True)
+    return verdict.judge(output.code, output.first_error, output.cause)
+
+
+def raise_failure(task: Assignment, failure: StepFailed | None, was_full: bool) -> None:
+    """A full volume explains every other failure, and is one by itself.
+
+    Raises:
+        StepFailed: the failure, or StagingFull.
+    """
+    if was_full or (failure and failure.reason == reasons.STAGING_FULL) or staging.is_full(task.folder):
+        raise staging.full(task.folder, task.job.env.task.stagingBytes)
+    if failure:
+        raise failure
+
+
+async def add_views(task: Assignment) -> None:
+    """Write what mydumper leaves out on TiDB."""
+    job = task.job
+    if task.found.is_tidb and not (job.flags.no_views or job.flags.no_schemas or job.flags.selecting):
+        views = await aside(read_views, job.login, task.found.commit_ts, task.clearance.databases)
+        await asyncio.to_thread(write_views, views, task.folder, job.flags.compressed)

@@ -1,0 +1,54 @@
+"""Reads what all parts of a run have done and keeps the run's counters up to date.
+
+The upload counts for itself. Must not know who reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+
+from attrs import define
+
+from tidbbackup.worker.belt import Belt
+from tidbbackup.worker.counters import Counters
+from tidbbackup.worker.mydumper import Output
+from tidbbackup.worker.pack import Archive
+
+_SECONDS = 0.5
+
+
+@define
+class Gauge:
+    """The parts that are read, and the counters that are written."""
+
+    counters: Counters
+    belt: Belt
+    archive: Archive
+    output: Output
+
+    async def keep(self) -> None:
+        """Count until cancelled."""
+        while True:
+            self.count()
+            await asyncio.sleep(_SECONDS)
+
+    def count(self) -> None:
+        """Bring the counters up to date."""
+        written = self.belt.closed_bytes + sum(self.belt.writing_sizes().values())
+        self.counters.see(written, self.archive.packed_bytes, self.archive.freed_bytes)
+
+    def moved(self) -> Hashable:
+        """Changes as long as a byte is read or sent, or mydumper says something."""
+        self.count()
+        counters = self.counters
+        return counters.dumped_bytes, counters.packed_bytes, counters.uploaded_bytes, self.output.lines
+
+    def where(self) -> str:
+        """What seems to wait for what, for a run in which nothing moves."""
+        running = self.output.process is not None and self.output.process.returncode is None
+        if running and not self.counters.staged_bytes - sum(self.belt.writing_sizes().values()):
+            return (
+                f"mydumper stands at {self.counters.dumped_bytes} bytes; is the database waiting for a lock"
+            )
+        return f"the upload stands at {self.counters.uploaded_bytes} bytes; does the storage still answer"

@@ -1,0 +1,67 @@
+"""When mydumper is held because it is too far ahead of the upload. Pure: facts and time in, a decision out.
+
+A held mydumper reads nothing from the database, so it is held only where that freezes nobody, and never for
+long. Must not know signals or files.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+MAX_HELD_SECONDS = 60.0
+"""Never longer without a run between: servers end connections that nobody reads from."""
+MIN_RUN_SECONDS = 0.05
+AHEAD_BYTES = 256 << 20
+"""So much may wait to be packed although the volume had room for more: what waits longer is no longer in the
+page cache, which a pod's memory limit counts too."""
+UNLOCK_SECONDS = 0.25
+"""mydumper says that it unlocks the tables just before it does."""
+_VOLUME_SHARE = 0.9
+_RESUME_SHARE = 0.75
+
+
+class Decision(Enum):
+    """What becomes of mydumper."""
+
+    RUN = "run"
+    HOLD = "hold"
+    TOO_SMALL = "too small"
+    """Neither: it may not write on, and nothing that waits will make room."""
+
+
+@frozen
+class HoldFacts:
+    """One instant of the staging volume. Bytes, and seconds of the clock that `now` is of."""
+
+    staged: int
+    """On the volume, with files that are still being written."""
+    waiting: int
+    """Of them, in closed files that have yet to be packed."""
+    budget: int
+    """May be on the volume."""
+    harmless: bool
+    """Whether mydumper holds no lock that others wait for."""
+    held: bool
+    since: float
+    """When the present state, held or not, began."""
+
+
+def budget(storage_size: int, free: int) -> int:
+    """How many bytes may be on the volume: nine tenths of what was asked for (0: unknown) or is free."""
+    return int(_VOLUME_SHARE * min(storage_size or free, free))
+
+
+def decide(facts: HoldFacts, now: float) -> Decision:
+    """Hold it while more is staged than may be, or than helps."""
+    limit = min(facts.budget, AHEAD_BYTES)
+    if not facts.harmless:
+        return Decision.RUN
+    if not facts.waiting:
+        return Decision.TOO_SMALL if facts.staged > facts.budget else Decision.RUN
+    lasted = now - facts.since
+    if facts.held:
+        over = facts.staged > _RESUME_SHARE * limit
+        return Decision.HOLD if over and lasted < MAX_HELD_SECONDS else Decision.RUN
+    return Decision.HOLD if facts.staged > limit and lasted >= MIN_RUN_SECONDS else Decision.RUN

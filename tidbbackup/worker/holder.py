@@ -1,0 +1,78 @@
+"""Holds mydumper while it is too far ahead, as `hold` decides. The only one that stops or continues it.
+
+Must not know why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from attrs import define
+
+from tidbbackup.model import reasons
+from tidbbackup.worker import hold
+from tidbbackup.worker.belt import Belt
+from tidbbackup.worker.dumping import Assignment
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.hold import Decision, HoldFacts
+from tidbbackup.worker.manifest import printable
+from tidbbackup.worker.mydumper import Output
+from tidbbackup.worker.pack import Archive
+from tidbbackup.worker.staging import free_bytes, readable
+
+_SECONDS = 0.02
+_NAMED = 3
+
+
+@define
+class Holder:
+    """One mydumper, the volume it writes to, and what empties that."""
+
+    task: Assignment
+    belt: Belt
+    archive: Archive
+    output: Output
+
+    async def keep(self) -> None:
+        """Hold and release until cancelled, which is when mydumper has ended.
+
+        Raises:
+            StepFailed: StagingTooSmall.
+        """
+        loop = asyncio.get_running_loop()
+        budget = hold.budget(self.task.job.env.task.stagingBytes, free_bytes(self.task.folder))
+        held, since, unlocked = False, loop.time(), -1.0
+        counters = self.task.job.journal.counters
+        while True:
+            now = loop.time()
+            if self.output.unlocked and unlocked < 0:
+                unlocked = now
+            harmless = self.task.found.is_tidb or 0 <= unlocked <= now - hold.UNLOCK_SECONDS
+            decision = hold.decide(self._facts(budget, harmless, held, since), now)
+            if decision is Decision.TOO_SMALL:
+                raise self._too_small(budget)
+            if held != (decision is Decision.HOLD):
+                if held:
+                    counters.held_seconds += now - since
+                    self.output.release()
+                else:
+                    # Dying while it is held: SIGKILL ends a stopped process too.
+                    self.output.hold()
+                held, since = not held, now
+            await asyncio.sleep(_SECONDS)
+
+    def _facts(self, budget: int, harmless: bool, held: bool, since: float) -> HoldFacts:
+        waiting = self.belt.closed_bytes - self.archive.freed_bytes
+        staged = waiting + sum(self.belt.writing_sizes().values())
+        return HoldFacts(staged, waiting, budget, harmless, held, since)
+
+    def _too_small(self, budget: int) -> StepFailed:
+        sizes = sorted(self.belt.writing_sizes().items(), key=lambda item: -item[1])
+        names = ", ".join(f"{printable(name)} ({readable(size)})" for name, size in sizes[:_NAMED])
+        more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
+        return StepFailed(
+            reasons.STAGING_TOO_SMALL,
+            f"files that are still being written fill the {readable(budget)} that may be used of the staging "
+            f"volume, and nothing else is left to be sent: {names}{more}; raise spec.storageSize, or cut the "
+            "tables into smaller files with the mydumper option --rows",
+        )

@@ -1,0 +1,60 @@
+"""What stays the same through all steps of one run: task, login, options, bounds in time.
+
+Must not know the steps.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.storage.client import Patience
+from tidbbackup.worker import options
+from tidbbackup.worker.database import Login
+from tidbbackup.worker.environment import Environment
+from tidbbackup.worker.failure import Journal, StepFailed
+from tidbbackup.worker.options import Flags
+from tidbbackup.worker.selection import Selection, selection
+
+
+@frozen
+class Limits:
+    """Bounds in time. Seconds."""
+
+    stall: float = 1800
+    """Without a byte from the database or to the storage for so long the run ends."""
+    withdraw: float = 15
+    """For taking back an upload; a pod that is asked to end has 30."""
+    patience: Patience = field(factory=Patience)
+
+
+@frozen
+class Job:
+    """One run."""
+
+    env: Environment
+    journal: Journal
+    limits: Limits
+    login: Login
+    wanted: dict[str, str]
+    """mydumper's options of the task."""
+    flags: Flags
+    selection: Selection
+
+
+def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
+    """Judge what can be judged without a server.
+
+    Raises:
+        StepFailed: InternalError, LoginFailed, InvalidSpec.
+    """
+    task = env.task
+    if task.database is None:
+        raise StepFailed(reasons.INTERNAL_ERROR, "the task names no database")
+    if env.password is None:
+        raise StepFailed(
+            reasons.LOGIN_FAILED, "no password given: the Secret of spec.from.secretName needs `password`"
+        )
+    wanted = options.judged(task.dump.options)
+    login = Login(task.database, env.password, env.db_tls if task.database.tls else None)
+    return Job(env, journal, limits, login, wanted, options.flags(wanted), selection(task.dump.tableRegex))

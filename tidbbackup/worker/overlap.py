@@ -1,0 +1,96 @@
+"""Dump, archive and upload at the same time: what mydumper has closed is packed and sent while it goes on.
+
+Must not know how any of them works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from attrs import define
+
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import Part, Upload
+from tidbbackup.storage.parts import in_flight
+from tidbbackup.worker import closed_files
+from tidbbackup.worker.belt import Belt
+from tidbbackup.worker.dumping import Assignment, add_views, raise_failure, run_dump
+from tidbbackup.worker.gauge import Gauge
+from tidbbackup.worker.holder import Holder
+from tidbbackup.worker.mydumper import Output
+from tidbbackup.worker.pack import Archive, parts
+from tidbbackup.worker.watchdog import watch_progress
+from tidbbackup.worker.wholeness import check_end, check_whole
+
+log = logging.getLogger(__name__)
+
+
+@define
+class Overlap:
+    """One dump on its way into one archive and one upload."""
+
+    task: Assignment
+    belt: Belt
+    archive: Archive
+    upload: Upload
+    output: Output
+    gauge: Gauge
+
+    async def run(self) -> tuple[Part, ...]:
+        """The parts of the whole archive, sent but not completed.
+
+        Raises:
+            StepFailed, StorageError: whatever failed first; nothing of it runs on.
+        """
+        journal, limits = self.task.job.journal, self.task.job.limits
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(self._send())
+                guards = [
+                    group.create_task(self.gauge.keep()),
+                    group.create_task(watch_progress(self.gauge.moved, limits.stall, self.gauge.where)),
+                ]
+                await self._dump(group)
+                journal.step = "upload"
+                sent = await sending
+                for guard in guards:
+                    guard.cancel()
+        except BaseExceptionGroup as errors:
+            error = errors.exceptions[0]
+            if isinstance(error, StorageError):
+                journal.step = "upload"
+            raise error from None
+        finally:
+            self.gauge.count()
+        return sent
+
+    async def _dump(self, group: asyncio.TaskGroup) -> None:
+        """Run mydumper, hand its files on, and let the archive end only when all of them are judged."""
+        task, belt = self.task, self.belt
+        with closed_files.watch(task.folder) as events:
+            followers = []
+            if events:
+                holder = Holder(task, belt, self.archive, self.output)
+                followers = [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
+            failure = await run_dump(task, self.output)
+            for follower in followers:
+                follower.cancel()
+        raise_failure(task, failure, belt.was_full)
+        await add_views(task)
+        belt.take_rest()
+        await check_whole(task.job, task.found, task.clearance, belt.sizes, self.output.empty_tables)
+        log.info("dumped %d files, %d bytes", len(belt.sizes), belt.closed_bytes)
+        belt.end()
+
+    async def _send(self) -> tuple[Part, ...]:
+        async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
+            return await self.upload.send(bodies, in_flight(self.archive.part_bytes))
+
+    async def _judged(self) -> AsyncIterator[Path]:
+        async for path in self.belt.files():
+            await check_end(path, self.task.clearance)
+            yield path
