@@ -34,6 +34,7 @@ from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import MANAGED_BY, OURS
 from tidbbackup.model.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics, not_ready, serve
+from tidbbackup.progress import ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import (
     BACKUPS,
     BY_RUN,
@@ -72,6 +73,7 @@ class Parts:
     reflectors: tuple[Reflector[Any], ...]
     runner: Runner[ObjectKey]
     metrics: Metrics
+    progress: ProgressTask
 
 
 class _Followed(Generic[T]):
@@ -142,10 +144,12 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     pods = _Followed[Pod](PODS, settings.namespaces, {BY_RUN: by_run})
     caches = Caches(backups.cache, jobs.cache, pods.cache, schedules.cache)
 
+    progress = ProgressTask(client, caches)
+
     def reflect(
-        followed: _Followed[Any], decode: Decode[Any], route: Route, selector: Selector
+        followed: _Followed[Any], decode: Decode[Any], route: Route, selector: Selector, *more: Feed[Any]
     ) -> Iterator[Reflector[Any]]:
-        feeds, measured = [Feed(route, queue.add)], metrics.reflector(followed.cache.resource)
+        feeds, measured = [Feed(route, queue.add), *more], metrics.reflector(followed.cache.resource)
         for namespace, store in followed.stores.items():
             reflector = Reflector(
                 *(client, store, decode, feeds),
@@ -161,7 +165,10 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     wakes = partial(wakes_owner, caches)
     reflectors = (
         *reflect(schedules, decode_schedule, wakes_schedule, EVERYTHING),
-        *reflect(backups, decode_backup, partial(wakes_backup, caches), EVERYTHING),
+        *reflect(
+            *(backups, decode_backup, partial(wakes_backup, caches), EVERYTHING),
+            Feed(has_stale_progress, progress.take_away),
+        ),
         *reflect(jobs, msgspec.json.Decoder(Job).decode, wakes, _OURS),
         *reflect(pods, msgspec.json.Decoder(Pod).decode, wakes, _OURS),
     )
@@ -171,7 +178,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.runner)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
-    return Parts(queue, reflectors, runner, metrics)
+    return Parts(queue, reflectors, runner, metrics, progress)
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
@@ -180,6 +187,7 @@ async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> N
         # Nothing is reconciled on half a picture: what a cache lacks would look like absence.
         synced = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
         working = group.create_task(parts.runner.run(synced))
+        following.append(group.create_task(parts.progress.run(asyncio.shield(synced))))
         await stop.wait()
         log.info("stopping: finishing what is at work")
         if not synced.done():

@@ -5,10 +5,12 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import IMAGE, backup
+from tests.decide.builders import IMAGE, NOW, backup, status
 from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
 from tidbbackup.kube.store import Change
+from tidbbackup.model.backup import Progress
+from tidbbackup.model.jobs import ContainerState, ContainerStatus, PodStatus, Running
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.schedule import BackupSchedule
@@ -18,6 +20,7 @@ from tidbbackup.reconcile.observe import (
     wakes_backup,
     wakes_owner,
     wakes_schedule,
+    working,
 )
 
 LONG = "long." * 50 + "x"
@@ -139,3 +142,35 @@ def test_what_bears_no_name_or_an_unknown_one_wakes_nobody() -> None:
         assert list(wakes_owner(held, Change(ObjectKey("Pod", "ns", "p"), None, found))) == []
     elsewhere = Change(ObjectKey("Pod", "elsewhere", "p"), None, pod_of("demo"))
     assert list(wakes_owner(held, elsewhere)) == []
+
+
+def test_a_progress_wakes_nobody() -> None:
+    before = backup(status=attrs.evolve(status("Running"), progress=Progress("dump 5%")), resourceVersion="7")
+    after = attrs.evolve(before, status=attrs.evolve(before.status, progress=Progress("dump 6%")))
+    after = attrs.evolve(after, metadata=attrs.evolve(after.metadata, resourceVersion="8"))
+    key = before.key
+
+    assert list(wakes_backup(caches(), Change(key, before, after))) == []
+    more = attrs.evolve(after, metadata=attrs.evolve(after.metadata, generation=2))
+    again = attrs.evolve(before, metadata=attrs.evolve(before.metadata, resourceVersion="8"))
+    for old, new in (
+        (before, more),
+        (None, after),
+        (after, None),
+        (before, again),
+        (malformed(before), after),
+    ):
+        assert list(wakes_backup(caches(), Change(key, old, new))) == [key]
+
+
+@pytest.mark.parametrize("name", ["demo", LONG])
+def test_the_backups_that_are_at_work(name: str) -> None:
+    found = backup(name=name, status=status("Running"))
+    state = ContainerState(running=Running(NOW))
+    told = PodStatus("Running", podIP="10.0.0.7", containerStatuses=(ContainerStatus("backup", state),))
+    made = attrs.evolve(pod_of(name), status=told)
+    others = (backup(name="waits"), malformed(backup(name="odd")))
+
+    assert working(caches((found, *others), (job_of(name),), (made,))) == ((found, "10.0.0.7"),)
+    assert working(caches((found, *others), (), (made,))) == ()
+    assert working(caches((found, *others), (job_of(name),))) == ()

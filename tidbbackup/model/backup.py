@@ -194,11 +194,12 @@ class Condition:
 class Progress:
     """How far a running backup is; written by the controller's progress task alone."""
 
+    text: str = declared("", "The step and the percent, or the bytes dumped, for people.")
     step: str = declared("", "What the worker is doing.")
     dumpedBytes: int = declared(0, "Bytes of SQL written so far.")
-    estimatedBytes: int = declared(0, "Bytes of SQL expected.")
+    estimatedBytes: int = declared(0, "Bytes of SQL expected; 0: not known.")
     uploadedBytes: int = declared(0, "Bytes of the archive sent so far.")
-    percent: int = declared(0, "An estimate, 0 to 100.")
+    percent: int | None = declared(None, "An estimate of the whole run, 0 to 99. Absent: not known.")
 
 
 @frozen
@@ -218,7 +219,7 @@ class BackupStatus:
     timeStarted: datetime | None = declared(None, "When the worker began.")
     timeCompleted: datetime | None = declared(None, "When it ended, well or not.")
     timeTaken: str = declared("", "From start to end.")
-    progress: Progress | None = declared(None, "How far a running backup is.")
+    progress: Progress | None = declared(None, "How far a running backup is, or how far one got that failed.")
     databases: tuple[str, ...] = declared((), "The first 20 databases in the archive.")
     databaseCount: int | None = declared(None, "How many databases are in the archive.")
     checksum: str = declared("", "sha256:<hex> of the archive.")

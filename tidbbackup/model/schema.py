@@ -31,7 +31,7 @@ _BACKUP_COLUMNS = (
     ("BackupPath", "string", ".status.backupPath", 0, "Where the archive is"),
     ("BackupSize", "string", ".status.backupSizeReadable", 0, "Size of the archive"),
     ("CommitTS", "string", ".status.commitTs", 0, "TiDB's timestamp of the data"),
-    ("Progress", "string", ".status.progress.percent", 0, "Percent done, while it runs"),
+    ("Progress", "string", ".status.progress.text", 0, "How far it is, or got before it failed"),
     ("Started", "date", ".status.timeStarted", 1, "When the worker began"),
     ("Completed", "date", ".status.timeCompleted", 1, "When it ended"),
     ("TimeTaken", "string", ".status.timeTaken", 1, "From start to end"),

@@ -5,15 +5,18 @@ Must not decide, and must not ask the API server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+import attrs
 
 from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.progress import worker_address
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.run import JOB_KIND
 from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.store import Change
-from tidbbackup.model.backup import KIND, Backup
+from tidbbackup.model.backup import KIND, Backup, Phase
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import BACKUP_LABEL, SCHEDULE_LABEL, job_name, short
@@ -47,6 +50,21 @@ def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
     return tuple(pod for pod in found if isinstance(pod, Pod))
 
 
+def working(caches: Caches) -> tuple[tuple[Backup, str], ...]:
+    """The Backups that a worker is running now, each with its pod's address."""
+    return tuple(_working(caches))
+
+
+def _working(caches: Caches) -> Iterator[tuple[Backup, str]]:
+    for backup in caches.backups.all():
+        if not isinstance(backup, Backup) or backup.status.phase != Phase.RUNNING:
+            continue
+        named = run_value("backup", backup.metadata.namespace, backup.metadata.name)
+        jobs = [job for job in caches.jobs.by(BY_RUN, named) if isinstance(job, Job)]
+        if address := worker_address(backup, jobs, _pods(caches, "backup", backup.key)):
+            yield backup, address
+
+
 def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts:
     """All that the caches hold about one BackupSchedule at this instant."""
     found = caches.schedules.get(key)
@@ -62,13 +80,33 @@ def wakes_schedule(change: Change[BackupSchedule]) -> Iterable[ObjectKey]:
 
 
 def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
-    """A change of a Backup concerns itself, and the schedule whose name it bears."""
+    """A change of a Backup concerns itself, and the schedule whose name it bears.
+
+    That its progress was written concerns nobody.
+    """
+    if _only_progress(change):
+        return []
     view = change.new or change.old
     label = view.metadata.labels.get(SCHEDULE_LABEL) if view else None
     if label is None:
         return [change.key]
     named = caches.schedules.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}")
     return [change.key, *(schedule.key for schedule in named if isinstance(schedule, BackupSchedule))]
+
+
+def _only_progress(change: Change[Backup]) -> bool:
+    old, new = change.old, change.new
+    if not isinstance(old, Backup) or not isinstance(new, Backup):
+        return False
+    return old.status.progress != new.status.progress and _but_progress(old) == _but_progress(new)
+
+
+def _but_progress(backup: Backup) -> Backup:
+    return attrs.evolve(
+        backup,
+        metadata=attrs.evolve(backup.metadata, resourceVersion=""),
+        status=attrs.evolve(backup.status, progress=None),
+    )
 
 
 def wakes_owner(caches: Caches, change: Change[Job] | Change[Pod]) -> Iterable[ObjectKey]:

@@ -1,0 +1,86 @@
+"""A running Backup tells how far it is: in its status, in kubectl's column, in its pod's metrics."""
+
+import asyncio
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.integration.faults import before_store, within
+from tests.integration.hold_proxy import PART
+from tests.integration.scene import JSON, Scene, phase, why
+
+pytestmark = pytest.mark.integration
+
+
+async def test_it_shows_while_it_runs(scene: Scene) -> None:
+    # Side by side, as both wait until somebody asks.
+    await asyncio.gather(_is_gone_when_complete(scene), _stays_where_it_failed(scene))
+
+
+async def _is_gone_when_complete(scene: Scene) -> None:
+    async with before_store(scene.lab, PART) as proxy:
+        await scene.apply(scene.backup(s3={"endpoint": proxy.url}))
+        await within(proxy.reached)
+        backup = await scene.until(lambda found: bool(progress(found)))
+        shown = progress(backup)
+        assert shown["step"] == "upload"
+        # All of it is dumped: the first half is done. The storage has taken nothing.
+        assert 50 <= shown["percent"] <= 99
+        assert shown["text"] == f"upload {shown['percent']}%"
+        assert shown["estimatedBytes"] > 0
+        assert shown["uploadedBytes"] == 0
+        assert await column(scene) == shown["text"]
+
+        metrics = await scraped(scene)
+        assert metrics["tidbbackup_worker_dumped_bytes_total"] == shown["dumpedBytes"] > 0
+        assert metrics["tidbbackup_worker_estimated_bytes"] == shown["estimatedBytes"]
+        assert metrics["tidbbackup_worker_parts_total"] == 0
+        proxy.release()
+        backup = await scene.until_over()
+    assert phase(backup) == "Complete", why(backup)
+
+    await scene.until(lambda found: not progress(found), seconds=10)
+    assert await column(scene) == ""
+
+
+async def _stays_where_it_failed(scene: Scene) -> None:
+    async with before_store(scene.lab, PART) as proxy:
+        await scene.apply(scene.backup("lost", s3={"endpoint": proxy.url}))
+        await within(proxy.reached)
+        await scene.until(lambda found: bool(progress(found)), "lost")
+        await scene.kubectl("delete", "job", "backup-lost", "--wait=false")
+        await scene.until_phase("Failed", "lost")
+    assert (await column(scene, "lost")).startswith("upload ")
+
+
+async def test_one_that_comes_late_does_not_stay(scene: Scene) -> None:
+    """It was on its way when its Backup was deleted and made anew."""
+    await scene.apply(scene.backup(s3={"provider": "nobody"}))
+    await scene.until_phase("Invalid")
+    path = f"/apis/pingcap.com/v1alpha1/namespaces/{scene.namespace}/backups/bk/status"
+    found = await scene.lab.plane.api.patch(path, {"status": {"progress": {"text": "dump 5%"}}})
+    assert progress(found)
+    await scene.until(lambda found: not progress(found), seconds=10)
+
+
+def progress(backup: JSON | None) -> JSON:
+    """Its progress, or an empty one."""
+    found: JSON = (backup or {}).get("status", {}).get("progress", {})
+    return found
+
+
+async def column(scene: Scene, name: str = "bk") -> str:
+    """What `kubectl get bk` shows under PROGRESS."""
+    head, row, *_ = (await scene.kubectl("get", "bk", name)).splitlines()
+    begin, end = head.index("PROGRESS"), head.index("AGE")
+    return row[begin:end].strip()
+
+
+async def scraped(scene: Scene) -> dict[str, float]:
+    """The worker's metrics, from its pod's address."""
+    (pod,) = [pod for pod in await scene.pods() if pod["metadata"]["name"].startswith("backup-bk-")]
+    url = f"http://{pod['status']['podIP']}:8081/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        text = await answer.text()
+    return {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}

@@ -1,0 +1,156 @@
+"""The progress of running Backups: asks their workers every ten seconds and writes `status.progress`.
+
+The one loop that does not close in the API server, and its field's only writer. It is no reconciler: where
+there is no way to a pod nothing is missing but the progress. Must not decide what is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from collections.abc import Awaitable, Iterable
+
+import aiohttp
+from attrs import frozen
+
+from tidbbackup.decide.progress import report_patch, stale_patch
+from tidbbackup.kube.client import Client
+from tidbbackup.kube.errors import ApiError
+from tidbbackup.kube.store import Change
+from tidbbackup.model.backup import Backup
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.progress import MAX_BYTES, PROGRESS_PATH, WORKER_PORT, Report, decode_report
+from tidbbackup.reconcile.kinds import BACKUPS, Caches
+from tidbbackup.reconcile.observe import working
+
+log = logging.getLogger(__name__)
+
+_HEADER_BYTES = 2048
+
+
+@frozen
+class Pace:
+    """How often workers are asked, and how many at a time. Seconds."""
+
+    interval: float = 10.0
+    answer_within: float = 2.0
+    at_once: int = 32
+
+
+def has_stale_progress(change: Change[Backup]) -> Iterable[ObjectKey]:
+    """The route to `ProgressTask.take_away`: a Backup that has a progress although nothing runs."""
+    found = change.new
+    return [change.key] if isinstance(found, Backup) and stale_patch(found) else []
+
+
+class ProgressTask:
+    """Invariant: a worker is never waited for longer than `answer_within`, and nothing of it is believed
+    but numbers within their bounds."""
+
+    def __init__(self, client: Client, caches: Caches, pace: Pace = Pace(), port: int = WORKER_PORT) -> None:
+        self._client = client
+        self._caches = caches
+        self._pace = pace
+        self._port = port
+        self._stale: set[ObjectKey] = set()
+        self._woken = asyncio.Event()
+
+    def take_away(self, key: ObjectKey) -> None:
+        """The progress of that Backup is stale: it goes, soon."""
+        self._stale.add(key)
+        self._woken.set()
+
+    async def run(self, synced: Awaitable[object]) -> None:
+        """Work for ever once the caches are filled; cancel it to stop.
+
+        Dying at any point: the next run asks again, and is told of every progress that is stale.
+        """
+        await synced
+        loop = asyncio.get_running_loop()
+        async with self._session() as session:
+            while True:
+                next_at = loop.time() + self._pace.interval
+                await self._guarded(self._ask_all(session))
+                while (left := next_at - loop.time()) > 0:
+                    await self._guarded(self._take_stale_away())
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(left):
+                            await self._woken.wait()
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._pace.answer_within),
+            connector=aiohttp.TCPConnector(limit=self._pace.at_once, force_close=True),
+            # Nothing that a pod says can steer this client: no cookies, no decompression, short headers.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+        )
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception:
+            # It must never take the reconcilers down with it.
+            log.exception("a bug in the progress task")
+
+    async def _ask_all(self, session: aiohttp.ClientSession) -> None:
+        slots = asyncio.Semaphore(self._pace.at_once)
+
+        async def one(backup: Backup, address: str) -> None:
+            async with slots:
+                if report := await self._ask(session, backup, address):
+                    await self._write(backup, report)
+
+        async with asyncio.TaskGroup() as group:
+            for backup, address in working(self._caches):
+                group.create_task(one(backup, address))
+
+    async def _ask(self, session: aiohttp.ClientSession, backup: Backup, address: str) -> Report | None:
+        try:
+            async with session.get(_url(address, self._port), allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise ValueError(f"answered {answer.status}")
+                return decode_report(await _at_most(answer.content, MAX_BYTES + 1))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            log.debug("no progress of %s from %s: %s", backup.key, address, error or type(error).__name__)
+            return None
+
+    async def _write(self, backup: Backup, report: Report) -> None:
+        # The run may have got on while the worker was asked.
+        newest = self._caches.backups.get(backup.key)
+        if isinstance(newest, Backup) and newest.metadata.uid == backup.metadata.uid:
+            await self._patch(newest, report_patch(newest, report))
+
+    async def _take_stale_away(self) -> None:
+        self._woken.clear()
+        for key in tuple(self._stale):
+            found = self._caches.backups.get(key)
+            if not isinstance(found, Backup) or await self._patch(found, stale_patch(found)):
+                self._stale.discard(key)
+
+    async def _patch(self, backup: Backup, patch: dict[str, object] | None) -> bool:
+        if patch is None:
+            return True
+        meta = backup.metadata
+        try:
+            await self._client.patch(BACKUPS, meta.namespace, meta.name, patch, subresource="status")
+        except ApiError as error:
+            log.debug("progress of %s not written: %s", backup.key, error)
+            return False
+        return True
+
+
+def _url(address: str, port: int) -> str:
+    host = ipaddress.ip_address(address)
+    return f"http://{f'[{host}]' if host.version == 6 else host}:{port}{PROGRESS_PATH}"
+
+
+async def _at_most(stream: aiohttp.StreamReader, count: int) -> bytes:
+    try:
+        return await stream.readexactly(count)
+    except asyncio.IncompleteReadError as short:
+        return short.partial
