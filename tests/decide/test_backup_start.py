@@ -127,17 +127,17 @@ def test_a_volume_that_is_not_there_is_asked_of_its_claim() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "seconds", "expected", "wake"),
+    ("refusal", "seconds", "expected", "wake"),
     [
-        (422, "spec.template: Invalid", 0, ["Warning Invalid", "status Invalid"], None),
-        (400, "cannot unmarshal", 0, ["Warning Invalid", "status Invalid"], None),
-        (403, "exceeded quota: q", 0, ["Warning QuotaExceeded"], 60),
-        (403, "webhook denied", 1790, ["Warning PodRefused"], 1800),
-        (403, "webhook denied", 1800, ["Warning Failed", "status Failed"], None),
+        (Refusal(422, "spec.template: Invalid"), 0, ["Warning Invalid", "status Invalid"], None),
+        (Refusal(400, "cannot unmarshal"), 0, ["Warning Invalid", "status Invalid"], None),
+        (Refusal(403, "q", quota_exceeded=True), 0, ["Warning QuotaExceeded"], 60),
+        (Refusal(403, "webhook denied: exceeded quota"), 1790, ["Warning PodRefused"], 1800),
+        (Refusal(403, "webhook denied: exceeded quota"), 1800, ["Warning Failed", "status Failed"], None),
     ],
 )
-def test_refused(code: int, message: str, seconds: float, expected: list[str], wake: float | None) -> None:
-    plan = decide(facts(backup(), refusal=Refusal(code, message)), later(seconds))
+def test_refused(refusal: Refusal, seconds: float, expected: list[str], wake: float | None) -> None:
+    plan = decide(facts(backup(), refusal=refusal), later(seconds))
 
     assert outline(plan) == expected
     assert plan.wake_at == (None if wake is None else later(wake))

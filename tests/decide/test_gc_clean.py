@@ -195,16 +195,16 @@ def test_one_that_works_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "expected", "wake"),
+    ("refusal", "expected", "wake"),
     [
-        (403, "namespace ns is being terminated", ["finalizers "], None),
-        (403, "exceeded quota", ["Warning CleanFailed", "status CleanFailed"], 60),
-        (422, "invalid", ["Warning CleanFailed", "status CleanFailed"], 60),
-        (409, "already exists", ["Warning CleanFailed", "status CleanFailed"], 60),
+        (Refusal(403, "no", namespace_terminating=True), ["finalizers "], None),
+        (Refusal(403, "a webhook: being terminated"), ["Warning CleanFailed", "status CleanFailed"], 60),
+        (Refusal(422, "invalid"), ["Warning CleanFailed", "status CleanFailed"], 60),
+        (Refusal(409, "already exists"), ["Warning CleanFailed", "status CleanFailed"], 60),
     ],
 )
-def test_refused(code: int, message: str, expected: list[str], wake: float | None) -> None:
-    plan = decide(without_run(going("Delete", status("Complete")), refusal=Refusal(code, message)), NOW)
+def test_refused(refusal: Refusal, expected: list[str], wake: float | None) -> None:
+    plan = decide(without_run(going("Delete", status("Complete")), refusal=refusal), NOW)
 
     assert outline(plan) == expected
     assert plan.wake_at == (None if wake is None else later(wake))

@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 
 from tests.decide.builders import IMAGE, NOW, UID, backup
@@ -10,7 +11,7 @@ from tests.reconcile.recording import Recording, refusal
 from tidbbackup.decide.plan import Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
 from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.scheduled import manifest
-from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError
+from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL, SCHEDULE_UID
@@ -78,7 +79,7 @@ async def test_what_exists_and_is_not_ours_is_for_deciding_again() -> None:
     with pytest.raises(Refused) as refused:
         await carry_out(double, CREATE, STATUS)
 
-    assert refused.value.status == 409
+    assert refused.value.refusal.status == 409
     assert len(double.asked) == 2
 
 
@@ -117,7 +118,7 @@ async def test_a_backup_that_was_made_for_anything_else_is_not_ours(found: dict[
     with pytest.raises(Refused) as refused:
         await carry_out(double, Create(RUN), STATUS)
 
-    assert refused.value.status == 409
+    assert refused.value.refusal.status == 409
 
 
 async def test_a_backup_is_deleted_by_its_uid_and_sees_to_its_job_itself() -> None:
@@ -139,7 +140,26 @@ async def test_what_the_server_will_not_take_is_for_deciding_again(code: int) ->
     with pytest.raises(Refused) as refused:
         await carry_out(Recording(create_Job=refusal(code, message="spec is bad")), CREATE)
 
-    assert (refused.value.status, refused.value.message) == (code, "spec is bad")
+    assert (refused.value.refusal.status, refused.value.refusal.message) == (code, "spec is bad")
+
+
+@pytest.mark.parametrize(
+    ("answer", "terminating", "quota"),
+    [
+        ({"details": {"causes": [{"reason": "NamespaceTerminating"}]}}, True, False),
+        ({"message": "jobs is forbidden: exceeded quota: q"}, False, True),
+        ({"message": "a webhook says: namespace being terminated"}, False, False),
+    ],
+)
+async def test_a_refusal_tells_what_kind_it_is_by_its_structure(
+    answer: dict[str, object], terminating: bool, quota: bool
+) -> None:
+    error = status_error("POST /x", 403, read_status(msgspec.json.encode(answer)))
+    with pytest.raises(Refused) as refused:
+        await carry_out(Recording(create_Job=error), CREATE)
+
+    found = refused.value.refusal
+    assert (found.namespace_terminating, found.quota_exceeded) == (terminating, quota)
 
 
 async def test_a_server_that_stumbles_is_tried_again() -> None:

@@ -167,7 +167,7 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
         )
         cause = Cause(reasons.INVALID_SPEC, text)
         return Plan(move(backup, Phase.INVALID, cause, now))
-    reason = reasons.QUOTA_EXCEEDED if "exceeded quota" in message else reasons.POD_REFUSED
+    reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
     assert backup.metadata.creationTimestamp is not None
     deadline = backup.metadata.creationTimestamp + timedelta(seconds=backup.spec.pendingDeadlineSeconds)

@@ -25,6 +25,9 @@ class Refusal:
 
     status: int
     message: str
+    namespace_terminating: bool = False
+    """Nothing can be created there any more, whatever our rights."""
+    quota_exceeded: bool = False
 
 
 @frozen

@@ -185,7 +185,7 @@ def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) 
     refusal = facts.refusal
     if refusal is None:
         return Plan((Create(clean_job(backup, facts.image, delete_data=remains.data)),))
-    if refusal.status == 403 and "being terminated" in refusal.message:
+    if refusal.namespace_terminating:
         # No Job can be made in a namespace that goes: holding on would block it for ever. The data stays.
         return Plan((_let_go(backup),))
     reason = reasons.NAME_TAKEN if refusal.status == 409 else reasons.POD_REFUSED

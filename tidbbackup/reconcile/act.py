@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
+from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Action, Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
 from tidbbackup.decide.run import JOB_KIND
 from tidbbackup.decide.scheduled import is_same_run
@@ -45,8 +46,12 @@ class Refused(Exception):
 
     def __init__(self, error: StatusError) -> None:
         super().__init__(error.message)
-        self.status = error.status
-        self.message = error.message
+        self.refusal = Refusal(
+            error.status,
+            error.message,
+            namespace_terminating=isinstance(error, Forbidden) and error.namespace_terminating,
+            quota_exceeded=isinstance(error, Forbidden) and error.quota_exceeded,
+        )
 
 
 @frozen

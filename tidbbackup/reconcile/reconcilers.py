@@ -16,7 +16,7 @@ from attrs import frozen
 
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc, schedule
-from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.retention import retention
@@ -90,7 +90,7 @@ class Reconcilers:
         try:
             await actor.carry_out(plan, self.now())
         except Refused as refused:
-            facts = attrs.evolve(facts, refusal=Refusal(refused.status, refused.message))
+            facts = attrs.evolve(facts, refusal=refused.refusal)
             _, plan = await self._decide(facts, decide)
             await actor.carry_out(plan, self.now())
         return plan.wake_at
