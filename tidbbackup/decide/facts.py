@@ -44,6 +44,10 @@ class BackupFacts:
     """Whatever holds the name `clean-<bk>`."""
     clean_pods: tuple[Pod, ...] = ()
     """The same of `worker clean`."""
+    inspect_job: Job | None = None
+    """Whatever holds the name `inspect-<bk>`."""
+    inspect_pods: tuple[Pod, ...] = ()
+    """The same of `worker inspect`."""
     refusal: Refusal | None = None
     unreadable: str = ""
     """Why the object could not be read, where it could not."""

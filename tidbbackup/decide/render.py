@@ -26,7 +26,7 @@ DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
 # The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
-_CLEAN_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+_STORAGE_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 _USER = 65532
 # SIGTERM has the worker abort its upload, which it promises to have done within 20 seconds.
 _GRACE_SECONDS = 30
@@ -79,14 +79,25 @@ def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
 
 def clean_job(backup: Backup, image: WorkerImage, *, delete_data: bool) -> dict[str, Any]:
     """The Job `clean-<bk>`: aborts open uploads of this Backup's key and, if told so, deletes its archive."""
-    # What only a dump needs stays away: a missing Secret or a short deadline must not keep it from cleaning.
-    source = backup.spec.source and attrs.evolve(backup.spec.source, tlsClientSecretName="")
-    spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None, resources=_CLEAN_RESOURCES)
-    backup = attrs.evolve(backup, spec=spec)
-    task = worker_task(backup, delete_data=delete_data)
-    job = _job(_Work("clean", "clean", task, environment=[], volumes=[], mounts=[]), backup, image)
+    job = _at_the_storage("clean", backup, image, delete_data=delete_data)
     job["metadata"]["annotations"] = {DELETES_DATA: "true"} if delete_data else {}
     return job
+
+
+def inspect_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
+    """The Job `inspect-<bk>`: looks whether this Backup's archive and manifest are there; changes nothing."""
+    return _at_the_storage("inspect", backup, image)
+
+
+def _at_the_storage(
+    verb: str, backup: Backup, image: WorkerImage, *, delete_data: bool = False
+) -> dict[str, Any]:
+    # What only a dump needs stays away: a missing Secret or a short deadline must not keep it from its work.
+    source = backup.spec.source and attrs.evolve(backup.spec.source, tlsClientSecretName="")
+    spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None, resources=_STORAGE_RESOURCES)
+    backup = attrs.evolve(backup, spec=spec)
+    task = worker_task(backup, delete_data=delete_data)
+    return _job(_Work(verb, verb, task, environment=[], volumes=[], mounts=[]), backup, image)
 
 
 def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:

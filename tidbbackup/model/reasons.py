@@ -28,6 +28,7 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 JOB_DELETED = "JobDeleted"
 POD_DELETED = "PodDeleted"
 RESULT_LOST = "ResultLost"
+NOTHING_STORED = "NothingStored"
 
 # The worker's own words.
 LOGIN_FAILED = "LoginFailed"
@@ -58,6 +59,7 @@ INTERNAL_ERROR = "InternalError"
 # How far a run is.
 JOB_CREATED = "JobCreated"
 POD_STARTED = "PodStarted"
+INSPECTING = "Inspecting"
 ARCHIVE_STORED = "ArchiveStored"
 ARCHIVE_DELETED = "ArchiveDeleted"
 DATA_KEPT = "DataKept"

@@ -44,7 +44,7 @@ class WorkerResult:
 
     outcome: Outcome
     step: str = ""
-    """Where it failed: preflight, dump, pack, upload, verify, manifest, clean."""
+    """Where it failed: preflight, dump, pack, upload, verify, manifest, clean, inspect."""
     reason: str = ""
     message: str = ""
     started: Moment | None = None

@@ -37,6 +37,8 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         pods=_pods(caches, "backup", key),
         clean_job=_job(caches, "clean", key),
         clean_pods=_pods(caches, "clean", key),
+        inspect_job=_job(caches, "inspect", key),
+        inspect_pods=_pods(caches, "inspect", key),
     )
 
 

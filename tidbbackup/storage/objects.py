@@ -49,6 +49,23 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
     return ObjectHead(answer["ContentLength"], dict(answer.get("Metadata", {})))
 
 
+async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None:
+    """The whole of a small object, None where there is none.
+
+    Raises:
+        StorageError: the storage refused or could not be reached.
+    """
+    try:
+        answer = await client.get_object(Bucket=target.bucket, Key=key)
+        async with answer["Body"] as body:
+            whole: bytes = await body.read()
+    except Exception as error:
+        if code_of(error) in ABSENT:
+            return None
+        raise explain(error, f"reading {key} of", target) from error
+    return whole
+
+
 async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes) -> None:
     """Write a small JSON object in the bucket's default class, with the archive's encryption."""
     try:

@@ -24,6 +24,7 @@ from tidbbackup.worker.clean import clean
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
+from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _TALKATIVE = ("aiobotocore", "botocore", "aiohttp", "asyncio", "urllib3")
 
 
 def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) -> int:
-    """Do one action (dump, clean) and say how it ended; the process's exit code."""
+    """Do one action (dump, clean, inspect) and say how it ended; the process's exit code."""
     _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
     last_words = termination_log(environ)
     started = _now()
@@ -64,7 +65,9 @@ def _work(action: str, limits: Limits) -> Work:
         return lambda env, journal: dump(env, journal, limits, _now)
     if action == "clean":
         return lambda env, journal: clean(env, journal, limits.patience, _now)
-    raise UsageError(f"unknown action `{action}`: dump or clean")
+    if action == "inspect":
+        return lambda env, journal: inspect(env, journal, limits.patience, _now)
+    raise UsageError(f"unknown action `{action}`: dump, clean or inspect")
 
 
 async def _shown(work: Work, env: Environment, started: datetime, pod_ip: str) -> tuple[WorkerResult, int]:

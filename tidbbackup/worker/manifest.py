@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 from attrs import frozen
 
+from tidbbackup.model.result import Moment
 from tidbbackup.worker.catalog import Database
 from tidbbackup.worker.pack import PackedFile
 
@@ -22,6 +23,21 @@ class ManifestDatabase:
 
     name: str
     tables: int
+
+
+@frozen
+class Summary:
+    """What a manifest tells of the archive as a whole. Sizes in bytes, times in UTC."""
+
+    uid: str
+    key: str
+    size: int
+    sha256: str
+    commitTs: str
+    started: Moment
+    finished: Moment
+    databases: tuple[ManifestDatabase, ...]
+    formatVersion: int
 
 
 @frozen
@@ -46,6 +62,15 @@ class Manifest:
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as it is stored. Bytes of file names that are no UTF-8 are shown as U+FFFD."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+
+
+def read_summary(body: bytes) -> Summary:
+    """The manifest without its files, which may be many.
+
+    Raises:
+        msgspec.MsgspecError: it is no manifest; the message says where.
+    """
+    return msgspec.json.decode(body, type=Summary)
 
 
 def printable(name: str) -> str:

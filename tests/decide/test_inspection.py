@@ -1,0 +1,168 @@
+"""A run that ended without a word: what is asked of the storage, and what follows from the answer."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.decide.builders import (
+    FAILED,
+    JOB_LOOK,
+    NOW,
+    URL,
+    backup,
+    cause_of,
+    facts,
+    gave_up,
+    job,
+    later,
+    outline,
+    patch_of,
+    pod,
+    result,
+    running,
+    said,
+    status,
+    terminated,
+    true,
+)
+from tidbbackup.decide.backup import decide
+from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.plan import Create
+from tidbbackup.model.backup import Condition
+from tidbbackup.model.jobs import Job, Pod
+
+RUNNING = status("Scheduled", "Running", timeStarted=NOW)
+KILLED = pod("Failed", terminated(exit_code=137))
+MUTE = pod("Succeeded", terminated())
+WHY_KILLED = "the worker was killed (SIGKILL) from outside"
+
+
+def silent(told: Pod = KILLED, found: Job | None = None, *pods: Pod, **parts: Any) -> BackupFacts:
+    """The facts about a run whose worker said nothing, and about its inspection."""
+    known = facts(backup(status=RUNNING), job=job(), pods=(told,), inspect_job=found, inspect_pods=pods)
+    return attrs.evolve(known, **parts)
+
+
+def inspection(*conditions: Condition, **meta: Any) -> Job:
+    """The Job that inspects."""
+    return job(*conditions, verb="inspect", **({"uid": "inspect-uid"} | meta))
+
+
+def answer(told: Pod) -> Pod:
+    """A pod of that Job with these words."""
+    owner = attrs.evolve(told.metadata.ownerReferences[0], uid="inspect-uid")
+    return attrs.evolve(told, metadata=attrs.evolve(told.metadata, ownerReferences=(owner,)))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        KILLED,
+        MUTE,
+        pod("Failed", terminated(exit_code=137, reason="OOMKilled")),
+        pod("Failed", terminated(), reason="Evicted"),
+        pod("Failed", running(), reason="NodeLost"),
+    ],
+)
+def test_whoever_had_begun_and_left_no_word_is_asked_after(told: Pod) -> None:
+    plan = decide(silent(told), NOW)
+
+    assert outline(plan) == ["create inspect-demo", "status -"]
+    assert cause_of(plan)[0] == "Inspecting"
+    assert plan.wake_at == later(300)
+    (create,) = (action for action in plan.actions if isinstance(action, Create))
+    container = create.manifest["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"] == ["tidbbackup", "worker", "inspect"]
+    assert "DB_PASSWORD" not in [variable["name"] for variable in container["env"]]
+
+
+def test_whoever_had_not_begun_is_not() -> None:
+    found = facts(backup(status=status("Scheduled")), job=job(), pods=(pod("Failed", reason="Evicted"),))
+
+    assert cause_of(decide(found, NOW)) == ("Evicted", "the node evicted the pod")
+
+
+def test_a_job_that_was_deleted_is_not_but_an_inspection_that_is_on_is_followed() -> None:
+    missing = attrs.evolve(silent(), job=None, pods=(), evidence={JOB_LOOK: ()})
+    assert cause_of(decide(missing, NOW))[0] == "JobDeleted"
+
+    on = attrs.evolve(
+        missing, inspect_job=inspection(), inspect_pods=(answer(pod("Succeeded", said(result()))),)
+    )
+    assert patch_of(decide(on, NOW))["phase"] == "Complete"
+
+
+def test_a_manifest_makes_it_complete_with_what_it_tells() -> None:
+    plan = decide(silent(MUTE, inspection(), answer(pod("Succeeded", said(result())))), later(99))
+
+    patch = patch_of(plan)
+    assert outline(plan) == ["Normal Complete", "status Complete"]
+    assert (patch["backupPath"], patch["backupSize"], patch["checksum"]) == (URL, 1234, "sha256:00")
+    assert (patch["commitTs"], patch["databases"], patch["databaseCount"]) == ("5", ("a", "b"), 2)
+    assert patch["timeCompleted"] == "2026-11-23T03:01:00Z"
+    reason, message = cause_of(plan)
+    assert reason == "ArchiveStored"
+    assert "read from its manifest, the worker's own word was lost (ResultLost: " in message
+
+
+UNTOLD = f"{WHY_KILLED}; whether its archive is whole could not be told: "
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (gave_up("NothingStored", "there is no archive"), WHY_KILLED),
+        (gave_up("ResultLost", "no manifest"), f"{WHY_KILLED}; no manifest"),
+        (gave_up("AccessDenied", "you may not"), f"{UNTOLD}you may not"),
+        (MUTE, f"{UNTOLD}the worker ended with exit code 0 and left no result; see the pod's log"),
+    ],
+)
+def test_else_it_failed_by_its_own_cause(told: Pod, message: str) -> None:
+    assert cause_of(decide(silent(KILLED, inspection(), answer(told)), NOW)) == ("Killed", message)
+
+
+def test_it_is_waited_for_but_not_for_ever() -> None:
+    plan = decide(silent(KILLED, inspection(), answer(pod())), later(299))
+    assert outline(plan) == ["status -"]
+    assert plan.wake_at == later(300)
+
+    over = decide(silent(KILLED, inspection(), answer(pod())), later(300))
+    assert cause_of(over) == ("Killed", f"{UNTOLD}Job inspect-demo did not end within 5 minutes")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (inspection(owner=""), ["Warning Failed", "status Failed"]),
+        (inspection(owner="former"), ["delete inspect-demo inspect-uid", "status -"]),
+        (inspection(owner="former", deletionTimestamp=NOW), ["status -"]),
+    ],
+)
+def test_whose_name_is_held(found: Job, expected: list[str]) -> None:
+    assert outline(decide(silent(KILLED, found), NOW)) == expected
+
+
+@pytest.mark.parametrize("refusal", [Refusal(403, "quota"), Refusal(409, "exists"), Refusal(422, "no")])
+def test_refused(refusal: Refusal) -> None:
+    reason, message = cause_of(decide(silent(refusal=refusal), NOW))
+
+    assert reason == "Killed"
+    assert message == f"{UNTOLD}the API server refuses the Job: {refusal.message}"
+
+
+@pytest.mark.parametrize(
+    ("phase", "found", "seconds", "expected"),
+    [
+        ("Failed", inspection(), 0, ["delete inspect-demo inspect-uid"]),
+        ("Failed", inspection(FAILED), 0, []),
+        ("Complete", inspection(true("Complete")), 0, []),
+        ("Complete", inspection(true("Complete")), 300, ["delete inspect-demo inspect-uid"]),
+        ("Complete", inspection(true("Complete"), deletionTimestamp=NOW), 300, []),
+        ("Complete", inspection(true("Complete"), owner="else"), 300, []),
+    ],
+)
+def test_when_its_job_goes(phase: str, found: Job, seconds: float, expected: list[str]) -> None:
+    over = facts(backup(status=status(phase, timeCompleted=NOW)), inspect_job=found)
+
+    assert outline(decide(over, later(seconds))) == expected

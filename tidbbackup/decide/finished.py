@@ -1,0 +1,56 @@
+"""A Backup whose run has ended: its Jobs are removed in time, and itself where the user wants that.
+
+Must not know how it ended, nor what becomes of its archive.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import Announce, Delete, Plan
+from tidbbackup.decide.run import JOB_KIND, owned_by, runs
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import KIND, Backup, Phase
+from tidbbackup.model.jobs import Job
+from tidbbackup.model.meta import ObjectKey
+
+# A finished Job holds its pod's log, and the staging volume: somebody may want the one, nobody the other.
+_KEEP_COMPLETE = timedelta(minutes=5)
+_KEEP_FAILED = timedelta(days=1)
+
+
+def decide(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    """What is left to do about a Backup that is Complete or Failed."""
+    status = backup.status
+    ended = status.timeCompleted or backup.metadata.creationTimestamp
+    assert ended is not None
+    ttl = backup.spec.ttlSecondsAfterFinished
+    expires = None if ttl is None else ended + timedelta(seconds=ttl)
+    if expires is not None and now >= expires:
+        text = (
+            f"it ended {ttl} s ago (spec.ttlSecondsAfterFinished): the Backup is deleted, by its cleanPolicy"
+        )
+        say = Announce(KIND, backup.metadata, "Normal", reasons.EXPIRED, text)
+        return Plan((say, Delete(backup.key, backup.metadata.uid)))
+    jobs = [job for job in (facts.job, facts.inspect_job) if job is not None and _is_left(job, backup)]
+    failed = status.phase == Phase.FAILED
+    keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
+    going = [job for job in jobs if now >= keep_until or _is_given_up(job, facts, failed=failed)]
+    wakes = [expires] if len(going) == len(jobs) else [expires, keep_until]
+    remove = tuple(
+        Delete(ObjectKey(JOB_KIND, backup.key.namespace, job.metadata.name), job.metadata.uid)
+        for job in going
+    )
+    return Plan(remove, wake_at=min((wake for wake in wakes if wake), default=None))
+
+
+def _is_left(job: Job, backup: Backup) -> bool:
+    return owned_by(job, backup) and job.metadata.deletionTimestamp is None
+
+
+def _is_given_up(job: Job, facts: BackupFacts, *, failed: bool) -> bool:
+    """A run that was given up (its pod never started) is Failed first and its Job deleted then: dying in
+    between leaves Failed and a Job. An inspection that took too long is given up likewise."""
+    pods = (*facts.pods, *facts.inspect_pods)
+    return failed and runs(job, pods) and job.condition("FailureTarget") is None

@@ -1,0 +1,110 @@
+"""Whether a run that ended without a word has made a whole backup all the same: `inspect-<bk>` looks.
+
+The manifest is written last and bears the Backup's uid, so where it is there nothing was left to do: also
+after a kill, an eviction or a lost node, of which the worker's own word was the only thing lost. Must not
+know what becomes of the Backup then, nor of a run that was deleted on purpose, which is not asked after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide.diagnosis import Broken, Ended, verdict
+from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.plan import Action, Create, Delete
+from tidbbackup.decide.render import inspect_job
+from tidbbackup.decide.run import job_key, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.status import Cause
+from tidbbackup.decide.valid import problems
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import Backup, Phase
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.result import Outcome, WorkerResult
+
+_PATIENCE = timedelta(minutes=5)
+"""A look at two objects takes seconds; a pod that cannot even start tells nothing."""
+_NOT_ASKED = frozenset({reasons.JOB_DELETED})
+
+
+@frozen
+class Looking:
+    """Not known yet: what to do meanwhile, what to say of it, when to look again."""
+
+    actions: tuple[Action, ...]
+    cause: Cause
+    wake_at: datetime | None = None
+
+
+def inspect(
+    facts: BackupFacts, backup: Backup, pods: Sequence[Pod], cause: Cause, now: datetime
+) -> Looking | WorkerResult | Cause:
+    """What became of a run that ended by `cause`, `pods` being its own: on the way, complete, or failed."""
+    job = facts.inspect_job
+    if job is None and not _worth_a_look(backup, pods, cause):
+        return cause
+    if facts.refusal is not None and (job is None or not owned_by(job, backup)):
+        return _untold(cause, _why_refused(facts.refusal))
+    looking = Cause(
+        reasons.INSPECTING,
+        f"the run ended and the worker left no word ({cause.reason}: {cause.message}): looking in the "
+        "storage whether the backup is whole",
+    )
+    if job is None:
+        # Dying here: the next run finds the Job with our uid, and follows it.
+        return Looking((Create(inspect_job(backup, facts.image)),), looking, now + _PATIENCE)
+    if not owned_by(job, backup):
+        return _other_holds_the_name(backup, job, looking, cause)
+    return _follow(facts, job, looking, cause, now)
+
+
+def _worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
+    if cause.reason not in reasons.DIED_WITHOUT_A_WORD - _NOT_ASKED or problems(backup.spec):
+        return False
+    begun = backup.status.condition(Phase.RUNNING) is not None
+    return begun or not pods or any(pod.state.running or pod.state.terminated for pod in pods)
+
+
+def _other_holds_the_name(backup: Backup, job: Job, looking: Cause, cause: Cause) -> Looking | Cause:
+    if not of_a_former(job, backup):
+        return _untold(cause, f"a Job {job.metadata.name} that is not ours is in the way")
+    going = job.metadata.deletionTimestamp is not None
+    # Its disappearance wakes us.
+    return Looking(() if going else (Delete(job_key("inspect", backup), job.metadata.uid),), looking)
+
+
+def _follow(
+    facts: BackupFacts, job: Job, looking: Cause, cause: Cause, now: datetime
+) -> Looking | WorkerResult | Cause:
+    found = verdict(job, pods_made_by(job, facts.inspect_pods))
+    if isinstance(found, Ended):
+        return _told(found.result, cause)
+    if isinstance(found, Broken):
+        return _untold(cause, found.cause.message)
+    assert job.metadata.creationTimestamp is not None
+    deadline = job.metadata.creationTimestamp + _PATIENCE
+    if now < deadline:
+        return Looking((), looking, deadline)
+    return _untold(cause, f"Job {job.metadata.name} did not end within {_PATIENCE.seconds // 60} minutes")
+
+
+def _told(result: WorkerResult, cause: Cause) -> WorkerResult | Cause:
+    if result.outcome is Outcome.COMPLETE:
+        text = f"read from its manifest, the worker's own word was lost ({cause.reason}: {cause.message})"
+        return attrs.evolve(result, message=text)
+    if result.reason == reasons.NOTHING_STORED:
+        return cause
+    if result.reason == reasons.RESULT_LOST:
+        return Cause(cause.reason, f"{cause.message}; {result.message}")
+    return _untold(cause, result.message)
+
+
+def _untold(cause: Cause, why: str) -> Cause:
+    return Cause(cause.reason, f"{cause.message}; whether its archive is whole could not be told: {why}")
+
+
+def _why_refused(refusal: Refusal) -> str:
+    return f"the API server refuses the Job: {refusal.message}"

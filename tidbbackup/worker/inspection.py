@@ -1,0 +1,86 @@
+"""`worker inspect`: whether a backup whose worker left no word is whole all the same. Changes nothing.
+
+The manifest is written last, so where it is there, of this very Backup and of an archive of that size,
+everything before it was done. Must not know why nobody said so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from tidbbackup.model import reasons
+from tidbbackup.model.result import MAX_DATABASES, Outcome, WorkerResult
+from tidbbackup.model.task import WorkerTask
+from tidbbackup.storage import objects
+from tidbbackup.storage.client import Patience, credentials_from, open_client
+from tidbbackup.worker.environment import Environment
+from tidbbackup.worker.failure import Journal, StepFailed
+from tidbbackup.worker.manifest import Summary, read_summary
+
+log = logging.getLogger(__name__)
+
+
+async def inspect(
+    env: Environment, journal: Journal, patience: Patience, now: Callable[[], datetime]
+) -> WorkerResult:
+    """What the manifest of this Backup tells, as its worker would have said it.
+
+    Raises:
+        StepFailed: there is no archive (`NothingStored`), or it is not whole (`ResultLost`).
+        StorageError: the storage could not be asked.
+    """
+    journal.step = "inspect"
+    target = env.task.target
+    async with open_client(target, credentials_from(env.keys), env.s3_ca, patience) as client:
+        archive = await objects.head(client, target, target.key)
+        if archive is None:
+            raise StepFailed(reasons.NOTHING_STORED, f"there is no {target.url}")
+        body = await objects.read(client, target, target.manifest_key)
+    if body is None:
+        raise StepFailed(reasons.RESULT_LOST, f"{target.url} is there without its manifest: it is not whole")
+    return judge(env.task, archive.size, body)
+
+
+def judge(task: WorkerTask, size: int, body: bytes) -> WorkerResult:
+    """The result that a manifest stands for, beside an archive of `size` bytes.
+
+    Raises:
+        StepFailed: the two do not belong together, or the manifest cannot be read.
+    """
+    target = task.target
+    try:
+        found = read_summary(body)
+    except msgspec.MsgspecError as error:
+        raise StepFailed(reasons.RESULT_LOST, f"the manifest of {target.url} is none: {error}") from error
+    wrong = _difference(found, task, size)
+    if wrong:
+        raise StepFailed(reasons.RESULT_LOST, f"the manifest beside {target.url} is of another one: {wrong}")
+    log.info("%s is whole, by its manifest", target.url)
+    names = tuple(database.name for database in found.databases)
+    return WorkerResult(
+        outcome=Outcome.COMPLETE,
+        started=found.started,
+        finished=found.finished,
+        path=target.url,
+        size=found.size,
+        checksum=f"sha256:{found.sha256}",
+        commitTs=found.commitTs,
+        databases=names[:MAX_DATABASES],
+        databaseCount=len(names),
+    )
+
+
+def _difference(found: Summary, task: WorkerTask, size: int) -> str:
+    """Why a manifest does not speak of this Backup's archive; empty where it does."""
+    for what, told, real in (
+        ("uid", found.uid, task.uid),
+        ("key", found.key, task.target.key),
+        ("size", found.size, size),
+    ):
+        if told != real:
+            return f"{what} {told}, not {real}"
+    return ""
