@@ -17,10 +17,12 @@ def exit_of(*argv: str) -> int:
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of("--help") == 0
     out = capsys.readouterr().out
-    assert [verb for verb in ("controller", "worker", "check", "explain", "render") if verb not in out] == []
+    assert [
+        verb for verb in ("controller", "worker", "check", "explain", "render", "run") if verb not in out
+    ] == []
 
 
-@pytest.mark.parametrize("verb", ["controller", "worker", "check", "explain", "render"])
+@pytest.mark.parametrize("verb", ["controller", "worker", "check", "explain", "render", "run"])
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(verb, "--help") == 0
     assert "usage: tidbbackup" in capsys.readouterr().out

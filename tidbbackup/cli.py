@@ -11,6 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from getpass import getpass
+from pathlib import Path
+from typing import TextIO, cast
 
 from tidbbackup import __version__
 from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
@@ -30,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from tidbbackup.offline import check
 
             return check(options.file, sys.stdout)
+        case "run":
+            return _run(options)
         case "explain":
             from tidbbackup.explain import explain
 
@@ -53,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "info"))
     check = verbs.add_parser("check", help="say what is wrong with the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")
+    _add_run(verbs.add_parser("run", help="make the one Backup in a file right here, without a cluster"))
     explain = verbs.add_parser(
         "explain", help="say when the schedules in a file are due, and which of its Backups they keep"
     )
@@ -84,6 +90,32 @@ def _add_controller(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_positive, default=Settings().workers, help="reconciles at a time")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--log-format", default="auto", choices=("auto", "json", "human"))
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Makes the Backup right here. Passwords and keys: $DB_PASSWORD, $AWS_ACCESS_KEY_ID, "
+        "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN; what is not set is asked for on a terminal."
+    )
+    parser.add_argument("-f", "--file", required=True, help="a YAML file, or - for standard input")
+    parser.add_argument(
+        "--staging", type=_folder, metavar="DIR", help="where the dump may lie meanwhile (default: $TMPDIR)"
+    )
+    parser.add_argument("--db-tls", type=Path, metavar="DIR", help="folder with ca.crt, tls.crt, tls.key")
+    parser.add_argument("--s3-ca", type=Path, metavar="FILE", help="the CA of the storage's certificate")
+    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tidbbackup.logs import set_up_logging
+    from tidbbackup.run import Here, run
+    from tidbbackup.screen import Screen
+
+    screen = Screen(sys.stderr)
+    set_up_logging(options.log_level, "human", cast(TextIO, screen))
+    here = Here(options.staging, options.db_tls, options.s3_ca)
+    ask = getpass if sys.stdin.isatty() else None
+    return run(options.file, here, os.environ, ask, sys.stdout, screen)
 
 
 def _controller(options: argparse.Namespace) -> int:
@@ -127,6 +159,12 @@ def _moment(text: str) -> datetime:
     if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 3000:
         raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-11-23T03:00:00Z, with its zone")
     return moment.astimezone(UTC)
+
+
+def _folder(text: str) -> Path:
+    if not (Path(text).is_dir() and os.access(text, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"{text} is not a folder that can be written to")
+    return Path(text)
 
 
 def _port(text: str) -> int:

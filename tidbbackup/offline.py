@@ -47,6 +47,7 @@ class Unreadable(Exception):
 class Document:
     """One Backup found in a file (a schedule's template counts as one), or what keeps it from being one."""
 
+    kind: str
     title: str
     backup: Backup | None
     wrong: tuple[Problem, ...]
@@ -55,7 +56,7 @@ class Document:
 def check(path: str, out: TextIO) -> int:
     """Print every problem of every Backup and BackupSchedule in the file, with its path."""
     try:
-        found = list(_documents(path))
+        found = list(documents(path))
     except Unreadable as error:
         print(f"tidbbackup check: {error}", file=sys.stderr)
         return USAGE
@@ -71,7 +72,7 @@ def check(path: str, out: TextIO) -> int:
 def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
     """Print the Job of every Backup in the file; uid and creation time are made up where they are missing."""
     try:
-        found = list(_documents(path))
+        found = list(documents(path))
     except Unreadable as error:
         print(f"tidbbackup render: {error}", file=err)
         return USAGE
@@ -112,11 +113,16 @@ def _items(value: Any) -> list[Any]:
     return items if isinstance(items, list) else [value]
 
 
-def _documents(path: str) -> Iterator[Document]:
-    documents = [document for value in values(path) for document in _read(path, value)]
-    if not documents:
+def documents(path: str) -> Iterator[Document]:
+    """The Backups in a file, judged.
+
+    Raises:
+        Unreadable: no such file, not YAML, or nothing of ours in it.
+    """
+    found = [document for value in values(path) for document in _read(path, value)]
+    if not found:
         raise Unreadable(f"{path}: holds no {API_VERSION} Backup or BackupSchedule")
-    yield from documents
+    yield from found
 
 
 def _read(path: str, value: Any) -> Iterator[Document]:
@@ -132,11 +138,13 @@ def _read(path: str, value: Any) -> Iterator[Document]:
     try:
         backup = _backup_in(kind, value)
     except (msgspec.ValidationError, TypeError) as error:
-        yield Document(title, None, refused or (Problem("spec", None, str(error)),))
+        yield Document(kind, title, None, refused or (Problem("spec", None, str(error)),))
         return
     known = {problem.path for problem in refused}
     judged = (_in_its_place(kind, problem) for problem in problems(backup.spec))
-    yield Document(title, backup, (*refused, *(problem for problem in judged if problem.path not in known)))
+    yield Document(
+        kind, title, backup, (*refused, *(problem for problem in judged if problem.path not in known))
+    )
 
 
 def _in_its_place(kind: str, problem: Problem) -> Problem:

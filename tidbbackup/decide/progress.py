@@ -15,7 +15,6 @@ from tidbbackup.decide.run import owned_by, pods_made_by
 from tidbbackup.model.backup import Backup, Phase, Progress
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.progress import Report
-from tidbbackup.model.units import format_size
 
 _NOTHING_RUNS = ("", Phase.SCHEDULED, Phase.INVALID, Phase.COMPLETE)
 
@@ -37,7 +36,7 @@ def worker_address(backup: Backup, jobs: Iterable[Job], pods: Iterable[Pod]) -> 
 def report_patch(backup: Backup, report: Report) -> dict[str, Any] | None:
     """The merge patch that makes `status.progress` say this; None where it does already."""
     wanted = Progress(
-        text=_text(report),
+        text=report.text,
         step=report.step,
         dumpedBytes=report.dumpedBytes,
         estimatedBytes=report.estimatedBytes,
@@ -57,13 +56,6 @@ def stale_patch(backup: Backup) -> dict[str, Any] | None:
     """
     stale = backup.status.phase in _NOTHING_RUNS and not backup.foreign
     return _patch(None) if stale and backup.status.progress else None
-
-
-def _text(report: Report) -> str:
-    """For the column of `kubectl get`: `dump 43%`, or `dump 1.2 GB` where nobody knows of how much."""
-    if report.percent is not None:
-        return f"{report.step} {report.percent}%"
-    return f"{report.step} {format_size(report.dumpedBytes)}" if report.dumpedBytes else report.step
 
 
 def _patch(progress: Any) -> dict[str, Any]:

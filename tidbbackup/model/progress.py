@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from attrs import frozen
 
+from tidbbackup.model.units import format_size
+
 WORKER_PORT = 8081
 """Where the worker is asked, on its pod's own address."""
 PROGRESS_PATH = "/progress"
@@ -33,6 +35,13 @@ class Report:
     uploadedBytes: _Count = 0
     percent: Annotated[int, msgspec.Meta(ge=0, le=_BEFORE_THE_END)] | None = None
     """None: not known."""
+
+    @property
+    def text(self) -> str:
+        """For people: `dump 43%`, or `dump 1.2 GB` where nobody knows of how much."""
+        if self.percent is not None:
+            return f"{self.step} {self.percent}%"
+        return f"{self.step} {format_size(self.dumpedBytes)}" if self.dumpedBytes else self.step
 
 
 def encode_report(report: Report) -> bytes:

@@ -42,7 +42,7 @@ def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) 
     started = _now()
     try:
         env = read_environment(environ)
-        work = _work(action, limits or Limits())
+        work = work_of(action, limits or Limits())
     except UsageError as error:
         log.error("%s", error)
         _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
@@ -60,7 +60,12 @@ def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) 
 Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
 
 
-def _work(action: str, limits: Limits) -> Work:
+def work_of(action: str, limits: Limits) -> Work:
+    """What that action does.
+
+    Raises:
+        UsageError: there is no such action.
+    """
     if action == "dump":
         return lambda env, journal: dump(env, journal, limits, _now)
     if action == "clean":

@@ -1,0 +1,211 @@
+"""`tidbbackup run` as far as it gets without a server: what it refuses, what it asks, what it leaves."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.test_offline import GOOD, LOST, SCHEDULE, checked
+from tidbbackup.cli import main
+from tidbbackup.model.result import WorkerResult
+from tidbbackup.run import Ask, Here, run
+from tidbbackup.screen import Screen
+from tidbbackup.worker import main as worker
+from tidbbackup.worker.environment import Environment
+from tidbbackup.worker.failure import StepFailed
+
+TLS = GOOD.replace("secretName: db}", "secretName: db, tlsClientSecretName: tls}")
+OWN_CA = GOOD.replace("secretName: s3}", "secretName: s3, caSecretName: ca}")
+UNREACHABLE = (
+    GOOD.replace("host: tidb", "host: 127.0.0.1, port: 9")
+    .replace("provider: aws", "provider: ceph")
+    .replace("bucket: my-bucket", "bucket: my-bucket, endpoint: 'http://127.0.0.1:9'")
+)
+KEYS = {"DB_PASSWORD": "x", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+
+def ran(
+    folder: Path,
+    text: str,
+    environ: dict[str, str] | None = None,
+    here: Here | None = None,
+    ask: Ask | None = None,
+) -> tuple[int, str]:
+    """Exit code and what is said; standard output stays empty."""
+    file, out, err = folder / "file.yaml", io.StringIO(), io.StringIO()
+    file.write_text(text)
+    given = KEYS if environ is None else environ
+    code = run(str(file), here or Here(), given, ask, out, Screen(err))
+    assert out.getvalue() == ""
+    return code, err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (SCHEDULE, "holds no Backup; to run a schedule's once, put its backupTemplate as spec into one"),
+        (f"{GOOD}---{GOOD.replace('demo', 'other')}", "holds 2 Backups (Backup demo, Backup other)"),
+        ("a: b", "holds no pingcap.com/v1alpha1 Backup or BackupSchedule"),
+        (": :", "not YAML"),
+        (LOST, "has no metadata.name"),
+    ],
+)
+def test_a_file_without_the_one_backup(tmp_path: Path, text: str, why: str) -> None:
+    code, said = ran(tmp_path, text)
+
+    assert code == 2
+    assert said.startswith(f"tidbbackup run: {tmp_path}/file.yaml: ")
+    assert why in said
+
+
+def test_other_documents_are_passed_over(tmp_path: Path) -> None:
+    more = f"kind: Secret\napiVersion: v1\n---{SCHEDULE}---{UNREACHABLE}"
+
+    code, said = ran(tmp_path, more)
+
+    assert code == 1
+    assert "DatabaseUnreachable in step preflight" in said
+
+
+def test_what_is_invalid_is_told_as_check_does(tmp_path: Path) -> None:
+    bad = GOOD.replace("my-bucket", "ab").replace("host: tidb", "host: --exec=sh, port: 70000")
+    code, said = ran(tmp_path, bad)
+    _, told = checked(tmp_path, bad)
+
+    assert code == 3
+    assert [line.removeprefix("Backup demo: ") for line in said.splitlines()] == [
+        line.strip() for line in told.splitlines()[1:]
+    ]
+
+
+def test_what_has_no_effect_is_told(tmp_path: Path) -> None:
+    _, said = ran(tmp_path, UNREACHABLE + "  toolImage: x\n")
+
+    assert "warning: spec.toolImage has no effect\n" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "names"),
+    [
+        (GOOD, {}, "DB_PASSWORD and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (GOOD, {"DB_PASSWORD": "x", "AWS_ACCESS_KEY_ID": "y"}, "AWS_SECRET_ACCESS_KEY"),
+        (GOOD.replace(", secretName: s3", ""), {}, "DB_PASSWORD"),
+    ],
+)
+def test_without_a_terminal_the_variable_is_named(
+    tmp_path: Path, text: str, environ: dict[str, str], names: str
+) -> None:
+    code, said = ran(tmp_path, text, environ)
+
+    assert (code, said) == (2, f"tidbbackup run: {names} must be set: there is no terminal to ask on\n")
+
+
+def test_on_a_terminal_what_is_missing_is_asked_for(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return "answer"
+
+    code, said = ran(tmp_path, UNREACHABLE, {"AWS_ACCESS_KEY_ID": "a"}, ask=ask)
+
+    assert code == 1
+    assert "DatabaseUnreachable" in said
+    assert asked == [
+        "Password of root@127.0.0.1:9 (DB_PASSWORD): ",
+        "Secret key for the bucket my-bucket (AWS_SECRET_ACCESS_KEY): ",
+    ]
+
+
+@pytest.mark.parametrize("nothing", [EOFError, KeyboardInterrupt])
+def test_no_answer(tmp_path: Path, nothing: type[BaseException]) -> None:
+    def ask(_: str) -> str:
+        raise nothing
+
+    assert ran(tmp_path, GOOD, {}, ask=ask) == (
+        2,
+        "tidbbackup run: no answer; set DB_PASSWORD and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "here", "why"),
+    [
+        (
+            TLS,
+            lambda _: Here(),
+            "spec.from.tlsClientSecretName is tls: give what is in that Secret with --db-tls",
+        ),
+        (
+            OWN_CA,
+            lambda _: Here(),
+            "spec.s3.caSecretName is ca: give what is in that Secret with --s3-ca FILE",
+        ),
+        (
+            GOOD,
+            lambda folder: Here(db_tls=folder),
+            "--db-tls has no effect unless spec.from.tlsClientSecretName",
+        ),
+        (GOOD, lambda folder: Here(s3_ca=folder), "--s3-ca has no effect unless spec.s3.caSecretName is set"),
+        (TLS, lambda folder: Here(db_tls=folder / "no"), "/no: no such folder"),
+        (OWN_CA, lambda folder: Here(s3_ca=folder), ": no such file"),
+    ],
+)
+def test_certificates_are_neither_missing_nor_useless(
+    tmp_path: Path, text: str, here: Callable[[Path], Here], why: str
+) -> None:
+    code, said = ran(tmp_path, text, here=here(tmp_path))
+
+    assert code == 2
+    assert why in said
+
+
+def test_nothing_of_the_folder_for_the_dump_is_touched_and_nothing_is_left(tmp_path: Path) -> None:
+    staging = tmp_path / "staging"
+    (staging / "dump").mkdir(parents=True)
+    (staging / "dump" / "mine").write_text("dear")
+
+    code, _ = ran(tmp_path, UNREACHABLE, here=Here(staging))
+
+    assert code == 1
+    assert [path.relative_to(staging).as_posix() for path in sorted(staging.rglob("*"))] == [
+        "dump",
+        "dump/mine",
+    ]
+
+
+def test_the_worker_finds_the_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Path, bytes | None]] = []
+
+    async def dump(env: Environment, *_: object) -> WorkerResult:
+        seen.append((env.db_tls, env.s3_ca.read_bytes() if env.s3_ca else None))
+        raise StepFailed("Seen", "enough")
+
+    monkeypatch.setattr(worker, "dump", dump)
+    (tmp_path / "my-ca.pem").write_text("a certificate")
+    both = TLS.replace("secretName: s3}", "secretName: s3, caSecretName: ca}")
+
+    assert ran(tmp_path, both, here=Here(db_tls=tmp_path, s3_ca=tmp_path / "my-ca.pem"))[0] == 1
+    assert ran(tmp_path, GOOD)[0] == 1
+    assert seen[0] == (tmp_path, b"a certificate")
+    assert seen[1][1] is None
+
+
+def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for argv, why in (
+        ([], "-f/--file"),
+        (["-f", "x", "--staging", str(tmp_path / "no")], "no is not a folder that can be written to"),
+        (["-f", "x", "--log-level", "loud"], "invalid choice: 'loud'"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["run", *argv])
+        assert ended.value.code == 2
+        assert why in capsys.readouterr().err
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    err = io.StringIO()
+
+    assert run(str(tmp_path / "no"), Here(), KEYS, None, io.StringIO(), Screen(err)) == 2
+    assert err.getvalue().endswith("/no: No such file or directory\n")

@@ -1,0 +1,215 @@
+"""`tidbbackup run`: one Backup of a file made right here, by the worker that runs in the Job.
+
+What Kubernetes gives a pod comes from this machine: Secrets from the environment or the terminal, volumes
+from folders. Must not know the steps of a run, and must not judge a spec by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TextIO
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide.task import notices, worker_task
+from tidbbackup.model.backup import KIND, Backup
+from tidbbackup.model.result import WorkerResult
+from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, encode_task
+from tidbbackup.model.units import format_duration, format_size
+from tidbbackup.offline import INVALID, OK, USAGE, Document, Unreadable, documents
+from tidbbackup.screen import Screen
+from tidbbackup.worker.environment import read_environment
+from tidbbackup.worker.failure import Journal, UsageError
+from tidbbackup.worker.job import Limits
+from tidbbackup.worker.main import supervise, work_of
+
+Ask = Callable[[str], str]
+"""Puts a question on the terminal and gives the answer, which nobody sees."""
+
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108  only a folder of our own in it is used
+
+
+@frozen
+class Here:
+    """What this machine gives in the place of volumes and of Secrets with files in them."""
+
+    staging: Path | None = None
+    """Where the dump may lie meanwhile; None: the folder for temporary files."""
+    db_tls: Path | None = None
+    """Folder with ca.crt, and tls.crt and tls.key where the database wants them."""
+    s3_ca: Path | None = None
+
+
+def run(
+    path: str, here: Here, environ: Mapping[str, str], ask: Ask | None, out: TextIO, screen: Screen
+) -> int:
+    """Make the one Backup in the file; the exit code.
+
+    Args:
+        path: YAML, or - for standard input.
+        here: folders and files of this machine.
+        environ: with the passwords and keys, and PATH.
+        ask: for what is not in it; None: there is no terminal.
+        out: gets what the backup is, once it is complete.
+        screen: gets all else.
+    """
+    try:
+        document = _the_backup(path)
+        for problem in document.wrong:
+            screen.say(f"{document.title}: {problem}")
+        if document.wrong or document.backup is None:
+            return INVALID
+        backup = _made_now(document.backup)
+        for notice in notices(backup.spec):
+            screen.say(f"warning: {notice.message}")
+        _check_files(backup, here)
+        given = {**environ, **secrets(backup, environ, ask)}
+        with _folders(here) as folders:
+            given |= folders | {TASK_VARIABLE: encode_task(worker_task(backup))}
+            result, code = asyncio.run(_run(given, screen))
+    except (Unreadable, UsageError) as error:
+        screen.say(f"tidbbackup run: {error}")
+        return USAGE
+    _tell(result, code, out, screen)
+    return code
+
+
+def _the_backup(path: str) -> Document:
+    found = [document for document in documents(path) if document.kind == KIND]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Unreadable(
+            f"{path}: holds no Backup; to run a schedule's once, put its backupTemplate as spec into one"
+        )
+    names = ", ".join(document.title for document in found)
+    raise Unreadable(f"{path}: holds {len(found)} Backups ({names}), one is run at a time: leave one in it")
+
+
+def _made_now(backup: Backup) -> Backup:
+    # Never as it may stand in the file: with the uid of a Backup in a cluster the archive would be its own.
+    made = attrs.evolve(
+        backup.metadata,
+        namespace=backup.metadata.namespace or "default",
+        uid=str(uuid.uuid4()),
+        creationTimestamp=datetime.now(UTC).replace(microsecond=0),
+    )
+    return attrs.evolve(backup, metadata=made)
+
+
+def secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -> dict[str, str]:
+    """What is asked for on the terminal, as the environment lacks it. Without `s3.secretName` the usual AWS
+    chain finds keys by itself.
+
+    Raises:
+        UsageError: there is no terminal, or no answer; the message names the variables.
+    """
+    source, s3 = backup.spec.source, backup.spec.s3
+    assert source is not None
+    assert s3 is not None
+    wanted = {PASSWORD_VARIABLE: f"Password of {source.user}@{source.host}:{source.port}"}
+    if s3.secretName:
+        wanted |= {
+            "AWS_ACCESS_KEY_ID": f"Access key for the bucket {s3.bucket}",
+            "AWS_SECRET_ACCESS_KEY": f"Secret key for the bucket {s3.bucket}",
+        }
+    missing = [name for name in wanted if name not in environ]
+    if missing and ask is None:
+        raise UsageError(f"{' and '.join(missing)} must be set: there is no terminal to ask on")
+    try:
+        answers = {name: ask(f"{wanted[name]} ({name}): ") for name in missing if ask}
+    except (EOFError, KeyboardInterrupt):
+        raise UsageError(f"no answer; set {' and '.join(missing)}") from None
+    if any(name.startswith("AWS_") for name in answers):
+        # A token belongs to the keys that it came with.
+        answers["AWS_SESSION_TOKEN"] = ""
+    return answers
+
+
+def _check_files(backup: Backup, here: Here) -> None:
+    """Refuse a run that would do without the certificates its spec asks for, or the other way round.
+
+    Raises:
+        UsageError: with the flag or the field that is lacking.
+    """
+    source, s3 = backup.spec.source, backup.spec.s3
+    for field, asked, flag, given in (
+        ("spec.from.tlsClientSecretName", source and source.tlsClientSecretName, "--db-tls DIR", here.db_tls),
+        ("spec.s3.caSecretName", s3 and s3.caSecretName, "--s3-ca FILE", here.s3_ca),
+    ):
+        if asked and not given:
+            raise UsageError(f"{field} is {asked}: give what is in that Secret with {flag}")
+        if given and not asked:
+            raise UsageError(f"{flag.split()[0]} has no effect unless {field} is set, to any name")
+    if here.db_tls and not here.db_tls.is_dir():
+        raise UsageError(f"--db-tls {here.db_tls}: no such folder")
+    if here.s3_ca and not here.s3_ca.is_file():
+        raise UsageError(f"--s3-ca {here.s3_ca}: no such file")
+
+
+@contextlib.contextmanager
+def _folders(here: Here) -> Iterator[dict[str, str]]:
+    """Folders of our own for the run, gone after it, as the worker's variables."""
+    in_memory = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+    with contextlib.ExitStack() as kept:
+        try:
+            # Below the folder that was named, so that nothing of the user's is ever emptied or overwritten.
+            # Killed from here on (SIGKILL) they stay, and so does the upload: no later run can know of them.
+            staging, private = (
+                kept.enter_context(
+                    TemporaryDirectory(prefix="tidbbackup-", dir=folder, ignore_cleanup_errors=True)
+                )
+                for folder in (here.staging, in_memory)
+            )
+            if here.s3_ca:
+                shutil.copyfile(here.s3_ca, Path(private) / "ca.crt")
+        except OSError as error:
+            raise UsageError(f"{error.filename or here.staging}: {error.strerror}") from error
+        yield {
+            "STAGING_DIR": staging,
+            "RUN_DIR": private,
+            "S3_TLS_DIR": private,
+            "DB_TLS_DIR": str(here.db_tls or private),
+        }
+
+
+async def _run(given: Mapping[str, str], screen: Screen) -> tuple[WorkerResult, int]:
+    started, journal = datetime.now(UTC), Journal()
+    env = read_environment(given)
+    showing = asyncio.create_task(screen.follow(journal.report))
+    try:
+        return await supervise(work_of("dump", Limits()), env, journal, started)
+    finally:
+        # Whatever became of the screen is no part of the backup.
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+        screen.clear()
+
+
+def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
+    for notice in result.notices:
+        screen.say(f"warning: {notice.message}")
+    if code != OK:
+        screen.say(f"tidbbackup run: {result.reason} in step {result.step}: {result.message}")
+        if result.uploadLeftOpen:
+            screen.say("warning: the upload could not be aborted: its parts stay until the bucket drops them")
+        return
+    assert result.started is not None
+    assert result.finished is not None
+    taken = format_duration(result.finished - result.started)
+    names = ", ".join(result.databases)
+    more = result.databaseCount - len(result.databases)
+    print(f"Complete: {result.path}", file=out)
+    print(f"  {format_size(result.size)} ({result.size} bytes) in {taken}, {result.checksum}", file=out)
+    print(f"  databases: {names}{f' and {more} more' if more else ''}", file=out)
+    if result.commitTs:
+        print(f"  commitTs: {result.commitTs}", file=out)
