@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+from prometheus_client import CollectorRegistry
 
 from tests.decide.builders import NOW, backup, later, status
 from tests.decide.schedule_builders import schedule
-from tidbbackup.backup_metrics import backup_gauges, schedule_gauges
+from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
+from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.backup import Backup, BackupStatus
@@ -120,3 +122,28 @@ def test_half_a_picture_of_schedules_is_not_shown() -> None:
     store: Store[BackupSchedule] = Store(SCHEDULES)
 
     assert list(schedule_gauges(store.cache, lambda: NOW)) == []
+
+
+def test_what_happened_is_counted() -> None:
+    registry = CollectorRegistry()
+    counters = BackupCounters(registry)
+    counters.count(Tally(Counted.FINISHED, "ns", "s", "Complete", seconds=61, size=5 << 20))
+    counters.count(Tally(Counted.FINISHED, "ns", "", "Failed"))
+    counters.count(Tally(Counted.MISSED, "ns", "s", "MissedDowntime", 3))
+    counters.count(Tally(Counted.MISSED, "ns", "s", "MissedDowntime"))
+    counters.count(Tally(Counted.RETENTION, "ns", "s", "RetentionExpired"))
+    counters.count(Tally(Counted.CLEAN_FAILED, "ns", "s"))
+
+    def value(name: str, schedule: str = "s", **labels: str) -> float | None:
+        return registry.get_sample_value(name, {"namespace": "ns", "schedule": schedule} | labels)
+
+    finished = "tidbbackup_backups_finished_total"
+    assert (value(finished, result="Complete"), value(finished, "", result="Failed")) == (1, 1)
+    assert value("tidbbackup_schedule_missed_runs_total", reason="MissedDowntime") == 4
+    assert value("tidbbackup_retention_deleted_total", reason="RetentionExpired") == 1
+    assert value("tidbbackup_clean_failed_total") == 1
+    assert value("tidbbackup_backup_duration_seconds_sum") == 61
+    assert value("tidbbackup_backup_duration_seconds_bucket", le="300.0") == 1
+    assert value("tidbbackup_backup_duration_seconds_bucket", le="60.0") == 0
+    assert value("tidbbackup_backup_size_bytes_sum") == 5 << 20
+    assert value("tidbbackup_backup_size_bytes_count", "") is None

@@ -1,18 +1,21 @@
-"""Our own metrics: how Backups and schedules are, computed from their status at each scrape.
+"""Our own metrics: how Backups and schedules are, computed from their status at each scrape; what happened.
 
 Labels are namespace and schedule (empty for a Backup made by hand) and never a Backup's own name: a series
-for each would grow without end. Must not keep state: a restart loses nothing.
+for each would grow without end. Gauges keep no state, so a restart loses nothing; counters begin anew.
+Must not know when something counts: who does it says so.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import collections
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.store import Cache
 from tidbbackup.model.backup import Backup, Phase
 from tidbbackup.model.names import SCHEDULE_LABEL, short
@@ -22,7 +25,66 @@ _GROUP = ["namespace", "schedule"]
 _PENDING = "Pending"
 """The phase label of a Backup that has none yet."""
 
+_MINUTE, _HOUR = 60, 3600
+DURATION_BUCKETS = (
+    *(1, 10, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
+    *(_HOUR, 2 * _HOUR, 4 * _HOUR, 8 * _HOUR, 16 * _HOUR, 32 * _HOUR),
+)
+"""Seconds."""
+SIZE_BUCKETS = tuple(4**power << 20 for power in range(11))
+"""Bytes: 1 MiB to 1 TiB, each four times the last."""
+
 Group = tuple[str, str]
+
+
+class BackupCounters:
+    """What has happened since the process began."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, [*_GROUP, *labels], registry=registry)
+
+        self._finished = counter("tidbbackup_backups_finished_total", "Backups that ended.", "result")
+        self._by_reason = {
+            Counted.MISSED: counter(
+                "tidbbackup_schedule_missed_runs_total", "Due times without a backup.", "reason"
+            ),
+            Counted.RETENTION: counter(
+                "tidbbackup_retention_deleted_total", "Backups that retention has deleted.", "reason"
+            ),
+            Counted.KEPT: counter(
+                "tidbbackup_data_kept_total", "Backups that went while their data could not.", "reason"
+            ),
+        }
+        self._clean_failed = counter("tidbbackup_clean_failed_total", "Backups whose cleaning failed.")
+        self._seconds = Histogram(
+            "tidbbackup_backup_duration_seconds",
+            "How long complete backups took.",
+            _GROUP,
+            registry=registry,
+            buckets=DURATION_BUCKETS,
+        )
+        self._bytes = Histogram(
+            "tidbbackup_backup_size_bytes",
+            "Sizes of their archives.",
+            _GROUP,
+            registry=registry,
+            buckets=SIZE_BUCKETS,
+        )
+
+    def count(self, tally: Tally) -> None:
+        """Something has happened."""
+        group = tally.namespace, tally.schedule
+        if tally.what in self._by_reason:
+            self._by_reason[tally.what].labels(*group, tally.reason).inc(tally.count)
+        elif tally.what is Counted.CLEAN_FAILED:
+            self._clean_failed.labels(*group).inc(tally.count)
+        else:
+            self._finished.labels(*group, tally.reason).inc(tally.count)
+        if tally.seconds is not None:
+            self._seconds.labels(*group).observe(tally.seconds)
+        if tally.size is not None:
+            self._bytes.labels(*group).observe(tally.size)
 
 
 def backup_gauges(cache: Cache[Backup]) -> Iterable[Metric]:
@@ -58,7 +120,7 @@ def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -
 
 def _phases(backups: Iterable[Backup]) -> Metric:
     gauge = GaugeMetricFamily("tidbbackup_backups", "Backups by phase.", labels=[*_GROUP, "phase"])
-    counted = Counter((*_group(backup), backup.status.phase or _PENDING) for backup in backups)
+    counted = collections.Counter((*_group(backup), backup.status.phase or _PENDING) for backup in backups)
     for labels, count in sorted(counted.items()):
         gauge.add_metric(labels, count)
     return gauge

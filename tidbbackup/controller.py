@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from attrs import frozen
 
-from tidbbackup.backup_metrics import backup_gauges, schedule_gauges
+from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.kube.client import EVERYTHING, Client, Selector
 from tidbbackup.kube.connection import load_connection
@@ -175,8 +175,9 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     metrics.watch_queue(queue)
     metrics.gauges(partial(backup_gauges, caches.backups))
     metrics.gauges(partial(schedule_gauges, caches.schedules, utc_now))
+    counters = BackupCounters(metrics.registry)
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
-    reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.runner)
+    reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.runner, counters.count)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
     return Parts(queue, reflectors, runner, metrics, progress)
 

@@ -9,7 +9,7 @@ import attrs
 import msgspec
 
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.plan import Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers, Tally
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, decode_backup
 from tidbbackup.model.jobs import (
@@ -190,6 +190,11 @@ def _word(action: object) -> str:
             return f"{type_} {reason}"
         case _:
             raise AssertionError(f"no such action: {action}")
+
+
+def tallies(plan: Plan) -> list[Tally]:
+    """What the writes of a plan count for."""
+    return [tally for action in plan.actions for tally in getattr(action, "tallies", ())]
 
 
 def patch_of(plan: Plan) -> dict[str, Any]:

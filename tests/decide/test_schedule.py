@@ -9,7 +9,7 @@ import attrs
 import msgspec
 import pytest
 
-from tests.decide.builders import outline, patch_of
+from tests.decide.builders import outline, patch_of, tallies
 from tests.decide.schedule_builders import (
     BEGIN,
     DUE,
@@ -26,9 +26,8 @@ from tests.decide.schedule_builders import (
     settled,
 )
 from tests.decide.schedule_world import World
-from tidbbackup.decide.plan import Create, Plan
-from tidbbackup.decide.schedule import passed_over
-from tidbbackup.decide.scheduled import ScheduleFacts, backup_name, is_same_run, manifest
+from tidbbackup.decide.plan import Counted, Create, Plan, Tally
+from tidbbackup.decide.scheduled import backup_name, is_same_run, manifest
 from tidbbackup.decide.task import clean_policy
 from tidbbackup.model.backup import Backup, CleanPolicy, decode_backup, spec_from_wire
 from tidbbackup.model.meta import Meta
@@ -137,7 +136,7 @@ def test_an_outage_is_counted_but_for_what_ran() -> None:
 
     assert outline(found)[1] == "create s-2026-10-24t16-00-00"
     assert counts(found) == {"missedRuns": 2}
-    assert [each.count for each in passed_over(ScheduleFacts(settled(), (child(DUE),)), later(245))] == [2]
+    assert tallies(found) == [Tally(Counted.MISSED, "ns", "s", "MissedDowntime", 2)]
 
 
 def test_while_one_runs_the_next_is_skipped_not_put_off() -> None:

@@ -27,7 +27,7 @@ from tests.decide.schedule_builders import (
 from tests.decide.schedule_world import World
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import NOTHING
-from tidbbackup.decide.schedule import decide, passed_over
+from tidbbackup.decide.schedule import decide
 from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.model.backup import spec_from_wire
 from tidbbackup.model.schedule import BackupScheduleStatus
@@ -129,7 +129,6 @@ def test_what_is_gone_going_or_unreadable_is_left_alone() -> None:
     assert decide(ScheduleFacts(None), DUE) == NOTHING
     assert plan(going, DUE) == NOTHING
     assert outline(decide(ScheduleFacts(schedule(), unreadable="spec: no"), DUE)) == ["Warning InvalidSpec"]
-    assert passed_over(ScheduleFacts(schedule(), unreadable="spec: no"), later(300)) == ()
 
 
 @given(

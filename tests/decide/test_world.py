@@ -77,6 +77,8 @@ def test_dying_after_any_action_ends_in_the_same_world(
             settle(world, deleted_at, die_after=number, away=away)
             assert world.summary() == whole.summary(), f"died after action {number}, {away=}"
             assert world.runs_made == whole.runs_made
+            if deleted_at in ("never", "final"):
+                assert world.tallies == whole.tallies
 
 
 @pytest.mark.parametrize(

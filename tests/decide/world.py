@@ -16,7 +16,18 @@ from tests.decide.builders import NOW, URL, pod, result, running, said, terminat
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Action, Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.plan import (
+    Action,
+    Announce,
+    Counted,
+    Create,
+    Delete,
+    Look,
+    PatchStatus,
+    Plan,
+    SetFinalizers,
+    Tally,
+)
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.jobs import Job, JobStatus, Pod
@@ -59,6 +70,8 @@ class World:
     version: int = 10
     runs_made: int = 0
     events: set[tuple[str, str]] = attrs.Factory(set)
+    tallies: list[Tally] = attrs.Factory(list)
+    """What has been counted; times differ from life to life, so without them."""
 
     def view(self) -> View:
         """What a cache that does not lag would hold."""
@@ -77,10 +90,17 @@ class World:
                     self.jobs[key.name] = _deleting(found, self.now)
             case PatchStatus(version=version, changes=changes):
                 self._patch(version, changes)
+                self._count(action.tallies)
             case SetFinalizers(version=version, finalizers=finalizers):
                 self._set_finalizers(version, finalizers)
+                self._count(action.tallies)
             case Announce(reason=reason, message=message):
                 self.events.add((reason, message))
+
+    def _count(self, tallies: tuple[Tally, ...]) -> None:
+        self.tallies += [attrs.evolve(tally, seconds=None) for tally in tallies]
+        ends = [tally for tally in self.tallies if tally.what is Counted.FINISHED]
+        assert len(ends) <= 1, "an end was counted twice"
 
     def _create(self, meta: dict[str, Any]) -> None:
         name, (owner,) = meta["name"], meta["ownerReferences"]

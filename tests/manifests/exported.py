@@ -8,7 +8,8 @@ import msgspec
 from attrs import frozen
 from prometheus_client.metrics_core import Metric
 
-from tidbbackup.backup_metrics import backup_gauges, schedule_gauges
+from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
+from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS
@@ -49,6 +50,9 @@ async def _exported() -> list[Metric]:
     schedules: Store[BackupSchedule] = Store(SCHEDULES)
     schedules.apply(Relisted((_schedule(),), "1"))
     metrics.gauges(partial(schedule_gauges, schedules.cache, lambda: datetime(2026, 11, 23, tzinfo=UTC)))
+    counters = BackupCounters(metrics.registry)
+    for what in Counted:
+        counters.count(Tally(what, "ns", "nightly", "Why", seconds=60, size=5))
     return list(metrics.registry.collect())
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
+from tidbbackup.decide.plan import Tally
 from tidbbackup.kube.client import EVERYTHING, Client, Selector
 from tidbbackup.kube.errors import ApiError, Status, status_error
 from tidbbackup.kube.resources import Resource
@@ -16,6 +17,10 @@ OBJECT = {"metadata": {"name": "x", "namespace": "ns", "uid": "u", "resourceVers
 def refusal(code: int, reason: str = "", message: str = "no") -> ApiError:
     """The error for an answer with that code."""
     return status_error("POST /x", code, Status(code=code, reason=reason, message=message))
+
+
+def uncounted(_: Tally) -> None:
+    """Counts nothing, see BackupCounters.count."""
 
 
 class Recording:

@@ -2,13 +2,14 @@
 
 import re
 
+import attrs
 import msgspec
 import pytest
 
 from tests.decide.builders import IMAGE, NOW, UID, backup
 from tests.decide.schedule_builders import DUE, NAME, schedule
 from tests.reconcile.recording import Recording, refusal
-from tidbbackup.decide.plan import Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.plan import Announce, Counted, Create, Delete, PatchStatus, Plan, SetFinalizers, Tally
 from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
@@ -29,8 +30,19 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 
 async def carry_out(double: Recording, *actions: object) -> None:
     """Carry a Plan of these actions out."""
-    actor = Actor(Writer(double.client, WriteGate(), KEY))
-    await actor.carry_out(Plan(actions), NOW)  # type: ignore[arg-type]
+    await counted(double, *actions)
+
+
+async def counted(double: Recording, *actions: object) -> list[Tally]:
+    """Carry it out; what has happened by that."""
+    found: list[Tally] = []
+    actor = Actor(Writer(double.client, WriteGate(), KEY), found.append)
+    try:
+        await actor.carry_out(Plan(actions), NOW)  # type: ignore[arg-type]
+    except Conflict:
+        assert found == []
+        raise
+    return found
 
 
 async def test_everything_in_order() -> None:
@@ -48,6 +60,27 @@ async def test_everything_in_order() -> None:
     assert double.bodies[2] == {"metadata": {"resourceVersion": "7"}, "status": {"phase": "Scheduled"}}
     assert double.bodies[3] == {"metadata": {"resourceVersion": "7", "finalizers": ["f"]}}
     assert (double.bodies[4]["uid"], double.bodies[4]["propagation"]) == ("job-uid", "Foreground")
+
+
+HAPPENED = Tally(Counted.FINISHED, "ns", "", "Failed")
+
+
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        (attrs.evolve(STATUS, tallies=(HAPPENED,)), "patch_Backup"),
+        (attrs.evolve(FINALIZERS, tallies=(HAPPENED,)), "patch_Backup"),
+        (attrs.evolve(DELETE, tallies=(HAPPENED,)), "delete_Job"),
+    ],
+)
+async def test_only_what_was_done_is_counted(action: Delete | PatchStatus | SetFinalizers, name: str) -> None:
+    assert await counted(Recording(), action, STATUS) == [HAPPENED]
+    assert await counted(Recording(**{name: refusal(404)}), action) == []
+    if isinstance(action, Delete):
+        assert await counted(Recording(**{name: refusal(409)}), action) == []
+    else:
+        with pytest.raises(Conflict):
+            await counted(Recording(**{name: refusal(409)}), action)
 
 
 async def test_it_stops_at_the_first_failure() -> None:

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from tests.decide.builders import IMAGE, NOW, UID, backup, later, status
-from tests.reconcile.recording import Recording, refusal
+from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, job_of
 from tidbbackup.kube.errors import ServerError
 from tidbbackup.kube.writes import WriteGate
@@ -34,7 +34,7 @@ async def reconcile(
     """One round for the Backup ns/demo."""
     counted: list[tuple[str, str]] = []
     made = Reconcilers(
-        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted)
+        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted), uncounted
     )
     return await made.reconcile(backup().key), counted
 
@@ -122,6 +122,7 @@ async def test_an_error_is_counted_and_passed_on() -> None:
         IMAGE,
         lambda: NOW,
         lambda name: Counted(name, counted),
+        uncounted,
     )
     with pytest.raises(ServerError):
         await made.reconcile(backup().key)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.decide.builders import IMAGE
 from tests.decide.schedule_builders import DUE, NAME, child, later, schedule, settled
-from tests.reconcile.recording import Recording, refusal
+from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, malformed
 from tests.reconcile.test_reconcilers import Counted
 from tidbbackup.decide.scheduled import manifest
@@ -29,7 +29,7 @@ async def reconcile(
     """One round for the schedule ns/s; when to look again, and what was counted."""
     counted: list[tuple[str, str]] = []
     made = Reconcilers(
-        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted)
+        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted), uncounted
     )
     return await made.reconcile(schedule().key), counted
 
@@ -97,6 +97,7 @@ async def test_an_error_is_counted_and_retention_waits_for_the_next_round() -> N
         IMAGE,
         lambda: DUE,
         lambda name: Counted(name, counted),
+        uncounted,
     )
     with pytest.raises(ServerError):
         await made.reconcile(schedule().key)

@@ -7,11 +7,40 @@ done. So dying after any action is safe: the next run sees the world as it is an
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from attrs import frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
+
+
+class Counted(StrEnum):
+    """What is counted when it has happened."""
+
+    FINISHED = "a Backup is Complete or Failed"
+    CLEAN_FAILED = "a Backup has become CleanFailed"
+    MISSED = "due times have passed without a Backup"
+    RETENTION = "retention has deleted a Backup"
+    KEPT = "a Backup was let go, its data kept although the policy asks for its deletion"
+
+
+@frozen
+class Tally:
+    """What a write counts for once it is done, for which namespace and schedule ("" for none).
+
+    The write is conditional, so it succeeds once however often it is planned, and so it is counted once.
+    """
+
+    what: Counted
+    namespace: str
+    schedule: str
+    reason: str = ""
+    count: int = 1
+    seconds: float | None = None
+    """How long a complete backup took."""
+    size: int | None = None
+    """Bytes of its archive."""
 
 
 @frozen
@@ -27,6 +56,7 @@ class Delete:
 
     key: ObjectKey
     uid: str
+    tallies: tuple[Tally, ...] = ()
 
 
 @frozen
@@ -36,6 +66,7 @@ class PatchStatus:
     key: ObjectKey
     version: str
     changes: dict[str, Any]
+    tallies: tuple[Tally, ...] = ()
 
 
 @frozen
@@ -45,6 +76,7 @@ class SetFinalizers:
     key: ObjectKey
     version: str
     finalizers: tuple[str, ...]
+    tallies: tuple[Tally, ...] = ()
 
 
 @frozen

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from tidbbackup.decide.plan import NOTHING, Announce, Delete, Look, Plan
+from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Look, Plan, Tally
 from tidbbackup.decide.readiness import retention_fault
 from tidbbackup.decide.scheduled import ScheduleFacts, due_time, is_good, made_by_schedule
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.backup import KIND, Backup, Phase
+from tidbbackup.model.names import short
 from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.model.schedule import BackupSchedule
 from tidbbackup.model.units import format_time, parse_duration
@@ -56,7 +57,8 @@ def retention(facts: ScheduleFacts, now: datetime) -> Plan:
     text = f"{meta.name} is removed: {going.why}"
     say = Announce(SCHEDULE_KIND, schedule.metadata, "Normal", going.reason, text)
     # Its deletion is a change that wakes us for the next one. Dying here: the next run decides the same.
-    return Plan((say, Delete(going.backup.key, meta.uid)))
+    counted = Tally(Counted.RETENTION, meta.namespace, short(schedule.metadata.name), going.reason)
+    return Plan((say, Delete(going.backup.key, meta.uid, (counted,))))
 
 
 def fates(schedule: BackupSchedule, backups: Sequence[Backup], now: datetime) -> tuple[Fate, ...]:

@@ -11,12 +11,13 @@ from typing import Literal
 
 from tidbbackup.decide.cron import COUNT_LIMIT
 from tidbbackup.decide.ledger import Ledger, Passed, overlapping, settle
-from tidbbackup.decide.plan import NOTHING, Action, Announce, Create, PatchStatus, Plan
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
 from tidbbackup.decide.readiness import Reading, read
 from tidbbackup.decide.schedule_status import condition, wanted
 from tidbbackup.decide.scheduled import ScheduleFacts, backup_name, manifest
 from tidbbackup.decide.status import changes
 from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.names import short
 from tidbbackup.model.reasons import INVALID_SPEC
 from tidbbackup.model.schedule import KIND, BackupSchedule, BackupScheduleStatus
 from tidbbackup.model.units import format_time
@@ -38,18 +39,16 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     patch = changes(schedule.status, status)
     # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
     # was made, among them. So none is made twice and none is counted twice.
-    write = (PatchStatus(schedule.key, schedule.metadata.resourceVersion, patch),) if patch else ()
+    tallies = tuple(_counted(schedule, passed) for passed in ledger.passed)
+    write = (PatchStatus(schedule.key, schedule.metadata.resourceVersion, patch, tallies),) if patch else ()
     said = [_say(facts, schedule, passed) for passed in ledger.passed]
     actions = (*said, *_make(facts, schedule, ledger), *_say_readiness(schedule, status, reading), *write)
     return Plan(actions, wake_at=_wake_at(reading, ledger, now))
 
 
-def passed_over(facts: ScheduleFacts, now: datetime) -> tuple[Passed, ...]:
-    """The due times that `decide` on the same facts leaves without a Backup, by reason: for the metric."""
-    schedule = facts.schedule
-    if schedule is None or schedule.metadata.deletionTimestamp is not None or facts.unreadable:
-        return ()
-    return settle(facts, read(schedule).books, now).passed
+def _counted(schedule: BackupSchedule, passed: Passed) -> Tally:
+    meta = schedule.metadata
+    return Tally(Counted.MISSED, meta.namespace, short(meta.name), passed.reason, passed.count)
 
 
 def _wake_at(reading: Reading, ledger: Ledger, now: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ Must not know why a phase is entered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,8 +15,9 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from tidbbackup.decide.plan import Action, Announce, PatchStatus
+from tidbbackup.decide.plan import Action, Announce, Counted, PatchStatus, Tally
 from tidbbackup.model.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.names import SCHEDULE_LABEL
 from tidbbackup.model.reasons import UPLOAD_LEFT_OPEN
 from tidbbackup.model.result import Notice
 
@@ -86,13 +87,27 @@ def move(
     patch = changes(backup.status, wanted)
     if not patch:
         return ()
-    write = PatchStatus(backup.key, backup.metadata.resourceVersion, patch)
+    tallies = () if backup.status.phase == phase else tuple(_counted(backup, phase, wanted))
+    write = PatchStatus(backup.key, backup.metadata.resourceVersion, patch, tallies)
     if phase in _WARNING_PHASES:
         text = f"{cause.reason}: {cause.message}"
         return (Announce(KIND, backup.metadata, "Warning", phase.value, text), write)
     if backup.status.phase == phase:
         return (write,)
     return (Announce(KIND, backup.metadata, "Normal", phase.value, cause.message), write)
+
+
+def _counted(backup: Backup, phase: Phase, status: BackupStatus) -> Iterator[Tally]:
+    meta = backup.metadata
+    group = meta.namespace, meta.labels.get(SCHEDULE_LABEL, "")
+    started, completed = status.timeStarted, status.timeCompleted
+    if phase is Phase.COMPLETE:
+        seconds = (completed - started).total_seconds() if started and completed else None
+        yield Tally(Counted.FINISHED, *group, phase.value, seconds=seconds, size=status.backupSize)
+    elif phase is Phase.FAILED:
+        yield Tally(Counted.FINISHED, *group, phase.value)
+    elif phase is Phase.CLEAN_FAILED:
+        yield Tally(Counted.CLEAN_FAILED, *group)
 
 
 def _wire(status: attrs.AttrsInstance) -> dict[str, Any]:

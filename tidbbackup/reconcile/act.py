@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.plan import Action, Announce, Create, Delete, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.plan import (
+    Action,
+    Announce,
+    Create,
+    Delete,
+    PatchStatus,
+    Plan,
+    SetFinalizers,
+    Tally,
+)
 from tidbbackup.decide.run import JOB_KIND
 from tidbbackup.decide.scheduled import is_same_run
 from tidbbackup.kube.client import Propagation
@@ -59,6 +69,7 @@ class Actor:
     """Writes to the API, for one reconcile key."""
 
     writer: Writer
+    count: Callable[[Tally], None]
 
     async def carry_out(self, plan: Plan, now: datetime) -> None:
         """Do it all, in order.
@@ -79,12 +90,10 @@ class Actor:
                 await self._delete(action)
             case PatchStatus():
                 patch = {"metadata": {"resourceVersion": action.version}, "status": action.changes}
-                await self._patch(action.key.kind, action.key.namespace, action.key.name, patch, "status")
+                await self._patch(action, patch, "status")
             case SetFinalizers():
                 meta = {"resourceVersion": action.version, "finalizers": list(action.finalizers)}
-                await self._patch(
-                    action.key.kind, action.key.namespace, action.key.name, {"metadata": meta}, ""
-                )
+                await self._patch(action, {"metadata": meta}, "")
             case Announce():
                 await self._announce(action, now)
 
@@ -115,14 +124,24 @@ class Actor:
             )
         except (NotFound, Conflict):
             return  # Gone, or another object by now: the one we meant is no more.
+        self._count(action.tallies)
 
     async def _patch(
-        self, kind: str, namespace: str, name: str, patch: dict[str, Any], subresource: str
+        self, action: PatchStatus | SetFinalizers, patch: dict[str, Any], subresource: str
     ) -> None:
+        key = action.key
         try:
-            await self.writer.patch(RESOURCES[kind], namespace, name, patch, subresource=subresource)
+            await self.writer.patch(
+                RESOURCES[key.kind], key.namespace, key.name, patch, subresource=subresource
+            )
         except NotFound:
             return  # Gone meanwhile: nobody is left to tell.
+        self._count(action.tallies)
+
+    def _count(self, tallies: tuple[Tally, ...]) -> None:
+        # Dying before it, or an answer that is lost, leaves it uncounted; the next run finds it done.
+        for tally in tallies:
+            self.count(tally)
 
     async def _announce(self, action: Announce, now: datetime) -> None:
         log.log(

@@ -17,7 +17,7 @@ from attrs import frozen
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc, schedule
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Look, Plan
+from tidbbackup.decide.plan import Look, Plan, Tally
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.retention import retention
 from tidbbackup.decide.scheduled import ScheduleFacts
@@ -56,6 +56,7 @@ class Reconcilers:
     image: WorkerImage
     now: Callable[[], datetime]
     metrics: Callable[[str], RunnerMetrics]
+    count: Callable[[Tally], None]
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """One round; returns when to look again, None for when something changes.
@@ -85,7 +86,7 @@ class Reconcilers:
         return wake_at
 
     async def _settle(self, key: ObjectKey, facts: Facts, decide: Decide[Facts]) -> datetime | None:
-        actor = Actor(Writer(self.client, self.gate, key))
+        actor = Actor(Writer(self.client, self.gate, key), self.count)
         facts, plan = await self._decide(facts, decide)
         try:
             await actor.carry_out(plan, self.now())
