@@ -23,13 +23,13 @@ test-unit: setup ## the tests that need no server
 	@$(PYTHON) -m pytest -m "not integration and not e2e"
 
 .PHONY: test-s3
-test-s3: ## the worker against a real MinIO
-	@tests/cluster/setup.sh minio
+test-s3: ## the worker against a real MinIO and a real Ceph
+	@tests/cluster/setup.sh minio ceph
 	@$(PYTHON) -m pytest -m s3
 
 .PHONY: test-e2e
 test-e2e: ## the image and the manifests on a real kubelet, as root
-	@tests/cluster/setup.sh e2e
+	@tests/cluster/setup.sh e2e ceph
 	@$(PYTHON) -m tests.cluster.real.image
 	@$(PYTHON) -m pytest -m e2e
 

@@ -1,7 +1,6 @@
 #!/bin/sh
 # Makes a machine ready for development: system packages, the virtual environment, the Kubernetes programs.
-# `make setup` runs it, `make test-e2e` with the argument `e2e`, which adds what a whole node and the image need,
-# `make test-s3` with `minio`, which builds MinIO.
+# `make setup` runs it; `e2e` adds what a whole node and the image need, `ceph` installs Ceph, `minio` builds MinIO.
 # With `packages` it stops after the system packages, which are all that needs root.
 # It needs sh and python3 only, does nothing that is done already, and starts no service.
 set -eu
@@ -68,6 +67,13 @@ find_missing_for_e2e() {
     command -v buildah >/dev/null || missing buildah "builds the image from the Dockerfile, without a daemon"
     command -v mmdebstrap >/dev/null || missing mmdebstrap "makes the image's base where there is no registry"
     command -v prometheus >/dev/null || missing prometheus "scrapes what the shipped monitors select"
+}
+
+find_missing_for_ceph() {
+    for each in ceph-mon ceph-osd radosgw; do
+        command -v $each >/dev/null || missing $each "one of the three daemons of a Ceph that serves S3"
+    done
+    command -v radosgw-admin >/dev/null || missing ceph-common "makes the users and the pools of Ceph"
 }
 
 # --- long commands -------------------------------------------------------------------------------------------
@@ -192,7 +198,7 @@ install_packages() {
         die "there is no apt-get here: install what is missing some other way (in Debian:$packages)"
     if [ "$(id -u)" -ne 0 ]; then
         command="sudo apt-get update && sudo $command"
-        ! lacks_mydumper || command="sudo tests/cluster/setup.sh packages $e2e"
+        ! lacks_mydumper || command="sudo tests/cluster/setup.sh packages $e2e $ceph"
         die "installing needs root: run \`${command% }\`, then the same command again"
     fi
     say "installing with apt-get:$packages"
@@ -235,18 +241,20 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-e2e='' minio='' only_packages=''
+e2e='' minio='' ceph='' only_packages=''
 for each in "$@"; do
     case "$each" in
         e2e) e2e=e2e ;;
+        ceph) ceph=ceph ;;
         minio) minio=yes ;;
         packages) only_packages=yes ;;
-        *) die "unknown argument $each: it takes any of e2e, minio and packages" ;;
+        *) die "unknown argument $each: it takes any of e2e, ceph, minio and packages" ;;
     esac
 done
 find_python
 find_missing
 [ -z "$e2e" ] || find_missing_for_e2e
+[ -z "$ceph" ] || find_missing_for_ceph
 [ -z "$packages" ] || install_packages
 [ -z "$only_packages" ] || exit 0
 make_environment
