@@ -27,6 +27,11 @@ test-s3: ## the worker against a real MinIO and a real Ceph
 	@tests/cluster/setup.sh minio ceph
 	@$(PYTHON) -m pytest -m s3
 
+.PHONY: bench
+bench: ## the worker against mydumper alone and the original's way; BENCH_MB=820, BENCH_ROUNDS=3
+	@tests/cluster/setup.sh bench
+	@$(PYTHON) -m tests.bench.worker
+
 .PHONY: test-e2e
 test-e2e: ## the image and the manifests on a real kubelet, as root
 	@tests/cluster/setup.sh e2e ceph

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a machine ready for development: system packages, the virtual environment, the Kubernetes programs.
-# `make setup` runs it; `e2e` adds what a whole node and the image need, `ceph` installs Ceph, `minio` builds MinIO.
+# `make setup` runs it; `e2e` adds what a whole node and the image need, `ceph` installs Ceph, `minio` builds MinIO,
+# `bench` adds pigz to that.
 # With `packages` it stops after the system packages, which are all that needs root.
 # It needs sh and python3 only, does nothing that is done already, and starts no service.
 set -eu
@@ -198,7 +199,7 @@ install_packages() {
         die "there is no apt-get here: install what is missing some other way (in Debian:$packages)"
     if [ "$(id -u)" -ne 0 ]; then
         command="sudo apt-get update && sudo $command"
-        ! lacks_mydumper || command="sudo tests/cluster/setup.sh packages $e2e $ceph"
+        ! lacks_mydumper || command="sudo tests/cluster/setup.sh packages $e2e $ceph $bench"
         die "installing needs root: run \`${command% }\`, then the same command again"
     fi
     say "installing with apt-get:$packages"
@@ -241,20 +242,23 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-e2e='' minio='' ceph='' only_packages=''
+e2e='' minio='' ceph='' bench='' only_packages=''
 for each in "$@"; do
     case "$each" in
         e2e) e2e=e2e ;;
         ceph) ceph=ceph ;;
         minio) minio=yes ;;
+        bench) bench=bench minio=yes ;;
         packages) only_packages=yes ;;
-        *) die "unknown argument $each: it takes any of e2e, ceph, minio and packages" ;;
+        *) die "unknown argument $each: it takes any of e2e, ceph, minio, bench and packages" ;;
     esac
 done
 find_python
 find_missing
 [ -z "$e2e" ] || find_missing_for_e2e
 [ -z "$ceph" ] || find_missing_for_ceph
+[ -z "$bench" ] || command -v pigz >/dev/null ||
+    missing pigz "compresses as the original's archiver does, in the reference of \`make bench\`"
 [ -z "$packages" ] || install_packages
 [ -z "$only_packages" ] || exit 0
 make_environment

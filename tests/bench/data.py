@@ -1,0 +1,44 @@
+"""A database of a given size whose rows compress as sysbench's do, about 2 to 1; the server makes them."""
+
+import asyncio
+
+from tests.cluster.database import Database
+
+DATABASE = "bench"
+TABLES = 4
+_ROW_BYTES = 201
+"""Of one row in a dump."""
+_POOL = 200_000
+"""So many different rows: far more than the 32 KiB in which gzip looks for repetitions hold."""
+
+
+async def fill(server: Database, size: int) -> None:
+    """Make tables whose dump has about `size` bytes."""
+    digits = "LPAD(FLOOR(RAND() * 100000000000), 11, '0')"
+    wide, narrow = (f"CONCAT_WS('-', {', '.join([digits] * count)})" for count in (10, 5))
+    rows = size // (TABLES * _ROW_BYTES)
+    await server.load(
+        [
+            f"CREATE DATABASE {DATABASE}",
+            f"CREATE TABLE {DATABASE}.pool (id INT PRIMARY KEY, c CHAR(120), pad CHAR(60))",
+            f"INSERT INTO {DATABASE}.pool SELECT seq, {wide}, {narrow} FROM seq_1_to_{_POOL}",  # noqa: S608
+        ],
+        database="mysql",
+    )
+    await asyncio.gather(*(_table(server, number, rows) for number in range(1, TABLES + 1)))
+    await server.load([f"DROP TABLE {DATABASE}.pool"])
+    await server.load([f"ANALYZE TABLE {DATABASE}.sbtest{number}" for number in range(1, TABLES + 1)])
+
+
+async def _table(server: Database, number: int, rows: int) -> None:
+    name = f"{DATABASE}.sbtest{number}"
+    columns = "id INT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL"
+    # Each table takes the pool in an order of its own.
+    pick = f"(seq * {7919 + 2 * number} + {number}) % {_POOL} + 1"
+    await server.load(
+        [
+            f"CREATE TABLE {name} ({columns}) CHARSET latin1",
+            f"INSERT INTO {name} SELECT seq, FLOOR(RAND() * {rows}), p.c, p.pad "  # noqa: S608
+            f"FROM mysql.seq_1_to_{rows} JOIN {DATABASE}.pool p ON p.id = {pick}",
+        ]
+    )

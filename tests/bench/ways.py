@@ -1,0 +1,123 @@
+"""The three ways to be compared, each from a database into a bucket, with the same mydumper and options.
+
+Each runs its programs one after the other as they would run in a pod. Knows no measuring.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from attrs import frozen
+
+from tests.bench.data import DATABASE
+from tests.cluster.database import Database
+from tests.cluster.object_store import REGION, ObjectStore
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+
+BUCKET = "bench"
+OPTIONS = ("--threads=4", "--rows=100000", "--long-query-guard=3600", "--verbose=3")
+
+
+@frozen
+class Place:
+    """Where data comes from, where it goes, and a folder for everything in between."""
+
+    database: Database
+    store: ObjectStore
+    folder: Path
+
+    @property
+    def staging(self) -> Path:
+        """What would be the staging volume."""
+        return self.folder / "staging"
+
+
+async def dump_alone(place: Place) -> None:
+    """mydumper and nothing else."""
+    secret = place.folder / "my.cnf"
+    secret.touch(0o600)
+    server = place.database
+    secret.write_text(
+        f"[client]\nhost={server.host}\nport={server.port}\nuser={server.user}\npassword={server.password}\n"
+    )
+    argv = ("mydumper", f"--defaults-file={secret}", f"--outputdir={place.staging / 'dump'}")
+    await _run(*argv, f"--regex=^{DATABASE}\\.", *OPTIONS)
+
+
+async def original(place: Place) -> None:
+    """As the original does it: dump, archive on the volume, copy to a temporary key, move it."""
+    await dump_alone(place)
+    archive = place.staging / "dump.tgz"
+    read, write = os.pipe()
+    with archive.open("wb") as out:
+        tar = await asyncio.create_subprocess_exec(
+            "tar", "-cf", "-", "-C", place.staging, "dump", stdout=write
+        )
+        os.close(write)
+        pigz = await asyncio.create_subprocess_exec("pigz", "-3", "-p", "2", stdin=read, stdout=out)
+        os.close(read)
+        codes = await tar.wait(), await pigz.wait()
+    if codes != (0, 0):
+        raise RuntimeError(f"tar and pigz ended with {codes}")
+    env = {
+        "PATH": os.environ["PATH"],
+        "RCLONE_CONFIG": str(place.folder / "rclone.conf"),
+        "RCLONE_S3_PROVIDER": "Minio",
+        "RCLONE_S3_ENDPOINT": place.store.endpoint,
+        "RCLONE_S3_REGION": REGION,
+        "RCLONE_S3_ACCESS_KEY_ID": place.store.access_key,
+        "RCLONE_S3_SECRET_ACCESS_KEY": place.store.secret_key,
+    }
+    rclone = str(Path(sys.executable).parent / "rclone")
+    final = f":s3:{BUCKET}/original.tgz"
+    await _run(rclone, "--quiet", "copyto", archive, f"{final}.tmp", env=env)
+    await _run(rclone, "--quiet", "moveto", f"{final}.tmp", final, env=env)
+
+
+async def ours(place: Place) -> None:
+    """Our worker, as a Job would start it."""
+    server, store = place.database, place.store
+    target = ObjectTarget("minio", BUCKET, "ours.tgz", endpoint=store.endpoint, pathStyle=True)
+    task = WorkerTask(
+        backup="bench",
+        namespace="default",
+        uid="0123456789abcdef",
+        target=target,
+        database=DatabaseTarget(server.host, server.port, server.user),
+        dump=DumpSettings(options=OPTIONS),
+    )
+    run_folder = place.folder / "run"
+    run_folder.mkdir()
+    env = {
+        "PATH": os.environ["PATH"],
+        "TIDBBACKUP_TASK": encode_task(task),
+        "DB_PASSWORD": server.password,
+        "AWS_ACCESS_KEY_ID": store.access_key,
+        "AWS_SECRET_ACCESS_KEY": store.secret_key,
+        "STAGING_DIR": str(place.staging),
+        "RUN_DIR": str(run_folder),
+        "TERMINATION_LOG": str(place.folder / "termination-log"),
+    }
+    program = str(Path(sys.executable).parent / "tidbbackup")
+    await _run(program, "worker", "dump", env=env)
+
+
+async def clear(place: Place) -> None:
+    """Leave nothing of one way to the next."""
+    for name in ("original.tgz", "original.tgz.tmp", "ours.tgz", "ours.manifest.json"):
+        async with place.store.client() as client:
+            await client.delete_object(Bucket=BUCKET, Key=name)
+    await asyncio.to_thread(shutil.rmtree, place.folder, ignore_errors=True)
+    place.staging.mkdir(parents=True)
+
+
+async def _run(*argv: str | Path, env: dict[str, str] | None = None) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *argv, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{argv[0]} ended with {process.returncode}:\n{out.decode()[-3000:]}")
