@@ -1,7 +1,7 @@
 """The archive: finished files become a tar inside gzip, handed out as parts while it grows.
 
-Nothing of it touches a disk. Compressing and hashing run in a thread, one part at a time, and only when
-somebody asks for the next part: that is what bounds memory. Must not know S3 or mydumper.
+Nothing of it touches a disk. Hashing runs in a thread, one part at a time, compressing in several, and only
+when somebody asks for the next part: that is what bounds memory. Must not know S3 or mydumper.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ import asyncio
 import hashlib
 import os
 import tarfile
+import threading
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
 
 from attrs import frozen
-from isal import isal_zlib
 
-_LEVEL = 2
-_GZIP_WINDOW = 31
-_READ_BYTES = 1 << 20
+from tidbbackup.worker.blocks import MAX_THREADS, BlockGzip, Source
+
 _RECORD_BYTES = 10_240
 
 
@@ -41,19 +40,21 @@ class Archive:
         self._top = top
         self._mtime = mtime
         self.part_bytes = part_bytes
-        self._deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+        self._gzip = BlockGzip(max(1, min(MAX_THREADS, os.cpu_count() or 1)))
         self._sha256 = hashlib.sha256()
-        self._pending = bytearray()
-        self._file: BinaryIO | None = None
-        self._path = Path()
-        self._left = 0
+        self._pending: deque[bytes] = deque()
+        self._pending_bytes = 0
+        self._source: Source | None = None
+        self._offset = 0
+        self._opened: list[Source] = []
         self._tar_bytes = 0
+        self._lock = threading.Lock()
         self.files: list[PackedFile] = []
         self.size = 0
         self.packed_bytes = 0
-        """Read from files so far."""
+        """Of files, on their way into the archive."""
         self.freed_bytes = 0
-        """Of files that have been deleted."""
+        """Of files that have been read and deleted."""
         self._header("", 0)
 
     @property
@@ -62,52 +63,62 @@ class Archive:
         return f"sha256:{self._sha256.hexdigest()}"
 
     def open(self, path: Path) -> None:
-        """Begin with the next file; `fill` hands out parts until it is done."""
-        self._file = path.open("rb")
-        self._path = path
-        self._left = os.fstat(self._file.fileno()).st_size
-        self._header(path.name, self._left)
-        self.files.append(PackedFile(path.name, self._left))
+        """Begin with the next file; `fill` hands out parts until all of it is on its way."""
+        source = Source(path, self._freed)
+        self._header(path.name, source.size)
+        self.files.append(PackedFile(path.name, source.size))
+        self._source, self._offset = source, 0
+        self._opened = [known for known in self._opened if not known.over] + [source]
 
     def fill(self) -> bytes | None:
-        """Compress on; the next full part, or None when the file is done and deleted."""
-        while len(self._pending) < self.part_bytes:
+        """Compress on; the next full part, or None when the file needs no more calls. It is deleted as soon
+        as its last byte has been read.
+
+        Raises:
+            OSError: a file could not be read, or has become shorter.
+        """
+        while self._pending_bytes < self.part_bytes:
             if not self._step():
                 return None
-        return self._take(self.part_bytes)
+        return self._take()
 
     def finish(self) -> list[bytes]:
         """End of the tar and the gzip: the last parts."""
         padding = -(self._tar_bytes + 1024) % _RECORD_BYTES
         self._add(bytes(1024 + padding))
-        self._out(self._deflate.flush())
+        self._gzip.finish()
+        while pieces := self._gzip.take():
+            self._out(*pieces)
+        self._out(self._gzip.trailer())
         parts = []
         while self._pending:
-            parts.append(self._take(self.part_bytes))
+            parts.append(self._take())
+        self.close()
         return parts
 
     def close(self) -> None:
-        """Let go of a file that was being packed."""
-        if self._file:
-            self._file.close()
-            self._file = None
+        """Let go of the files that were being packed, and of the threads."""
+        self._gzip.close()
+        for source in self._opened:
+            source.give_up()
+        self._source, self._opened = None, []
 
     def _step(self) -> bool:
         """Pack a piece of the open file; False when nothing of it is left."""
-        if self._file is None:
+        if self._gzip.busy:
+            self._out(*self._gzip.take())
+            return True
+        source = self._source
+        if source is None:
             return False
-        piece = self._file.read(min(_READ_BYTES, self._left))
-        if self._left and not piece:
-            raise OSError(f"{self._path.name} has become shorter while it was packed")
-        self._add(piece)
-        self._left -= len(piece)
-        self.packed_bytes += len(piece)
-        if self._left == 0:
-            self._add(bytes(-self.files[-1].size % tarfile.BLOCKSIZE))
-            self.close()
-            # Packed is gone: the volume needs room for the dump only, never for the archive.
-            self._path.unlink()
-            self.freed_bytes += self.files[-1].size
+        if self._offset < source.size:
+            length = self._gzip.write_from(source, self._offset)
+            self._offset += length
+            self._tar_bytes += length
+            self.packed_bytes += length
+        else:
+            self._add(bytes(-source.size % tarfile.BLOCKSIZE))
+            self._source = None
         return True
 
     def _header(self, name: str, size: int) -> None:
@@ -120,23 +131,32 @@ class Archive:
 
     def _add(self, data: bytes) -> None:
         self._tar_bytes += len(data)
-        self._out(self._deflate.compress(data))
+        self._gzip.write(data)
 
-    def _out(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self.size += len(data)
-        self._pending += data
+    def _out(self, *pieces: bytes) -> None:
+        for data in pieces:
+            self._sha256.update(data)
+            self._pending.append(data)
+            self.size += len(data)
+            self._pending_bytes += len(data)
 
-    def _take(self, count: int) -> bytes:
-        part = bytes(memoryview(self._pending)[:count])
-        del self._pending[:count]
-        return part
+    def _take(self) -> bytes:
+        """One part, or less if less is there."""
+        taken: list[bytes] = []
+        room = self.part_bytes
+        while self._pending and room:
+            piece = self._pending.popleft()
+            if len(piece) > room:
+                self._pending.appendleft(piece[room:])
+                piece = piece[:room]
+            taken.append(piece)
+            room -= len(piece)
+        self._pending_bytes -= self.part_bytes - room
+        return b"".join(taken)
 
-
-def tar_bytes(sizes: list[int]) -> int:
-    """At most how many bytes a tar of files of these sizes has: the estimate for the part plan."""
-    blocks = sum(-(-size // tarfile.BLOCKSIZE) + 4 for size in sizes)
-    return blocks * tarfile.BLOCKSIZE + _RECORD_BYTES
+    def _freed(self, count: int) -> None:
+        with self._lock:
+            self.freed_bytes += count
 
 
 async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[bytes, None]:
