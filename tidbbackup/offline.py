@@ -17,9 +17,10 @@ import msgspec
 import yaml
 from attrs import frozen
 
+from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import WorkerImage, backup_job
 from tidbbackup.decide.task import notices
-from tidbbackup.decide.valid import Problem, problems
+from tidbbackup.decide.valid import problems
 from tidbbackup.model.backup import KIND, Backup, decode_backup
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION

@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from tidbbackup.decide.valid import Problem
+from tidbbackup.decide.problem import Problem
 from tidbbackup.model.backup import KIND
 from tidbbackup.model.schema import backup_crd, schedule_crd
 

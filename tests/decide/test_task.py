@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.decide.builders import KEY, UID, backup
-from tidbbackup.decide.task import clean_policy, notices, object_target, worker_task
+from tidbbackup.decide.storage_target import object_target
+from tidbbackup.decide.task import clean_policy, notices, worker_task
 from tidbbackup.model.backup import CleanPolicy
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
+from tidbbackup.model.storage import Transfer
 from tidbbackup.model.task import DatabaseTarget, DumpSettings
 
 
@@ -43,6 +45,22 @@ from tidbbackup.model.task import DatabaseTarget, DumpSettings
         ({"bucket": "bucket/x"}, {"bucket": "bucket", "key": f"x/{KEY}"}),
         ({"sse": "aws:kms", "sseKmsKeyId": "k"}, {"sse": "aws:kms", "sseKmsKeyId": "k"}),
         ({"caSecretName": "ca"}, {"customCa": True}),
+        (
+            {"caSecretName": "ca", "options": ["--ca-cert=/ca/x.pem", "--bwlimit=1M"]},
+            {"customCa": False, "transfer": Transfer(caFile="/ca/x.pem", bytesPerSecond=1 << 20)},
+        ),
+        (
+            {"storageClass": "GLACIER", "acl": "private", "options": ["--s3-storage-class=", "--s3-acl="]},
+            {"storageClass": "", "acl": ""},
+        ),
+        (
+            {"endpoint": "https://x", "options": ["--s3-force-path-style=false", "--s3-acl=public-read"]},
+            {"pathStyle": False, "acl": "public-read"},
+        ),
+        (
+            {"provider": "digitalocean", "endpoint": "https://x", "acl": "bucket-owner-full-control"},
+            {"acl": ""},
+        ),
         ({"tags": {"a": "b"}}, {"tags": {"a": "b"}}),
     ],
 )
@@ -94,6 +112,31 @@ def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
         ({"spec": {"tikvGCLifeTime": "3h"}}, ["spec.tikvGCLifeTime has no effect"]),
         ({"s3": {"path": "s3://x"}}, ["spec.s3.path has no effect"]),
         ({"s3": {"options": ["--ignore-checksum", "--fast-list"]}}, ["s3 option --fast-list has no effect"]),
+        (
+            {"s3": {"acl": "private", "options": ["--s3-acl=public-read"]}},
+            ["s3 option --s3-acl (public-read) wins over spec.s3.acl (private)"],
+        ),
+        ({"s3": {"acl": "private", "options": ["--s3-acl=private"]}}, []),
+        ({"s3": {"options": ["--s3-acl=private"]}}, []),
+        (
+            {"s3": {"forcePathStyle": False, "options": ["--s3-force-path-style"]}},
+            ["s3 option --s3-force-path-style (True) wins over spec.s3.forcePathStyle (False)"],
+        ),
+        (
+            {"s3": {"caSecretName": "ca", "options": ["--ca-cert=/ca/x.pem"]}},
+            ["s3 option --ca-cert wins over spec.s3.caSecretName"],
+        ),
+        (
+            {"s3": {"options": ["--no-check-certificate"]}},
+            [
+                "--no-check-certificate: whoever answers at the endpoint gets the data; use "
+                "spec.s3.caSecretName"
+            ],
+        ),
+        (
+            {"s3": {"provider": "digitalocean", "endpoint": "https://x", "acl": "bucket-owner-full-control"}},
+            ["DigitalOcean Spaces does not know acl bucket-owner-full-control: none is sent"],
+        ),
         ({"s3": {"endpoint": "x"}}, ["spec.s3.endpoint has no scheme: https://x is used"]),
         (
             {"spec": {"mydumper": {"options": ["--tidb-force-priority=x", "--rows=1"]}}},

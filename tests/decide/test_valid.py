@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.decide.builders import FROM, S3, backup
-from tidbbackup.decide.valid import Problem, problems
+from tidbbackup.decide.problem import Problem
+from tidbbackup.decide.valid import problems
 from tidbbackup.model.backup import BackupSpec
 
 CANARY = "CANARYcanary"
@@ -64,7 +65,36 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"s3": {"caSecretName": "-x"}}, "spec.s3.caSecretName", "lower case"),
         ({"s3": {"sse": "aes"}}, "spec.s3.sse", "AES256 or aws:kms"),
         ({"s3": {"sseKmsKeyId": "k"}}, "spec.s3.sseKmsKeyId", "sse: aws:kms"),
-        ({"s3": {"options": ["--s3-acl=private"]}}, "spec.s3.options", "is not supported"),
+        ({"s3": {"options": ["--s3-acl=open"]}}, "spec.s3.options", "write one of private"),
+        ({"s3": {"options": ["--nonesuch"]}}, "spec.s3.options", "is no flag that we know"),
+        ({"s3": {"options": ["--dump=headers"]}}, "spec.s3.options", "keys into the log"),
+        ({"s3": {"options": ["--s3-storage-class=COLD"]}}, "spec.s3.options", "write one of STANDARD"),
+        ({"s3": {"options": ["--s3-sse-kms-key-id=k"]}}, "spec.s3.sseKmsKeyId", "sse: aws:kms"),
+        (
+            {"s3": {"sse": "aws:kms", "sseKmsKeyId": "k", "options": ["--s3-server-side-encryption=AES256"]}},
+            "spec.s3.sseKmsKeyId",
+            "sse: aws:kms",
+        ),
+        ({"s3": {"options": ["--ca-cert=/ca/x.pem"]}}, "spec.s3.options", "mount its volume"),
+        ({"s3": {"tags": {"aws:x": "y"}}}, "spec.s3.tags", "not beginning with aws:"),
+        ({"s3": {"tags": {"x": "?"}}}, "spec.s3.tags", "letters, digits, spaces"),
+        ({"s3": {"tags": {"": "y"}}}, "spec.s3.tags", "letters, digits, spaces"),
+        (
+            {"s3": {"provider": "alibaba", "endpoint": "https://x", "acl": "bucket-owner-read"}},
+            "spec.s3.acl",
+            "knows private, public-read, public-read-write only",
+        ),
+        (
+            {
+                "s3": {
+                    "provider": "ibmcos",
+                    "endpoint": "https://x",
+                    "options": ["--s3-acl=bucket-owner-read"],
+                }
+            },
+            "spec.s3.options",
+            "knows private, public-read, public-read-write, authenticated-read only",
+        ),
         ({"s3": {"options": ["x"]}}, "spec.s3.options", "item 1 is no flag"),
         ({"from_": {"host": "--exec=sh"}}, "spec.from.host", "host name or an IP address"),
         ({"from_": {"host": ""}}, "spec.from.host", "host name or an IP address"),
@@ -135,6 +165,13 @@ def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) 
         {"s3": {"acl": "bucket-owner-read", "storageClass": "GLACIER", "sse": "AES256"}},
         {"s3": {"sse": "aws:kms", "sseKmsKeyId": "arn:aws:kms:x"}},
         {"s3": {"options": ["--ignore-checksum", "--stats", "1s", "-v"]}},
+        {"s3": {"options": ["--s3-server-side-encryption=aws:kms", "--s3-sse-kms-key-id", "k"]}},
+        {"s3": {"acl": "bucket-owner-full-control", "provider": "digitalocean", "endpoint": "https://x"}},
+        {"s3": {"tags": {"größe a/b": "", "x": "+-=._:/@"}}},
+        {
+            "s3": {"options": ["--ca-cert=/ca/deep/x.pem"]},
+            "spec": {"additionalVolumeMounts": [{"name": "ca", "mountPath": "/ca/"}]},
+        },
         {"s3": {"secretName": ""}, "spec": {"env": [{"name": "AWS_ACCESS_KEY_ID", "value": "x"}]}},
         {
             "spec": {

@@ -58,8 +58,10 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "spec.br: is not supported: remove it for a logical backup with mydumper",
     ),
     "rclone flag": (
-        {"s3": {"options": ["--s3-acl=public-read"]}},
-        "spec.s3.options: '--s3-acl': is not supported: leave it out, or use a field of s3",
+        {"s3": {"options": ["--s3-chunk-size=1M", "--s3-secret-access-key", "x", "--nonesuch"]}},
+        "spec.s3.options: '--s3-chunk-size=1M': write a size from 5M to 5G (a bare number is KiB); "
+        "spec.s3.options: '--s3-secret-access-key': would put a secret into the spec: put keys into the "
+        "Secret that spec.s3.secretName names; spec.s3.options: '--nonesuch': is no flag that we know",
     ),
     "mydumper flag": (
         {"mydumper": {"options": ["--outputdir=/etc"]}},

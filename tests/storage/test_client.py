@@ -1,9 +1,12 @@
 """Keys and settings of the S3 client."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import PROVIDERS, ObjectTarget
+from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.client import Credentials, Patience, client_config, credentials_from, open_client
 from tidbbackup.storage.errors import StorageError
 
@@ -39,12 +42,29 @@ def test_half_a_pair_is_an_error_never_the_nodes_identity(
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_settings(provider: str) -> None:
     config = client_config(ObjectTarget(provider, "b", "k", pathStyle=True), Patience(attempts=3))
-    checksums = "when_supported" if provider == "aws" else "when_required"
-    assert config.request_checksum_calculation == checksums
-    assert config.response_checksum_validation == checksums
-    assert config.s3 == {"addressing_style": "path"}
+    assert config.request_checksum_calculation == "when_required"
+    assert config.response_checksum_validation == "when_required"
+    # Bytes without a signature only where a checksum of ours guards them.
+    unsigned = {"payload_signing_enabled": False} if provider == "aws" else {}
+    assert config.s3 == {"addressing_style": "path"} | unsigned
     assert config.retries == {"mode": "standard", "max_attempts": 3}
     assert config.proxies == {}, "the environment's proxies do not apply"
+
+
+async def test_which_certificates_are_trusted(tmp_path: Path) -> None:
+    ours = tmp_path / "ca.crt"
+    ours.write_text("")
+
+    async def verified(ca_file: Path | None, **asked: Any) -> Any:
+        target = ObjectTarget("ceph", "b", "k", endpoint="https://x", transfer=Transfer(**asked))
+        async with open_client(target, Credentials("a", "b"), ca_file) as client:
+            return client._endpoint.http_session._verify
+
+    assert await verified(None) is True
+    assert await verified(None, uncheckedCertificate=True) is False
+    missing = str(tmp_path / "gone.pem")
+    with pytest.raises(StorageError, match=rf"there is no CA at {missing}.*--ca-cert"):
+        await verified(ours, caFile=missing)
 
 
 async def test_an_endpoint_that_is_none() -> None:

@@ -1,5 +1,8 @@
 """An upload whose server misbehaves: lost replies, refused ACLs, failing parts. The server is a stub."""
 
+import asyncio
+import base64
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,13 +12,14 @@ from attrs import define, field
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.storage import ObjectTarget, Transfer
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import RUN_METADATA, Uncounted, start_upload
 
 TARGET = ObjectTarget("ceph", "b", "k.tgz", acl="private", tags={"a": "1 2"})
 PATIENCE = Patience(part_delays=(0, 0))
+WHOLE = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 LOST = ConnectionClosedError(endpoint_url="http://s3")
 
 
@@ -33,6 +37,8 @@ class Server:
     part: list[Exception] = field(factory=list)
     after_complete: Exception | None = None
     before_complete: Exception | None = None
+    promises: dict[str, str] = field(factory=dict)
+    """What it says of checksums when an upload is opened."""
     cut: int = 0
     """Bytes that the stored object lacks."""
     calls: list[tuple[str, dict[str, Any]]] = field(factory=list)
@@ -43,14 +49,14 @@ class Server:
         self.calls.append(("create", call))
         if self.create:
             raise self.create.pop(0)
-        return {"UploadId": "u"}
+        return {"UploadId": "u", **self.promises}
 
     async def upload_part(self, **call: Any) -> dict[str, Any]:
         self.calls.append(("part", call))
         if self.part:
             raise self.part.pop(0)
         self.parts[call["PartNumber"]] = call["Body"]
-        return {"ETag": f"e{call['PartNumber']}", "ChecksumCRC32": "c", "ChecksumType": "COMPOSITE"}
+        return {"ETag": f"e{call['PartNumber']}"}
 
     async def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
         self.calls.append(("complete", call))
@@ -98,9 +104,29 @@ async def test_all_goes_well() -> None:
     assert "StorageClass" not in created
     assert created["Metadata"] == {RUN_METADATA: "run-1"}
     completed = next(call for name, call in server.calls if name == "complete")
-    assert completed["MultipartUpload"]["Parts"] == [
-        {"PartNumber": n, "ETag": f"e{n}", "ChecksumCRC32": "c"} for n in (1, 2, 3)
-    ]
+    assert completed["MultipartUpload"]["Parts"] == [{"PartNumber": n, "ETag": f"e{n}"} for n in (1, 2, 3)]
+    assert not any("Checksum" in name for _, call in server.calls for name in call)
+
+
+def crc(content: bytes) -> str:
+    return base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
+
+
+@pytest.mark.parametrize("promises", [{}, {"ChecksumAlgorithm": "CRC32"}, WHOLE])
+async def test_checksums_go_as_far_as_the_server_follows(promises: dict[str, str]) -> None:
+    server = Server(promises=promises)
+    assert await run(server, attrs.evolve(TARGET, provider="aws")) == 7
+    asked = {name: server.calls[0][1][name] for name in ("ChecksumAlgorithm", "ChecksumType")}
+    assert asked == WHOLE
+    sent = {call["PartNumber"]: call["ChecksumCRC32"] for name, call in server.calls if name == "part"}
+    assert sent == {1: crc(b"one"), 2: crc(b"two"), 3: crc(b"x")}
+    completed = next(call for name, call in server.calls if name == "complete")
+    listed = [part.get("ChecksumCRC32") for part in completed["MultipartUpload"]["Parts"]]
+    assert listed == (list(sent.values()) if promises else [None] * 3)
+    whole = {"ChecksumCRC32": crc(b"onetwox"), "ChecksumType": "FULL_OBJECT", "MpuObjectSize": 7}
+    assert {name: completed.get(name) for name in whole} == (
+        whole if promises == WHOLE else dict.fromkeys(whole)
+    )
 
 
 async def test_a_part_is_tried_again_with_the_same_bytes() -> None:
@@ -110,6 +136,33 @@ async def test_a_part_is_tried_again_with_the_same_bytes() -> None:
     assert await upload.complete(await upload.send(bodies(b"one", b"two", b"x"), 2)) == 7
     assert server.parts == {1: b"one", 2: b"two", 3: b"x"}
     assert tally == Uncounted(uploaded_bytes=7, parts=3, retries=2)
+
+
+@pytest.mark.looptime
+async def test_no_more_bytes_a_second_than_the_user_allows() -> None:
+    slow = attrs.evolve(TARGET, transfer=Transfer(bytesPerSecond=2))
+    began = asyncio.get_running_loop().time()
+    server = Server(part=[LOST])
+    assert await run(server, slow) == 7
+    # Everything but the last part, one of them sent twice.
+    assert asyncio.get_running_loop().time() - began == pytest.approx((3 + 3 + 3) / 2, abs=1)
+    assert server.called("part") == 4
+
+
+async def test_as_many_parts_at_once_as_the_user_allows() -> None:
+    upload, _ = await start_upload(
+        server := Server(), attrs.evolve(TARGET, transfer=Transfer(concurrency=1)), "run-1", PATIENCE
+    )
+    most = 0
+
+    async def watched() -> AsyncIterator[bytes]:
+        nonlocal most
+        for number in range(5):
+            most = max(most, number - len(server.parts))
+            yield b"x"
+
+    await upload.send(watched(), 4)
+    assert most == 1
 
 
 async def test_a_part_that_is_refused_is_not_tried_again() -> None:

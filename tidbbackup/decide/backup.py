@@ -36,7 +36,8 @@ from tidbbackup.decide.run import (
     pods_of,
 )
 from tidbbackup.decide.status import Cause, move, warn
-from tidbbackup.decide.task import notices, object_target
+from tidbbackup.decide.storage_target import object_target
+from tidbbackup.decide.task import notices
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase

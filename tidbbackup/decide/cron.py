@@ -22,7 +22,7 @@ from attrs import field, frozen
 from croniter import CroniterError, croniter
 
 from tidbbackup.decide import wall
-from tidbbackup.decide.valid import Problem
+from tidbbackup.decide.problem import Problem
 from tidbbackup.model.units import parse_duration
 
 COUNT_LIMIT = 1000

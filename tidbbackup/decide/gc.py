@@ -26,7 +26,8 @@ from tidbbackup.decide.run import (
     runs,
 )
 from tidbbackup.decide.status import Cause, move
-from tidbbackup.decide.task import clean_policy, object_target
+from tidbbackup.decide.storage_target import object_target
+from tidbbackup.decide.task import clean_policy
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, WARNING, Backup, CleanPolicy, Phase

@@ -11,9 +11,10 @@ from attrs import frozen
 
 from tidbbackup.decide.cron import InvalidSchedule, Timetable, UnknownZone, parse
 from tidbbackup.decide.ledger import Books
+from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.scheduled import NAME_LIMIT, name_excess
 from tidbbackup.decide.status import Cause
-from tidbbackup.decide.valid import Problem, problems
+from tidbbackup.decide.valid import problems
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.schedule import BackupSchedule
 from tidbbackup.model.units import parse_duration

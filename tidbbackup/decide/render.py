@@ -11,11 +11,13 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from tidbbackup.decide.storage_target import ca_mount
 from tidbbackup.decide.task import worker_task
 from tidbbackup.model.backup import KIND, Backup, BackupSpec
 from tidbbackup.model.jobs import CONTAINER
 from tidbbackup.model.names import API_VERSION, DELETES_DATA, job_name, labels
 from tidbbackup.model.progress import WORKER_PORT
+from tidbbackup.model.rclone import asked
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 
 STAGING = "staging"
@@ -97,7 +99,8 @@ def _at_the_storage(
     spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None, resources=_STORAGE_RESOURCES)
     backup = attrs.evolve(backup, spec=spec)
     task = worker_task(backup, delete_data=delete_data)
-    return _job(_Work(verb, verb, task, environment=[], volumes=[], mounts=[]), backup, image)
+    volumes, mounts = _ca_volume(spec)
+    return _job(_Work(verb, verb, task, environment=[], volumes=volumes, mounts=mounts), backup, image)
 
 
 def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
@@ -199,6 +202,15 @@ def _worker_environment(spec: BackupSpec) -> list[dict[str, Any]]:
             {"name": "AWS_SESSION_TOKEN", "valueFrom": _secret_key(secret, "session_token", optional=True)},
         ]
     return [*environment, *spec.env]
+
+
+def _ca_volume(spec: BackupSpec) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Of the user's volumes the one with the CA of `--ca-cert`: what cleans up has to trust it too."""
+    path = asked(spec.s3.options).transfer.caFile if spec.s3 else ""
+    mount = ca_mount(spec, path) if path else None
+    if mount is None:
+        return [], []
+    return [volume for volume in spec.additionalVolumes if volume.get("name") == mount.get("name")], [mount]
 
 
 def _worker_volumes(spec: BackupSpec) -> list[dict[str, Any]]:

@@ -1,43 +1,11 @@
-"""Flags that users bring along: rclone's in `s3.options`, mydumper's in `mydumper.options`.
+"""Flags of mydumper that users bring along in `mydumper.options`.
 
 Tables of what we do with each, and the one way of reading them. Must not know how a flag is carried out.
 """
 
 from __future__ import annotations
 
-import re
-
 from attrs import frozen
-
-# Accepted without effect: what they switch off or tune does not exist here. `--ignore-checksum` is the
-# specification's own example: rclone needs it on KMS buckets because it compares ETags, we never do.
-RCLONE_NO_EFFECT = frozenset(
-    {
-        "--ignore-checksum",
-        "--s3-disable-checksum",
-        "--s3-no-check-bucket",
-        "--s3-env-auth",
-        "--checkers",
-        "--transfers",
-        "--fast-list",
-        "--buffer-size",
-        "--use-mmap",
-        "--stats",
-        "--progress",
-        "--verbose",
-        "--quiet",
-        "-P",
-        "-q",
-        "-v",
-        "-vv",
-    }
-)
-
-# What a flag is called ends here: the rest may be a key, and is never repeated.
-_FLAG_NAME = re.compile(r"-[A-Za-z0-9-]*")
-
-# These take a value, which may stand in the next item of the list.
-_RCLONE_WITH_VALUE = frozenset({"--checkers", "--transfers", "--buffer-size", "--stats"})
 
 # mydumper's flags that say how to dump. All others say where, as whom or to which file, and are ours.
 MYDUMPER_ALLOWED = frozenset(
@@ -72,33 +40,6 @@ class Flag:
 
     name: str
     value: str = ""
-
-
-def read_rclone_flags(options: tuple[str, ...]) -> tuple[Flag, ...]:
-    """The flags in a list as rclone reads it: `--f=v`, or `--f` and `v` as two items.
-
-    Raises:
-        ValueError: an item is no flag and no flag stands before it. Names no item: it may be a key.
-    """
-    flags: list[Flag] = []
-    waiting = ""
-    for number, item in enumerate(options, start=1):
-        name, given, value = item.partition("=")
-        found = _FLAG_NAME.match(name)
-        if waiting:
-            flags.append(Flag(waiting, item))
-            waiting = ""
-        elif found and name in _RCLONE_WITH_VALUE and not given:
-            waiting = name
-        elif found:
-            flags.append(Flag(found[0], value))
-        elif flags and not flags[-1].value and options[number - 2] == flags[-1].name:
-            flags[-1] = Flag(flags[-1].name, item)
-        else:
-            raise ValueError(f"item {number} is no flag")
-    if waiting:
-        raise ValueError(f"{waiting} needs a value")
-    return tuple(flags)
 
 
 def read_mydumper_flags(options: tuple[str, ...]) -> tuple[Flag, ...]:

@@ -17,14 +17,23 @@ ACLS = (
 )
 STORAGE_CLASSES = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "GLACIER", "DEEP_ARCHIVE")
 
+ENCRYPTIONS = ("AES256", "aws:kms")
+
 # Asked for and refused as unsupported, these two go on with a Warning: they ask for no more
 # than the bucket's own rule gives.
 HARMLESS_ACLS = ("private", "bucket-owner-full-control")
 
 
+MIB = 1 << 20
+
+
 @frozen
 class Provider:
-    """One row of quirks. Sources: the specification's list and each provider's documentation."""
+    """One row of quirks. Sources: the specification's list and each provider's documentation.
+
+    Not here, because nothing depends on it: how objects are listed (none ever are), what an ETag is
+    (never read as a digest), trailers and DeleteObjects (never sent).
+    """
 
     name: str
     title: str
@@ -37,26 +46,56 @@ class Provider:
     """Sent when the spec names none; empty sends no header."""
     region: str = "us-east-1"
     """Used for signing when the spec names none."""
-    full_checksums: bool = False
-    """Understands the checksum headers and trailers that AWS added after 2021."""
+    acls: tuple[str, ...] = ACLS
+    """Canned ACLs of objects that it documents."""
+    full_checksum: bool = False
+    """Takes a CRC32 of each part and checks one of the whole object (ChecksumType FULL_OBJECT)."""
+    unequal_parts: bool = False
+    """Takes parts of different sizes; known to us, not guessed."""
+    min_part: int = 5 * MIB
+    max_part: int = 5 << 30
+    """Bytes. The last part may be smaller than `min_part`."""
     max_parts: int = 10_000
 
 
 PROVIDERS = {
     row.name: row
     for row in (
-        Provider("aws", "Amazon S3", storage_class="STANDARD_IA", full_checksums=True),
-        Provider("ceph", "Ceph Object Gateway", scheme="http", path_style=True),
-        Provider("alibaba", "Alibaba Cloud OSS", virtual_only=True),
-        Provider("digitalocean", "DigitalOcean Spaces"),
-        Provider("dreamhost", "DreamHost DreamObjects"),
-        Provider("ibmcos", "IBM Cloud Object Storage", path_style=True),
-        Provider("minio", "MinIO", path_style=True),
+        Provider("aws", "Amazon S3", storage_class="STANDARD_IA", full_checksum=True, unequal_parts=True),
+        Provider("ceph", "Ceph Object Gateway", scheme="http", path_style=True, unequal_parts=True),
+        Provider("alibaba", "Alibaba Cloud OSS", virtual_only=True, acls=ACLS[:3], unequal_parts=True),
+        # Both run on Ceph.
+        Provider("digitalocean", "DigitalOcean Spaces", acls=ACLS[:2], unequal_parts=True),
+        Provider("dreamhost", "DreamHost DreamObjects", unequal_parts=True),
+        Provider("ibmcos", "IBM Cloud Object Storage", path_style=True, acls=ACLS[:4]),
+        Provider("minio", "MinIO", path_style=True, unequal_parts=True),
         Provider("netease", "NetEase Object Storage", virtual_only=True),
-        Provider("wasabi", "Wasabi"),
+        Provider("wasabi", "Wasabi", unequal_parts=True),
+        # Whatever it is: only what all of them take.
         Provider("other", "any other S3-compatible service", path_style=True),
     )
 }
+
+
+@frozen
+class Transfer:
+    """How the bytes are to travel, where `s3.options` says so; None: as we see fit. Bytes and seconds."""
+
+    partBytes: int | None = None
+    maxParts: int | None = None
+    concurrency: int | None = None
+    """Parts under way at once."""
+    bytesPerSecond: int | None = None
+    rounds: int | None = None
+    """How often a part is sent at most, each time with all attempts."""
+    roundPause: float | None = None
+    attempts: int | None = None
+    """Of one request, the first included."""
+    idleTimeout: float | None = None
+    connectTimeout: float | None = None
+    caFile: str = ""
+    """Path of the only CA to trust, inside a mounted volume of the user's."""
+    uncheckedCertificate: bool = False
 
 
 @frozen
@@ -77,6 +116,7 @@ class ObjectTarget:
     customCa: bool = False
     """`ca.crt` is in S3_TLS_DIR."""
     tags: dict[str, str] = field(factory=dict)
+    transfer: Transfer = field(factory=Transfer)
 
     @property
     def url(self) -> str:

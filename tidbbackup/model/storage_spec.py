@@ -63,7 +63,10 @@ class S3Spec:
         maxLength=NAME_LENGTH,
     )
     options: tuple[str, ...] = declared(
-        (), "rclone flags of the original, such as --ignore-checksum.", maxItems=64, itemLength=TEXT_LENGTH
+        (),
+        "Flags of rclone, such as --ignore-checksum or --bwlimit=10M; docs/s3.md lists them.",
+        maxItems=64,
+        itemLength=TEXT_LENGTH,
     )
     sse: str = declared("", "Server-side encryption: AES256 or aws:kms.", maxLength=NAME_LENGTH)
     sseKmsKeyId: str = declared("", "Key of KMS to encrypt with; needs sse: aws:kms.", maxLength=2048)

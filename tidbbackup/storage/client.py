@@ -6,6 +6,7 @@ is set here. Must not know what is stored.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from aiobotocore.session import get_session
 from attrs import field, frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import PROVIDERS, ObjectTarget
+from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.errors import StorageError
 
 S3Client = Any
@@ -42,10 +43,28 @@ class Patience:
 
     connect_timeout: float = 15
     read_timeout: float = 60
-    attempts: int = 5
+    attempts: int = 3
     """Of one request, inside the client: 1 is no second try."""
-    part_delays: tuple[float, ...] = (2, 10, 30)
+    part_delays: tuple[float, ...] = (1, 2, 4, 8, 15, 15, 15)
     """Pauses before further rounds for one part, after the client has given up on it."""
+    outage: float = 60
+    """No further round is begun so long after the first has failed."""
+
+    def as_asked(self, transfer: Transfer) -> Patience:
+        """These, but for what the user's options say. Who names a number of rounds gets them all."""
+        delays, pause = self.part_delays, transfer.roundPause
+        if transfer.rounds is not None:
+            longest = delays[-1] if delays else 0
+            delays = (*delays, *(longest,) * transfer.rounds)[: transfer.rounds - 1]
+        if pause is not None:
+            delays = (pause,) * len(delays)
+        return Patience(
+            connect_timeout=transfer.connectTimeout or self.connect_timeout,
+            read_timeout=transfer.idleTimeout or self.read_timeout,
+            attempts=transfer.attempts or self.attempts,
+            part_delays=delays,
+            outage=self.outage if transfer.rounds is None else math.inf,
+        )
 
 
 def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
@@ -79,8 +98,10 @@ def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
 
 def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
     """botocore's settings for this target."""
-    full_checksums = PROVIDERS[target.provider].full_checksums if target.provider in PROVIDERS else False
-    checksums = "when_supported" if full_checksums else "when_required"
+    s3: dict[str, Any] = {"addressing_style": "path" if target.pathStyle else "virtual"}
+    if has_checksums(target) and not target.endpoint.startswith("http:"):
+        # TLS and a CRC32 guard the bytes; a SHA-256 of them in the signature would cost more than the rest.
+        s3["payload_signing_enabled"] = False
     return AioConfig(
         signature_version="s3v4",
         connect_timeout=patience.connect_timeout,
@@ -89,10 +110,16 @@ def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
         retries={"mode": "standard", "max_attempts": patience.attempts},
         proxies={},
         ignore_configured_endpoint_urls=True,
-        request_checksum_calculation=checksums,
-        response_checksum_validation=checksums,
-        s3={"addressing_style": "path" if target.pathStyle else "virtual"},
+        # Trailers and headers of the client's own choice break most services: ours are sent by name.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3=s3,
     )
+
+
+def has_checksums(target: ObjectTarget) -> bool:
+    """Whether the service takes the checksum headers that AWS added after 2021."""
+    return PROVIDERS.get(target.provider, PROVIDERS["other"]).full_checksum
 
 
 @asynccontextmanager
@@ -102,7 +129,11 @@ async def open_client(
     ca_file: Path | None = None,
     patience: Patience = Patience(),
 ) -> AsyncIterator[S3Client]:
-    """A client for as long as the block lasts. `ca_file`: the only CA to trust, None for the public ones."""
+    """A client for as long as the block lasts. `ca_file`: the only CA to trust, None for the public ones.
+
+    Raises:
+        StorageError: the settings make no client.
+    """
     session = get_session()
     session.set_config_variable("metadata_service_timeout", _METADATA_TIMEOUT_SECONDS)
     session.set_config_variable("metadata_service_num_attempts", _METADATA_ATTEMPTS)
@@ -118,8 +149,8 @@ async def open_client(
             "s3",
             region_name=target.region or None,
             endpoint_url=target.endpoint or None,
-            verify=str(ca_file) if ca_file else True,
-            config=client_config(target, patience),
+            verify=_verify(target.transfer, ca_file),
+            config=client_config(target, patience.as_asked(target.transfer)),
             **keys,
         )
         client = await opening.__aenter__()
@@ -131,3 +162,17 @@ async def open_client(
         yield client
     finally:
         await opening.__aexit__(None, None, None)
+
+
+def _verify(transfer: Transfer, ca_file: Path | None) -> str | bool:
+    """What botocore is to check certificates with."""
+    if transfer.uncheckedCertificate:
+        return False
+    chosen = transfer.caFile or ca_file
+    if chosen and not Path(chosen).is_file():
+        raise StorageError(
+            reasons.STORAGE_REFUSED,
+            f"there is no CA at {chosen} in the pod: mend --ca-cert in spec.s3.options, or put `ca.crt` into "
+            "the Secret of spec.s3.caSecretName",
+        )
+    return str(chosen) if chosen else True

@@ -11,20 +11,25 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
-from tidbbackup.model.storage import HARMLESS_ACLS, PROVIDERS, ObjectTarget
+from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
 from tidbbackup.storage import objects
-from tidbbackup.storage.client import Patience, S3Client
-from tidbbackup.storage.errors import StorageError, code_of, explain, worth_retrying
+from tidbbackup.storage.client import Patience, S3Client, has_checksums
+from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc
+from tidbbackup.storage.errors import StorageError, code_of, explain
+from tidbbackup.storage.pace import Pace
+from tidbbackup.storage.parts import part_limits
+from tidbbackup.storage.rounds import in_rounds
 
 log = logging.getLogger(__name__)
 
 RUN_METADATA = "tidbbackup-run"
 """Metadata of the archive that tells which run of a worker wrote it."""
 
+_WHOLE = "FULL_OBJECT"
 _ACL_REFUSED = frozenset({"AccessControlListNotSupported", "NotImplemented", "InvalidArgument"})
 
 
@@ -35,7 +40,8 @@ class Part:
     number: int
     size: int
     etag: str
-    checksums: dict[str, str] = field(factory=dict)
+    crc: int | None = None
+    """CRC32 of its bytes, where the provider may check it."""
 
 
 class Tally(Protocol):
@@ -55,6 +61,15 @@ class Uncounted:
     retries: int = 0
 
 
+@frozen
+class _Opened:
+    """What the storage has promised. An older server of a kind may know less than its provider's row."""
+
+    upload_id: str
+    checks_parts: bool = False
+    checks_whole: bool = False
+
+
 class Upload:
     """One open multipart upload.
 
@@ -66,16 +81,18 @@ class Upload:
         self,
         client: S3Client,
         target: ObjectTarget,
-        upload_id: str,
+        opened: _Opened,
         run: str,
         patience: Patience,
         tally: Tally,
     ) -> None:
         self._client = client
         self._target = target
-        self._id = upload_id
+        self._opened = opened
+        self._id = opened.upload_id
         self._run = run
-        self._patience = patience
+        self._patience = patience.as_asked(target.transfer)
+        self._pace = Pace(target.transfer.bytesPerSecond)
         self._tally = tally
         self._completing = False
 
@@ -85,13 +102,14 @@ class Upload:
         return await objects.abort_uploads(self._client, self._target, keep=self._id)
 
     async def send(self, bodies: AsyncIterator[bytes], in_flight: int) -> tuple[Part, ...]:
-        """Upload the bodies as parts 1, 2, …; at most `in_flight` travel and one more waits.
+        """Upload the bodies as parts 1, 2, …; at most `in_flight` (or as many as the user's options say)
+        travel and one more waits.
 
         Raises:
             StorageError: a part could not be sent; the others have been stopped. What `bodies` raises
                 comes out as it is.
         """
-        slots = asyncio.Semaphore(in_flight)
+        slots = asyncio.Semaphore(self._target.transfer.concurrency or in_flight)
         tasks: list[asyncio.Task[Part]] = []
         try:
             async with asyncio.TaskGroup() as group:
@@ -107,16 +125,19 @@ class Upload:
 
         A lost reply (time-out, or NoSuchUpload when the client asks again) is settled by HEAD too.
         """
-        size = sum(part.size for part in parts)
         self._completing = True
         # Dying from here on: the object may be visible without a manifest. The cleaner removes both keys.
+        return await in_rounds(lambda: self._complete(parts), "completing the upload", self._patience)
+
+    async def _complete(self, parts: tuple[Part, ...]) -> int:
+        size = sum(part.size for part in parts)
         lost: StorageError | None = None
         try:
             await self._client.complete_multipart_upload(
                 Bucket=self._target.bucket,
                 Key=self._target.key,
                 UploadId=self._id,
-                MultipartUpload={"Parts": [_completed(part) for part in parts]},
+                **_completed(parts, self._opened),
             )
         except Exception as error:
             lost = explain(error, "completing the upload of", self._target)
@@ -148,26 +169,27 @@ class Upload:
             await objects.delete(self._client, self._target, self._target.key)
 
     async def _send_part(self, number: int, body: bytes, slots: asyncio.Semaphore) -> Part:
-        limit = PROVIDERS[self._target.provider].max_parts if self._target.provider in PROVIDERS else 10_000
+        limit = part_limits(self._target).count
         if number > limit:
             raise StorageError(
-                reasons.UPLOAD_FAILED, f"the archive is larger than {limit} parts of {len(body)} bytes"
+                reasons.UPLOAD_FAILED,
+                f"the archive is larger than {limit} parts of {len(body)} bytes; raise --s3-chunk-size in "
+                "spec.s3.options",
             )
+
+        def retried() -> None:
+            self._tally.retries += 1
+
         try:
-            for delay in self._patience.part_delays:
-                try:
-                    return await self._put_part(number, body)
-                except StorageError as error:
-                    if not worth_retrying(error):
-                        raise
-                    log.warning("part %d: %s; once more in %g s", number, error, delay)
-                    self._tally.retries += 1
-                await asyncio.sleep(delay)
-            return await self._put_part(number, body)
+            crc = await checksum(body) if has_checksums(self._target) else None
+            return await in_rounds(
+                lambda: self._put_part(number, body, crc), f"part {number}", self._patience, retried
+            )
         finally:
             slots.release()
 
-    async def _put_part(self, number: int, body: bytes) -> Part:
+    async def _put_part(self, number: int, body: bytes, crc: int | None) -> Part:
+        await self._pace.wait(len(body))
         try:
             answer = await self._client.upload_part(
                 Bucket=self._target.bucket,
@@ -175,13 +197,13 @@ class Upload:
                 UploadId=self._id,
                 PartNumber=number,
                 Body=body,
+                **({} if crc is None else {CRC32: encode_crc(crc)}),
             )
         except Exception as error:
             raise explain(error, f"uploading part {number} of", self._target) from error
-        checksums = {k: v for k, v in answer.items() if k.startswith("Checksum") and k != "ChecksumType"}
         self._tally.parts += 1
         self._tally.uploaded_bytes += len(body)
-        return Part(number, len(body), answer["ETag"], checksums)
+        return Part(number, len(body), answer["ETag"], crc)
 
 
 async def start_upload(
@@ -196,27 +218,28 @@ async def start_upload(
     """
     notices: tuple[Notice, ...] = ()
     try:
-        upload_id = await _create(client, target, run, target.acl)
+        opened = await _create(client, target, run, target.acl)
     except Exception as error:
         refused = explain(error, "starting the upload of", target)
         if target.acl not in HARMLESS_ACLS or code_of(error) not in _ACL_REFUSED:
             raise refused from error
         try:
-            upload_id = await _create(client, target, run, "")
+            opened = await _create(client, target, run, "")
         except Exception:
             # Without the ACL it fails as well: the first answer is the one to show.
             raise refused from error
         text = f"the storage refused acl `{target.acl}` as unsupported; uploaded without"
         notices = (Notice(reasons.ACL_NOT_SUPPORTED, text),)
-    return Upload(client, target, upload_id, run, patience, tally or Uncounted()), notices
+    return Upload(client, target, opened, run, patience, tally or Uncounted()), notices
 
 
-async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) -> str:
+async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) -> _Opened:
     wanted: dict[str, Any] = {
         "ACL": acl,
         "StorageClass": target.storageClass,
         "Tagging": urlencode(target.tags),
         **objects.encryption(target),
+        **({"ChecksumAlgorithm": "CRC32", "ChecksumType": _WHOLE} if has_checksums(target) else {}),
     }
     answer = await client.create_multipart_upload(
         Bucket=target.bucket,
@@ -225,8 +248,23 @@ async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) ->
         Metadata={RUN_METADATA: run},
         **{name: value for name, value in wanted.items() if value},
     )
-    return str(answer["UploadId"])
+    return _Opened(
+        str(answer["UploadId"]),
+        checks_parts=answer.get("ChecksumAlgorithm") == "CRC32",
+        checks_whole=answer.get("ChecksumType") == _WHOLE,
+    )
 
 
-def _completed(part: Part) -> dict[str, Any]:
-    return {"PartNumber": part.number, "ETag": part.etag, **part.checksums}
+def _completed(parts: tuple[Part, ...], opened: _Opened) -> dict[str, Any]:
+    """What CompleteMultipartUpload is to be told of the parts."""
+    listed: list[dict[str, Any]] = []
+    for part in parts:
+        sums = {CRC32: encode_crc(part.crc)} if opened.checks_parts and part.crc is not None else {}
+        listed.append({"PartNumber": part.number, "ETag": part.etag, **sums})
+    told: dict[str, Any] = {"MultipartUpload": {"Parts": listed}}
+    crcs = [(part.crc, part.size) for part in parts if part.crc is not None]
+    if opened.checks_whole and len(crcs) == len(parts):
+        # The storage compares the whole object with this: parts out of order or left out cannot pass.
+        told |= {CRC32: encode_crc(combined(crcs)), "ChecksumType": _WHOLE}
+        told |= {"MpuObjectSize": sum(part.size for part in parts)}
+    return told

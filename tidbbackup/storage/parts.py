@@ -5,25 +5,69 @@ Must not know any S3 client.
 
 from __future__ import annotations
 
-MIB = 1 << 20
-MIN_PART = 16 * MIB
-MAX_PART = 5 << 30
-"""S3's own limit for one part, in bytes."""
+from attrs import frozen
 
-# 9,000 of the 10,000 parts that S3 allows, for half as much again as was estimated: sizes stay equal
-# within an upload (some providers insist), so the reserve has to be there from the start.
-_PLANNED_PARTS = 9_000
+from tidbbackup.model.storage import MIB, PROVIDERS, ObjectTarget
+
+USUAL_PART = 16 * MIB
+
+# Nine tenths of the parts that S3 allows, for half as much again as was estimated: where sizes have to stay
+# equal within an upload the reserve has to be there from the start.
+_PLANNED = 0.9
 _RESERVE = 1.5
 
 _MEMORY_BYTES = 64 * MIB
 _MAX_IN_FLIGHT = 4
 
 
-def part_size(estimate: int) -> int:
-    """Bytes of every part but the last, whole MiB, for an archive of about `estimate` bytes."""
-    wanted = int(estimate * _RESERVE / _PLANNED_PARTS) + 1
+@frozen
+class PartLimits:
+    """What parts may be, by the provider's row and what the user asks for. Bytes."""
+
+    usual: int = USUAL_PART
+    most: int = 5 << 30
+    count: int = 10_000
+    unequal: bool = False
+    """Parts of one upload may differ."""
+
+    @property
+    def capacity(self) -> int:
+        """The largest object that can be uploaded in parts."""
+        return self.most * self.count
+
+
+def part_limits(target: ObjectTarget) -> PartLimits:
+    """The limits for this target."""
+    row, wanted = PROVIDERS.get(target.provider, PROVIDERS["other"]), target.transfer
+    return PartLimits(
+        usual=min(max(wanted.partBytes or USUAL_PART, row.min_part), row.max_part),
+        most=row.max_part,
+        count=min(wanted.maxParts or row.max_parts, row.max_parts),
+        unequal=row.unequal_parts,
+    )
+
+
+def part_size(estimate: int, limits: PartLimits = PartLimits()) -> int:
+    """Bytes of every part but the last, for an archive of about `estimate` bytes: as usual, or in whole MiB
+    larger where it would not fit."""
+    wanted = int(estimate * _RESERVE / max(1, int(limits.count * _PLANNED))) + 1
     rounded = -(-wanted // MIB) * MIB
-    return min(max(MIN_PART, rounded), MAX_PART)
+    return min(max(limits.usual, rounded if wanted > limits.usual else 0), limits.most)
+
+
+def next_size(size: int, sent_parts: int, sent_bytes: int, estimate: int, limits: PartLimits) -> int:
+    """Bytes of the next part, after so many of `size` bytes have been sent; never smaller than `size`.
+
+    It grows where the estimate was wrong and the provider allows it: the parts that are left must hold half
+    as much again as the rest of the estimate and, once that is passed, as much again as has been sent.
+    """
+    left = limits.count - sent_parts
+    if not limits.unequal or left < 1:
+        return size
+    rest = int((estimate - sent_bytes) * _RESERVE) if sent_bytes < estimate else sent_bytes
+    wanted = -(-rest // left)
+    rounded = -(-wanted // MIB) * MIB
+    return min(max(size, rounded if wanted > size else 0), limits.most)
 
 
 def in_flight(part_bytes: int) -> int:

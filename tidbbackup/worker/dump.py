@@ -14,7 +14,8 @@ from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
-from tidbbackup.storage.parts import part_size
+from tidbbackup.storage.parts import part_limits, part_size
+from tidbbackup.storage.rounds import in_rounds
 from tidbbackup.worker import manifest, mydumper, staging
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.belt import Belt
@@ -62,7 +63,11 @@ async def dump(
         archive = await _ship(task, upload, started)
         journal.step = "manifest"
         last = _manifest(job, found, clearance, task.dumper, archive, started, now())
-        await objects.put_json(client, target, target.manifest_key, last)
+        await in_rounds(
+            lambda: objects.put_json(client, target, target.manifest_key, last),
+            "writing the manifest",
+            limits.patience.as_asked(target.transfer),
+        )
         # Dying from here on loses only the message: archive and manifest are whole.
     names = tuple(manifest.printable(database.name) for database in clearance.databases)
     return WorkerResult(
@@ -82,7 +87,9 @@ async def dump(
 async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
-    archive = Archive(job.env.task.target.top, int(started.timestamp()), part_size(counters.estimated_bytes))
+    target = job.env.task.target
+    part_bytes = part_size(counters.estimated_bytes, part_limits(target))
+    archive = Archive(target.top, int(started.timestamp()), part_bytes)
     belt, output = Belt(task.folder), mydumper.Output()
     gauge = Gauge(counters, belt, archive, output)
     sent = await Overlap(task, belt, archive, upload, output, gauge).run()

@@ -1,0 +1,45 @@
+"""One thing that is wrong with a spec, and the judgements that several parts of it share.
+
+Must not know which parts there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import frozen
+
+HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_VALUE_SHOWN = 80
+
+
+@frozen
+class Problem:
+    """One thing that is wrong: where, what stands there, and what to do."""
+
+    path: str
+    value: Any
+    cure: str
+
+    def __str__(self) -> str:
+        shown = repr(self.value)
+        shown = shown if len(shown) <= _VALUE_SHOWN else shown[: _VALUE_SHOWN - 1] + "…"
+        return f"{self.path}: {shown}: {self.cure}" if self.value is not None else f"{self.path}: {self.cure}"
+
+
+def object_name(path: str, name: str, *, needed: bool = False) -> Iterator[Problem]:
+    """Whether this can be the name of a Secret or its like; empty is fine unless it is needed."""
+    if not name and needed:
+        yield Problem(path, None, "is missing: name an object in this namespace")
+    elif name and not _OBJECT_NAME.fullmatch(name):
+        yield Problem(
+            path, name, "write the name of an object in this namespace (lower case, digits, - and .)"
+        )
+
+
+def has_control(text: str) -> bool:
+    """Whether a control character is in the text."""
+    return any(ord(letter) < 32 or ord(letter) == 127 for letter in text)

@@ -1,0 +1,33 @@
+"""CRC32 of parts, and of the whole object from those of its parts, as S3 writes them.
+
+Must not know what an upload is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable
+
+from isal import isal_zlib
+
+CRC32 = "ChecksumCRC32"
+"""The parameter's name in S3's calls."""
+
+
+async def checksum(body: bytes) -> int:
+    """CRC32 of a body, reckoned in a thread: gigabytes a second, but a part may have gigabytes."""
+    return await asyncio.to_thread(isal_zlib.crc32, body)
+
+
+def combined(parts: Iterable[tuple[int, int]]) -> int:
+    """CRC32 of the bytes of all parts, each given as CRC32 and bytes; in time of the number of parts."""
+    whole = 0
+    for crc, size in parts:
+        whole = isal_zlib.crc32_combine(whole, crc, size)
+    return whole
+
+
+def encode_crc(crc: int) -> str:
+    """As S3's headers carry it: big endian, base64."""
+    return base64.b64encode(crc.to_bytes(4, "big")).decode()

@@ -1,0 +1,34 @@
+"""A limit on bytes per second: a bucket of tokens that may be overdrawn by one body and refills at the rate.
+
+Must not know who sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Pace:
+    """Lets bodies go so that over time no more than `rate` bytes per second leave.
+
+    Invariant: between any two bodies that are let go, the time that the bytes from the first up to the
+    second need at `rate` has passed.
+    """
+
+    def __init__(self, rate: int | None) -> None:
+        self._rate = rate
+        self._free_at = 0.0
+
+    def take(self, count: int, now: float) -> float:
+        """Book a body of `count` bytes; seconds until it may go."""
+        if not self._rate:
+            return 0.0
+        starts = max(self._free_at, now)
+        self._free_at = starts + count / self._rate
+        return starts - now
+
+    async def wait(self, count: int) -> None:
+        """Return when a body of `count` bytes may go."""
+        pause = self.take(count, asyncio.get_running_loop().time())
+        if pause:
+            await asyncio.sleep(pause)
