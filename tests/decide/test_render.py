@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.decide.builders import IMAGE, UID, backup
-from tidbbackup.decide.render import WorkerImage, backup_job, clean_job, pod_annotations
+from tidbbackup.decide.render import WorkerImage, backup_job, clean_job, inspect_job, pod_annotations
 from tidbbackup.model.backup import Backup
 from tidbbackup.model.names import DELETES_DATA
 from tidbbackup.model.task import decode_task
@@ -255,3 +255,24 @@ def test_a_long_name_fits_everywhere() -> None:
     assert len(job["metadata"]["name"]) <= 63
     assert all(len(value) <= 63 for value in job["metadata"]["labels"].values())
     assert job["metadata"]["ownerReferences"][0]["name"] == "a." * 126 + "b"
+
+
+def test_what_cleans_up_has_the_authority_that_an_option_names_and_no_other_volume() -> None:
+    found = backup(
+        {
+            "additionalVolumes": [{"name": "ca", "secret": {"secretName": "x"}}, {"name": "other"}],
+            "additionalVolumeMounts": [
+                {"name": "other", "mountPath": "/"},
+                {"name": "ca", "mountPath": "/ca"},
+                {"name": "other", "mountPath": "/ca-not"},
+            ],
+        },
+        s3={"options": ["--ca-cert=/ca/ca.pem"]},
+    )
+    for job in (clean_job(found, IMAGE, delete_data=True), inspect_job(found, IMAGE)):
+        pod = job["spec"]["template"]["spec"]
+        assert [volume["name"] for volume in pod["volumes"]] == ["ca", "run"]
+        assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == [
+            "/ca",
+            "/run/tidbbackup",
+        ]
