@@ -66,13 +66,15 @@ async def seen(plane: ControlPlane) -> Cluster:
 
 
 @asynccontextmanager
-async def prometheus(node: WholeNode, monitors: Iterable[JSON]) -> AsyncIterator[Prometheus]:
+async def prometheus(
+    node: WholeNode, monitors: Iterable[JSON], name: str = "prometheus"
+) -> AsyncIterator[Prometheus]:
     """Debian's Prometheus in the network of the pods, scraping every second what `monitors` select now.
 
     Raises FileNotFoundError where it is not installed, ProcessDied, NotReady.
     """
     owned = node.plane.processes
-    folder = owned.folder / "prometheus"
+    folder = owned.folder / name
     folder.mkdir()
     settings = folder / "prometheus.yaml"
     # JSON is YAML.
@@ -80,7 +82,7 @@ async def prometheus(node: WholeNode, monitors: Iterable[JSON]) -> AsyncIterator
     port = free_port()
     argv = ["prometheus", f"--config.file={settings}", f"--storage.tsdb.path={folder / 'data'}"]
     argv += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-    child = await owned.start("prometheus", [*node.in_network, *argv])
+    child = await owned.start(name, [*node.in_network, *argv])
     try:
         await node.doors.open_inwards(port, port)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:

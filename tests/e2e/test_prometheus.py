@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the controller by the shipped monitors; a worker is selected by them too."""
+"""A real Prometheus scrapes the controller and a worker by the shipped monitors."""
 
 import asyncio
 import signal
@@ -59,8 +59,8 @@ async def test_controller_is_scraped(scraper: Prometheus, site: Site) -> None:
         await eventually(partial(scraper.query, other))
 
 
-async def test_worker_is_selected(installed: Installation, site: Site) -> None:
-    """While it runs, and at the port that its container declares."""
+async def test_worker_is_scraped(installed: Installation, site: Site) -> None:
+    """While it runs, at the port that its container declares; and the controller finds the same way to it."""
     (monitor,) = [each for each in shipped_monitors() if each["kind"] == "PodMonitor"]
     port = monitor["spec"]["podMetricsEndpoints"][0]["port"]
 
@@ -73,9 +73,15 @@ async def test_worker_is_selected(installed: Installation, site: Site) -> None:
     try:
         name = await site.apply(site.example(EXAMPLE))
         (worker,) = await eventually(workers, 60)
+        async with prometheus(installed.node, [monitor], "prometheus-of-workers") as scraper:
+            wanted = f'tidbbackup_worker_estimated_bytes{{namespace="{site.name}"}} > 0'
+            (series,) = await eventually(partial(scraper.query, wanted))
+        shown = await site.until(name, lambda found: bool(found.get("status", {}).get("progress")), 30)
     finally:
         installed.store.child.signal(signal.SIGCONT)
 
+    assert series["metric"]["pod"] == worker["labels"]["pod"]
+    assert shown["status"]["progress"]["step"] == "preflight"
     assert worker["labels"]["job"] == f"{SYSTEM}/tidbbackup-workers"
     assert worker["labels"]["pod"].startswith(f"backup-{name}-")
     (address,) = worker["targets"]
