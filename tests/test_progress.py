@@ -122,7 +122,6 @@ async def test_the_same_again_is_not_written() -> None:
     "answer",
     [
         http(b"gone", "404 Not Found"),
-        http(b"", "302 Found", "Location: http://127.0.0.1:1/progress\r\n"),
         http(b"<html>"),
         http(b'{"step": "dump", "dumpedBytes": -5}'),
         http(b" " * MAX_BYTES + REPORT),
@@ -140,6 +139,14 @@ async def test_nonsense_is_no_progress(answer: bytes, caplog: pytest.LogCaptureF
     assert api.asked == []
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
     assert "no progress of Backup ns/demo from 127.0.0.1" in caplog.text
+
+
+async def test_a_redirect_leads_nowhere() -> None:
+    async with listener(http(REPORT)) as (elsewhere, lured):
+        there = f"Location: http://127.0.0.1:{elsewhere}/progress\r\n"
+        async with listener(http(b"", "302 Found", there)) as (port, asked):
+            api = await outcome(world(*worker()), port)
+    assert (len(asked), lured, api.asked) == (1, [], [])
 
 
 async def test_an_endless_answer_is_read_no_further_than_it_may_be_long() -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from manifests.compose import FOLDER
+from tests.decide.builders import IMAGE, backup
 from tests.manifests.exported import exported
 from tests.manifests.shipped import matches, the
+from tidbbackup.decide.render import backup_job
 from tidbbackup.model.names import COMPONENT, labels
+from tidbbackup.model.progress import WORKER_PORT
 
 RULES = [
     rule
@@ -46,6 +49,14 @@ def test_the_pod_monitor_finds_workers_and_not_the_controller() -> None:
     assert not matches(selector, labels("clean", "bk"))
     assert not matches(selector, the("Deployment")["spec"]["template"]["metadata"]["labels"])
     assert COMPONENT in selector["matchLabels"]
+
+
+def test_the_pod_monitor_names_the_port_where_the_worker_serves() -> None:
+    (endpoint,) = the("PodMonitor", "monitoring/workers.yaml")["spec"]["podMetricsEndpoints"]
+    (container,) = backup_job(backup(), IMAGE)["spec"]["template"]["spec"]["containers"]
+
+    assert container["ports"] == [{"name": endpoint["port"], "containerPort": WORKER_PORT}]
+    assert endpoint["path"] == "/metrics"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
