@@ -122,7 +122,7 @@ async def rclone_store(
     # In quotes: a bare comma there separates one pair of keys from the next.
     keys = f'"{access_key},{secret_key}"'
     env = owned.environment() | {"RCLONE_AUTH_KEY": keys, "RCLONE_CONFIG": str(config)}
-    argv: list[str | Path] = [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{port}", folder]
+    argv: list[str | Path] = [program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{port}", folder]
     child = await owned.start(name, argv, env=env)
     async with serving(
         owned, ObjectStore(f"http://127.0.0.1:{port}", access_key, secret_key, folder, child)
@@ -169,7 +169,8 @@ async def serving(owned: Processes, store: ObjectStore, health: str = "") -> Asy
         await owned.stop(store.child)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """A program of the virtual environment or on PATH. Raises FileNotFoundError with the cure."""
     # Beside this Python first: the virtual environment need not be on PATH.
     path = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if path is None:

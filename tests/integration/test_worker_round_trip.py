@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import tarfile
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.cluster import rclone_client
 from tests.cluster.comparison import content
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
@@ -64,7 +64,7 @@ async def test_the_archive_loaded_by_myloader_equals_the_source(
     assert await object_store.uploads(BUCKET) == []
     archive = tmp_path / "archive.tgz"
     archive.write_bytes(await object_store.get(BUCKET, KEY))
-    assert await read_by_rclone(object_store, tmp_path) == archive.read_bytes()
+    assert await rclone_client.read(object_store, "Ceph", BUCKET, KEY) == archive.read_bytes()
     assert result.size == objects[KEY] == archive.stat().st_size
     assert result.checksum == f"sha256:{sha256(archive.read_bytes()).hexdigest()}"
     folder = unpack(archive, tmp_path)
@@ -107,25 +107,6 @@ async def test_class_acl_and_encryption_of_the_task_are_those_of_the_archive(
     assert head["ContentLength"] == ended.result.size
     manifest = await header_store.head("asked-for", target.manifest_key)
     assert "StorageClass" not in manifest
-
-
-async def read_by_rclone(store: ObjectStore, folder: Path) -> bytes:
-    """The archive as another client reads it."""
-    env = {
-        "RCLONE_CONFIG": str(folder / "rclone.conf"),
-        "RCLONE_S3_PROVIDER": "Ceph",
-        "RCLONE_S3_ENDPOINT": store.endpoint,
-        "RCLONE_S3_ACCESS_KEY_ID": store.access_key,
-        "RCLONE_S3_SECRET_ACCESS_KEY": store.secret_key,
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).parent / "rclone", "--quiet", "cat", f":s3:{BUCKET}/{KEY}"),
-        env=env,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out
 
 
 def unpack(archive: Path, into: Path) -> Path:

@@ -1,5 +1,6 @@
 """What servers answer, as reasons."""
 
+import attrs
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
@@ -73,3 +74,13 @@ def test_an_explained_error_stays_as_it_is() -> None:
     error = explain(refused("NoSuchUpload", 404), "x", TARGET)
     assert explain(error, "y", TARGET) is error
     assert code_of(error) == "NoSuchUpload"
+
+
+def test_a_refusal_without_a_word_names_what_not_every_storage_takes() -> None:
+    """Ceph's whole answer to a class that it does not have."""
+    asked = attrs.evolve(TARGET, storageClass="C", sse="AES256")
+    text = str(explain(refused("InvalidArgument", message=""), "starting the upload of", asked))
+    assert text.endswith(
+        ": InvalidArgument (HTTP 400); does this storage take spec.s3.storageClass C and spec.s3.sse AES256"
+    )
+    assert str(explain(refused("InvalidArgument"), "looking at", TARGET)).endswith("(HTTP 400)")

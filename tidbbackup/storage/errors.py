@@ -96,7 +96,7 @@ def explain(error: Exception, doing: str, target: ObjectTarget) -> StorageError:
     if target.endpoint:
         where += f" at {target.endpoint}"
     if isinstance(error, ClientError):
-        return _refused(error, where)
+        return _refused(error, where, target)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
         return StorageError(
             reasons.CREDENTIALS_MISSING,
@@ -122,7 +122,7 @@ def worth_retrying(error: StorageError) -> bool:
     return error.reason in (reasons.STORAGE_UNREACHABLE, reasons.UPLOAD_FAILED)
 
 
-def _refused(error: ClientError, where: str) -> StorageError:
+def _refused(error: ClientError, where: str, target: ObjectTarget) -> StorageError:
     code = code_of(error)
     text = str(error.response.get("Error", {}).get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -131,9 +131,25 @@ def _refused(error: ClientError, where: str) -> StorageError:
     elif status >= 500:
         reason, cure = reasons.UPLOAD_FAILED, "the storage failed, not the request; look at its own log"
     else:
-        reason, cure = reasons.STORAGE_REFUSED, ""
+        reason, cure = reasons.STORAGE_REFUSED, _doubtful(target)
     said = f"{code}: {text}" if text and text != code else code
     return StorageError(reason, f"{where}: {said} (HTTP {status})" + (f"; {cure}" if cure else ""), code)
+
+
+def _doubtful(target: ObjectTarget) -> str:
+    """What the spec asks for that not every storage has: a refusal without a word may mean any of it.
+
+    Ceph answers InvalidArgument to a class that it does not have, InvalidRequest to encryption without a key.
+    """
+    wishes = {
+        "storageClass": target.storageClass,
+        "sse": target.sse,
+        "sseKmsKeyId": target.sseKmsKeyId,
+        "acl": target.acl,
+        "tags": ", ".join(f"{name}={value}" for name, value in target.tags.items()),
+    }
+    asked = " and ".join(f"spec.s3.{name} {value}" for name, value in wishes.items() if value)
+    return f"does this storage take {asked}" if asked else ""
 
 
 def _short(error: Exception) -> str:
