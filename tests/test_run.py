@@ -175,20 +175,52 @@ def test_nothing_of_the_folder_for_the_dump_is_touched_and_nothing_is_left(tmp_p
     ]
 
 
-def test_the_worker_finds_the_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Path, bytes | None]] = []
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Environment, bytes | None]]:
+    """What the worker is given: its environment, and the storage's CA as it finds it."""
+    found: list[tuple[Environment, bytes | None]] = []
 
     async def dump(env: Environment, *_: object) -> WorkerResult:
-        seen.append((env.db_tls, env.s3_ca.read_bytes() if env.s3_ca else None))
+        found.append((env, env.s3_ca.read_bytes() if env.s3_ca else None))
         raise StepFailed("Seen", "enough")
 
     monkeypatch.setattr(worker, "dump", dump)
+    return found
+
+
+def test_a_token_goes_only_with_its_own_keys(
+    tmp_path: Path, seen: list[tuple[Environment, bytes | None]]
+) -> None:
+    token = {"AWS_SESSION_TOKEN": "t"}
+    ran(tmp_path, GOOD, KEYS | token)
+    ran(tmp_path, GOOD, {"DB_PASSWORD": "x"} | token, ask=lambda _: "typed")
+
+    assert [dict(env.keys) for env, _ in seen] == [
+        {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "t"},
+        {"AWS_ACCESS_KEY_ID": "typed", "AWS_SECRET_ACCESS_KEY": "typed"},
+    ]
+
+
+def test_each_run_has_a_uid_of_its_own_whatever_the_file_says(
+    tmp_path: Path, seen: list[tuple[Environment, bytes | None]]
+) -> None:
+    applied = GOOD.replace("namespace: ns", "namespace: ns, uid: in-the-cluster")
+    ran(tmp_path, applied)
+    ran(tmp_path, applied)
+
+    assert len({"in-the-cluster", *(env.task.uid for env, _ in seen)}) == 3
+    assert len({env.task.target.key for env, _ in seen}) == 2
+
+
+def test_the_worker_finds_the_certificates(
+    tmp_path: Path, seen: list[tuple[Environment, bytes | None]]
+) -> None:
     (tmp_path / "my-ca.pem").write_text("a certificate")
     both = TLS.replace("secretName: s3}", "secretName: s3, caSecretName: ca}")
 
     assert ran(tmp_path, both, here=Here(db_tls=tmp_path, s3_ca=tmp_path / "my-ca.pem"))[0] == 1
     assert ran(tmp_path, GOOD)[0] == 1
-    assert seen[0] == (tmp_path, b"a certificate")
+    assert (seen[0][0].db_tls, seen[0][1]) == (tmp_path, b"a certificate")
     assert seen[1][1] is None
 
 

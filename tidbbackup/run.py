@@ -72,7 +72,7 @@ def run(
         for notice in notices(backup.spec):
             screen.say(f"warning: {notice.message}")
         _check_files(backup, here)
-        given = {**environ, **secrets(backup, environ, ask)}
+        given = _with_secrets(backup, environ, ask)
         with _folders(here) as folders:
             given |= folders | {TASK_VARIABLE: encode_task(worker_task(backup))}
             result, code = asyncio.run(_run(given, screen))
@@ -106,9 +106,10 @@ def _made_now(backup: Backup) -> Backup:
     return attrs.evolve(backup, metadata=made)
 
 
-def secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -> dict[str, str]:
-    """What is asked for on the terminal, as the environment lacks it. Without `s3.secretName` the usual AWS
-    chain finds keys by itself.
+def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -> dict[str, str]:
+    """The environment with what it lacked and was asked for.
+
+    Without `s3.secretName` the usual AWS chain finds keys by itself.
 
     Raises:
         UsageError: there is no terminal, or no answer; the message names the variables.
@@ -129,10 +130,10 @@ def secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -> dict
         answers = {name: ask(f"{wanted[name]} ({name}): ") for name in missing if ask}
     except (EOFError, KeyboardInterrupt):
         raise UsageError(f"no answer; set {' and '.join(missing)}") from None
-    if any(name.startswith("AWS_") for name in answers):
-        # A token belongs to the keys that it came with.
-        answers["AWS_SESSION_TOKEN"] = ""
-    return answers
+    # A token belongs to the keys that it came with.
+    typed = any(name.startswith("AWS_") for name in answers)
+    kept = {name: value for name, value in environ.items() if not (typed and name == "AWS_SESSION_TOKEN")}
+    return kept | answers
 
 
 def _check_files(backup: Backup, here: Here) -> None:
