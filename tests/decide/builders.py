@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.plan import Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers, Tally
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, decode_backup
@@ -37,8 +38,8 @@ URL = f"s3://bucket/{KEY}"
 
 JOB_LOOK = Look("Job", "ns", name="backup-demo")
 PODS_LOOK = Look("Pod", "ns", labels="tidb.pingcap.com/backup=demo,app.kubernetes.io/component=backup")
-NO_RUN: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), PODS_LOOK: ()}
-"""What live looks find where there is no run."""
+NO_RUN: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), PODS_LOOK: (), CRD_LOOK: ()}
+"""What live looks find where there is no run, and where the CRD is not being deleted."""
 
 FROM: dict[str, Any] = {"host": "tidb", "secretName": "db"}
 S3: dict[str, Any] = {"provider": "aws", "bucket": "bucket", "secretName": "s3"}

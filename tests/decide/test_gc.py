@@ -31,6 +31,7 @@ from tests.decide.builders import (
     without_run,
 )
 from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import Create
 from tidbbackup.model.backup import BackupStatus
@@ -165,10 +166,10 @@ def test_a_run_that_ended_unnoticed_counts(
     "told", [BackupStatus(), status("Failed", reason="Unschedulable"), status("Running")]
 )
 def test_nothing_goes_before_a_live_look(told: BackupStatus) -> None:
-    found = facts(going("Delete", told))
+    found = facts(going("Delete", told), evidence={CRD_LOOK: ()})
 
     assert decide(found, NOW).look == JOB_LOOK
-    assert decide(attrs.evolve(found, evidence={JOB_LOOK: ()}), NOW).look == PODS_LOOK
+    assert decide(attrs.evolve(found, evidence={CRD_LOOK: (), JOB_LOOK: ()}), NOW).look == PODS_LOOK
     assert decide(attrs.evolve(found, evidence=NO_RUN), NOW).look is None
 
 
@@ -187,7 +188,7 @@ def test_what_the_live_look_finds(
     jobs: list[Job], pods: list[Pod], expected: list[str], wake: float | None
 ) -> None:
     found = facts(
-        going("Delete", status("Running")), evidence={JOB_LOOK: tuple(jobs), PODS_LOOK: tuple(pods)}
+        going("Delete", status("Running")), evidence=NO_RUN | {JOB_LOOK: tuple(jobs), PODS_LOOK: tuple(pods)}
     )
     plan = decide(found, NOW)
 

@@ -197,7 +197,11 @@ def test_one_that_works_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("refusal", "expected", "wake"),
     [
-        (Refusal(403, "no", namespace_terminating=True), ["finalizers "], None),
+        (
+            Refusal(403, "no", namespace_terminating=True),
+            ["Warning NamespaceTerminating", "finalizers "],
+            None,
+        ),
         (Refusal(403, "a webhook: being terminated"), ["Warning CleanFailed", "status CleanFailed"], 60),
         (Refusal(422, "invalid"), ["Warning CleanFailed", "status CleanFailed"], 60),
         (Refusal(409, "already exists"), ["Warning CleanFailed", "status CleanFailed"], 60),

@@ -243,3 +243,12 @@ def test_an_events_name_and_message_are_bounded(name: str) -> None:
     assert SUBDOMAIN.fullmatch(made["metadata"]["name"])
     assert len(made["message"]) == 1024
     assert (made["type"], made["count"], made["firstTimestamp"]) == ("Normal", 1, "2026-11-23T03:00:00Z")
+
+
+def test_what_is_said_of_a_namespace_stands_in_default() -> None:
+    about = Meta(name="shop", namespace="default")
+    made = event(Announce("Namespace", about, "Warning", "NamespaceTerminating", "it goes"), NOW)
+
+    assert made["metadata"]["namespace"] == "default"
+    of = made["involvedObject"]
+    assert (of["apiVersion"], of["kind"], of["name"], of["namespace"]) == ("v1", "Namespace", "shop", "")

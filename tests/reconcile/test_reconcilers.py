@@ -9,7 +9,7 @@ import pytest
 from tests.decide.builders import IMAGE, NOW, UID, backup, later, status
 from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, job_of
-from tidbbackup.kube.errors import ServerError
+from tidbbackup.kube.errors import ApiError, ServerError
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.backup import Backup, Condition
 from tidbbackup.model.jobs import JobStatus
@@ -140,4 +140,25 @@ async def test_one_that_is_being_deleted_is_gcs(found: Backup) -> None:
     assert counted == [("gc", "success")]
     assert wake is None
     assert double.asked[-1] == "patch Backup ns/demo"
+    assert double.bodies[-1]["metadata"]["finalizers"] == []
+
+
+@pytest.mark.parametrize("answer", [refusal(404), refusal(403)])
+async def test_a_crd_that_cannot_be_looked_at_holds_up_no_cleaning(answer: ApiError) -> None:
+    double = Recording(get_Job=refusal(404), get_CustomResourceDefinition=answer)
+    await reconcile(
+        double, caches((backup(status=status("Failed", reason="Killed"), deletionTimestamp=NOW),))
+    )
+
+    assert double.asked[-1] == "create Job ns/clean-demo"
+
+
+async def test_where_the_crd_goes_the_backup_is_let_go_uncleaned() -> None:
+    crd = {"metadata": {"name": "backups.pingcap.com", "deletionTimestamp": "2026-11-23T03:00:00Z"}}
+    double = Recording(get_Job=refusal(404), get_CustomResourceDefinition=crd)
+    await reconcile(
+        double, caches((backup(status=status("Failed", reason="Killed"), deletionTimestamp=NOW),))
+    )
+
+    assert double.asked[0] == "get CustomResourceDefinition /backups.pingcap.com"
     assert double.bodies[-1]["metadata"]["finalizers"] == []

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
+from tidbbackup.decide import farewell
 from tidbbackup.decide.diagnosis import Broken, Ended, Waiting, succeeded, verdict, why_in_events
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Action, Announce, Create, Delete, Look, Plan, SetFinalizers
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Create, Delete, Look, Plan
 from tidbbackup.decide.render import clean_job
 from tidbbackup.decide.run import (
     JOB_KIND,
@@ -63,7 +64,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if FINALIZER not in backup.metadata.finalizers:
         return NOTHING
     if backup.foreign or facts.unreadable or backup.status.phase == Phase.CLEAN:
-        return Plan((_let_go(backup),))
+        return Plan((farewell.let_go(backup),))
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
     if job is not None and runs(job, facts.pods):
         return _stop_run(backup, job, facts.pods, now)
@@ -75,6 +76,10 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         return _stop_cleaning(backup, facts.clean_job)
     if not remains:
         return _end(facts, backup, now)
+    if not _is_cleaned(facts, backup):
+        uninstalled = farewell.if_the_crd_goes(facts, backup)
+        if uninstalled is not None:
+            return _without_cleaning(facts, backup, uninstalled, now)
     wrong = problems(backup.spec)
     if wrong:
         return _clean_failed(backup, remains, Cause(reasons.INVALID_SPEC, "; ".join(map(str, wrong))), now)
@@ -150,7 +155,7 @@ def _end(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     # Only a result proves that a run is over: else a Job or pod may be there that no cache shows yet.
     over = backup.status.condition(Phase.COMPLETE) is not None
     running = None if over else _look_for_run(facts, backup, now)
-    return running or Plan((_say_kept(backup), _let_go(backup)))
+    return running or Plan((farewell.say_kept(backup), farewell.let_go(backup)))
 
 
 def _look_for_run(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
@@ -187,8 +192,7 @@ def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) 
     if refusal is None:
         return Plan((Create(clean_job(backup, facts.image, delete_data=remains.data)),))
     if refusal.namespace_terminating:
-        # No Job can be made in a namespace that goes: holding on would block it for ever. The data stays.
-        return Plan((_let_go(backup),))
+        return farewell.as_the_namespace_goes(backup)
     reason = reasons.NAME_TAKEN if refusal.status == 409 else reasons.POD_REFUSED
     plan = _clean_failed(backup, remains, Cause(reason, refusal.message), now)
     return Plan(plan.actions, wake_at=now + _NEXT_QUESTION)
@@ -200,6 +204,19 @@ def _of_another_mind(job: Job, backup: Backup, remains: Remains) -> bool:
         return False
     deletes = DELETES_DATA in job.metadata.annotations
     return deletes != remains.data and not (deletes and job.condition("Complete") is not None)
+
+
+def _is_cleaned(facts: BackupFacts, backup: Backup) -> bool:
+    job = facts.clean_job
+    return job is not None and owned_by(job, backup) and job.condition("Complete") is not None
+
+
+def _without_cleaning(facts: BackupFacts, backup: Backup, going: Plan, now: datetime) -> Plan:
+    """A look at the CRD comes first; no farewell before a look at the run, nor while a cleaning goes on."""
+    job = facts.clean_job
+    if going.look is None and job is not None and owned_by(job, backup):
+        return _stop_cleaning(backup, job)
+    return going if going.look else _look_for_run(facts, backup, now) or going
 
 
 def _stop_cleaning(backup: Backup, job: Job) -> Plan:
@@ -287,15 +304,3 @@ def _clean_failed(backup: Backup, remains: Remains, cause: Cause, now: datetime)
         way_out = f"a multipart upload may be open; to leave it so, remove the finalizer {FINALIZER}"
     text = f"{cause.message}; {way_out}"
     return Plan(move(backup, Phase.CLEAN_FAILED, Cause(cause.reason, text), now))
-
-
-def _say_kept(backup: Backup) -> Action:
-    where = backup.status.backupPath
-    kept = f"{where} is kept" if backup.status.checksum else "there is nothing to clean"
-    return Announce(KIND, backup.metadata, "Normal", reasons.DATA_KEPT, kept)
-
-
-def _let_go(backup: Backup) -> Action:
-    meta = backup.metadata
-    left = tuple(name for name in meta.finalizers if name != FINALIZER)
-    return SetFinalizers(backup.key, meta.resourceVersion, left)

@@ -57,3 +57,10 @@ class Meta:
     def owner(self) -> OwnerReference | None:
         """The controlling owner, if there is one."""
         return next((ref for ref in self.ownerReferences if ref.controller), None)
+
+
+@frozen
+class Definition:
+    """A CustomResourceDefinition, as far as we look at one."""
+
+    metadata: Meta

@@ -13,6 +13,7 @@ from tidbbackup.model.units import compact_time
 GROUP = "pingcap.com"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+BACKUP_CRD = f"backups.{GROUP}"
 
 FINALIZER = "tidb.pingcap.com/backup-protection"
 

@@ -65,6 +65,8 @@ ARCHIVE_DELETED = "ArchiveDeleted"
 DATA_KEPT = "DataKept"
 RUN_STOPPED = "RunStopped"
 EXPIRED = "Expired"
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+CRD_TERMINATING = "CRDTerminating"
 
 # Beside the phase.
 NO_EFFECT = "NoEffect"

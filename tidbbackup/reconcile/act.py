@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from tidbbackup.decide.facts import Refusal
+from tidbbackup.decide.farewell import NAMESPACE_KIND
 from tidbbackup.decide.plan import (
     Action,
     Announce,
@@ -167,15 +168,17 @@ def event(action: Announce, now: datetime) -> dict[str, Any]:
     meta, message = action.about, action.message[:_EVENT_MESSAGE_LIMIT]
     said = "\0".join((meta.uid, action.type, action.reason, message))
     name = f"{meta.name[:200].rstrip('-.')}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    whole_namespace = action.kind == NAMESPACE_KIND
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": name, "namespace": meta.namespace},
         "involvedObject": {
-            "apiVersion": API_VERSION,
+            "apiVersion": "v1" if whole_namespace else API_VERSION,
             "kind": action.kind,
             "name": meta.name,
-            "namespace": meta.namespace,
+            # What is said of a thing that is in no namespace stands in `default`.
+            "namespace": "" if whole_namespace else meta.namespace,
             "uid": meta.uid,
         },
         "type": action.type,

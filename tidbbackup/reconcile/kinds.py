@@ -11,24 +11,25 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.kube.decode import Decode, Malformed
-from tidbbackup.kube.resources import EVENTS, JOBS, PODS, Resource
+from tidbbackup.kube.resources import CRDS, EVENTS, JOBS, PODS, Resource
 from tidbbackup.kube.store import Cache
 from tidbbackup.model.backup import Backup, decode_backup
 from tidbbackup.model.jobs import Happening, Job, Pod
-from tidbbackup.model.meta import Meta
+from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, SCHEDULE_LABEL, VERSION, short
 from tidbbackup.model.schedule import BackupSchedule
 
 BACKUPS = Resource(GROUP, VERSION, "backups", "Backup")
 SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")
 
-RESOURCES = {resource.kind: resource for resource in (BACKUPS, SCHEDULES, JOBS, PODS, EVENTS)}
+RESOURCES = {resource.kind: resource for resource in (BACKUPS, SCHEDULES, JOBS, PODS, EVENTS, CRDS)}
 
-DECODE: dict[str, Decode[Backup] | Decode[Job] | Decode[Pod] | Decode[Happening]] = {
+DECODE: dict[str, Decode[Backup] | Decode[Job] | Decode[Pod] | Decode[Happening] | Decode[Definition]] = {
     "Backup": decode_backup,
     "Job": msgspec.json.Decoder(Job).decode,
     "Pod": msgspec.json.Decoder(Pod).decode,
     "Event": msgspec.json.Decoder(Happening).decode,
+    "CustomResourceDefinition": msgspec.json.Decoder(Definition).decode,
 }
 
 BY_RUN = "run"

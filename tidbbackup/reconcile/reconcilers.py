@@ -22,8 +22,9 @@ from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.retention import retention
 from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.kube.client import Client, Selector
-from tidbbackup.kube.errors import NotFound
+from tidbbackup.kube.errors import Forbidden, NotFound
 from tidbbackup.kube.metrics import RunnerMetrics
+from tidbbackup.kube.resources import CRDS
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
@@ -114,6 +115,11 @@ async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
             return (decode(msgspec.Raw(await client.get(resource, wanted.namespace, wanted.name))),)
         except NotFound:
             return ()
+        except Forbidden:
+            # The right to look at the CRD may be uninstalled before it is: that must not hold a Backup.
+            if resource is CRDS:
+                return ()
+            raise
     page = await client.list_page(
         resource, wanted.namespace, selector=Selector(labels=wanted.labels, fields=wanted.fields)
     )
