@@ -1,4 +1,4 @@
-"""`kubectl delete crd` with Backups in every phase, and namespaces that go: all ends, and no data goes with it.
+"""CRDs and namespaces that go with Backups in every phase: all ends, and no data goes with them.
 
 In a lab of its own: nobody else's CRDs are there to be deleted.
 """
@@ -31,7 +31,7 @@ async def own_lab() -> AsyncIterator[Lab]:
 
 
 async def all_phases(scene: Scene, proxy: HoldProxy) -> None:
-    """Backups that are Complete, Failed (in a word and without one), Invalid, Scheduled, Running, CleanFailed."""
+    """Backups that are Complete, Failed, Invalid, Scheduled, Running and, being deleted, CleanFailed."""
     delete = {"cleanPolicy": "Delete"}
     source = {"host": "127.0.0.1", "port": proxy.port}
     for name in ("complete", "cleanfailed"):
