@@ -18,9 +18,7 @@ def cleared(
     *databases: Database, grants: tuple[str, ...] = ALL, regex: str = "", flags: Flags | None = None
 ) -> Clearance:
     survey = Survey("10.11-MariaDB", is_tidb=False, grants=grants, databases=databases)
-    return clear(
-        survey, selection(regex), flags or Flags(), Quirks(omits_defaults=True), filtered=bool(regex)
-    )
+    return clear(survey, selection(regex), flags or Flags(), Quirks(omits_defaults=True))
 
 
 def refusal(*databases: Database, grants: tuple[str, ...] = ALL, regex: str = "") -> StepFailed:
@@ -89,3 +87,14 @@ def test_history_that_no_dump_holds_is_told() -> None:
     assert notice.reason == reasons.HISTORY_LEFT_OUT
     assert "`d`.`t`" in notice.message
     assert "`u`" not in notice.message
+
+
+def test_a_filter_that_mydumper_cannot_follow_is_refused() -> None:
+    survey = Survey("x", is_tidb=False, grants=ALL, databases=(Database("a.b", (Table("c"),)), SHOP))
+    quirks = Quirks(omits_defaults=False)
+    with pytest.raises(StepFailed, match=r"names with a dot: .*`a\.b`\.`c`") as caught:
+        clear(survey, selection("", ("a.*", "shop.*")), Flags(), quirks)
+    assert caught.value.reason == reasons.UNSUPPORTED_NAME
+    assert clear(survey, selection("", ("shop.*",)), Flags(), quirks).databases == (SHOP,)
+    with pytest.raises(StepFailed, match=r"or spec\.tableFilter takes none"):
+        clear(survey, selection("", ("nowhere.*",)), Flags(), quirks)

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from tidbbackup.model import reasons
+from tidbbackup.model.table_filter import SYSTEM_DATABASES
 from tidbbackup.worker.catalog import Database, Table
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.selection import DEFAULT_REGEX, SYSTEM_DATABASES, ascii_regex, selection
+from tidbbackup.worker.selection import DEFAULT_REGEX, ascii_regex, selection
 
 
 @pytest.mark.parametrize("name", [*SYSTEM_DATABASES, "MySQL", "INFORMATION_SCHEMA", "METRICS_SCHEMA", "Sys"])
@@ -47,6 +48,23 @@ def test_a_regex_of_the_task_decides_alone() -> None:
         ("other", ["t"], ()),
     ]
     assert not selection(r"\.t$").database("shop")
+
+
+def test_a_filter_of_the_task_decides_by_its_rules() -> None:
+    rule = selection("", ("shop.*", "!shop.big", "é.t"))
+    databases = (
+        Database("shop", (Table("big"), Table("t")), ("r",)),
+        Database("É", (Table("t"), Table("u"))),
+    )
+    assert [(d.name, [t.name for t in d.tables]) for d in rule.apply(databases)] == [
+        ("shop", ["t"]),
+        ("É", ["t"]),
+    ]
+    assert rule.misread(databases) == []
+    assert rule.database("shop")
+    with pytest.raises(StepFailed, match="takes no table") as caught:
+        selection("", ("!a.*",))
+    assert caught.value.reason == reasons.INVALID_SPEC
 
 
 def test_what_mydumper_never_takes() -> None:

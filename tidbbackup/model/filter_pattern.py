@@ -13,7 +13,15 @@ from itertools import pairwise
 from attrs import frozen
 
 from tidbbackup.model.filter_regex import translated
-from tidbbackup.model.filter_text import ANYTHING, Class, any_character, character, class_text, read_class
+from tidbbackup.model.filter_text import (
+    ANYTHING,
+    Class,
+    any_character,
+    character,
+    class_text,
+    read_class,
+    weight,
+)
 
 _QUOTED = {'"': re.compile(r'"((?:""|[^"])+)"'), "`": re.compile(r"`((?:``|[^`])+)`")}
 _REGEX = re.compile(r"/((?:\\.|[^/])+)/")
@@ -28,6 +36,8 @@ class Pattern:
     """Matches exactly the names that are meant, when it has to match all of a name."""
     name: str | None = None
     """The one name that it means; None: it is a wildcard or a regular expression."""
+    copies: int = 0
+    """What it weighs beyond its text, see filter_text.weight."""
 
     @property
     def everything(self) -> bool:
@@ -45,7 +55,8 @@ def read_pattern(line: str) -> tuple[Pattern, str]:
         found = _REGEX.match(line)
         if not found:
             raise ValueError("the regular expression has no end: write /…/, and \\/ for a slash in it")
-        return Pattern(translated(found[1])), line[found.end() :]
+        text, heavy = translated(found[1])
+        return Pattern(text, None, heavy - weight(text)), line[found.end() :]
     if quoted := _QUOTED.get(line[:1]):
         found = quoted.match(line)
         if not found:

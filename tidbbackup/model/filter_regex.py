@@ -33,8 +33,8 @@ _ENDS = ("$", "\\z")
 _CONTROLS = {"t": "\t", "n": "\n", "f": "\f", "r": "\r", "v": "\v", "a": "\a"}
 
 
-def translated(source: str) -> str:
-    """The expression that matches a whole name where the given one is found in it.
+def translated(source: str) -> tuple[str, int]:
+    """The expression that matches a whole name where the given one is found in it, and its weight.
 
     Raises:
         ValueError: it is none, or has no translation.
@@ -47,7 +47,8 @@ def translated(source: str) -> str:
         branches.append(reader.branch())
     if reader.at < len(source):
         raise ValueError(f"`{source[reader.at]}` in the regular expression has no counterpart")
-    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+    text = branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+    return text, weight(text) + reader.copies
 
 
 @define
@@ -57,6 +58,8 @@ class _Reader:
     source: str
     at: int = 0
     depth: int = 0
+    copies: int = 0
+    """Weight that stands in no text: PCRE copies what has bounds."""
 
     def ahead(self, *texts: str) -> bool:
         """Whether one of these comes next."""
@@ -76,6 +79,7 @@ class _Reader:
         body, heavy = self.sequence()
         if heavy > _MAX_WEIGHT:
             raise ValueError("the regular expression repeats too much")
+        self.copies += heavy
         return start + body + ("" if self.taken(*_ENDS) else ANYTHING)
 
     def sequence(self) -> tuple[str, int]:

@@ -99,7 +99,8 @@ def read_filter(lines: tuple[str, ...]) -> TableFilter:
         raise ValueError("takes no table: begin with *.* to exclude from all, or name what to take")
     found = TableFilter(tuple(rules))
     text = expression(found)
-    if weight(text) > _MAX_WEIGHT or len(text) > _MAX_LENGTH:
+    copies = sum(rule.database.copies + rule.table.copies for rule in rules)
+    if weight(text) + copies > _MAX_WEIGHT or len(text) > _MAX_LENGTH:
         raise ValueError("is too long for mydumper: use wildcards for several tables")
     return found
 

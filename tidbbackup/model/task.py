@@ -35,6 +35,8 @@ class DumpSettings:
     """Empty means the worker's defaults."""
     tableRegex: str = ""
     """Empty means all but the system databases."""
+    tableFilter: tuple[str, ...] = ()
+    """Rules of a table filter, in place of a regex."""
 
 
 @frozen

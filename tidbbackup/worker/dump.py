@@ -49,7 +49,7 @@ async def dump(
     found = await aside(survey, job.login)
     log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
     known = quirks(await aside(mydumper.find("mydumper", env.search_path).read_bytes))
-    clearance = clear(found, job.selection, job.flags, known, filtered=bool(env.task.dump.tableRegex))
+    clearance = clear(found, job.selection, job.flags, known)
     journal.notices += clearance.notices
     journal.counters.estimated_bytes = 0 if job.flags.no_data else estimated_bytes(clearance.databases)
     target = env.task.target

@@ -57,4 +57,5 @@ def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
         )
     wanted = options.judged(task.dump.options)
     login = Login(task.database, env.password, env.db_tls if task.database.tls else None)
-    return Job(env, journal, limits, login, wanted, options.flags(wanted), selection(task.dump.tableRegex))
+    chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
+    return Job(env, journal, limits, login, wanted, options.flags(wanted), chosen)

@@ -11,12 +11,13 @@ from attrs import frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
+from tidbbackup.model.table_filter import SYSTEM_DATABASES
 from tidbbackup.worker import files, hazards
 from tidbbackup.worker.catalog import Database, Survey
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.grants import read_grants
 from tidbbackup.worker.options import Flags
-from tidbbackup.worker.selection import SYSTEM_DATABASES, Selection
+from tidbbackup.worker.selection import Selection
 
 _NAMED = 5
 """So many objects are named in a message, the rest counted."""
@@ -35,21 +36,25 @@ class Clearance:
     notices: tuple[Notice, ...] = ()
 
 
-def clear(
-    survey: Survey, selection: Selection, flags: Flags, known: hazards.Quirks, *, filtered: bool
-) -> Clearance:
-    """Judge a survey, for the mydumper at hand. `filtered`: the task has a table regex of its own.
+def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Quirks) -> Clearance:
+    """Judge a survey, for the mydumper at hand.
 
     Raises:
         StepFailed: GrantsMissing, NothingToDump, UnsupportedName, UnsupportedTable.
     """
-    notices = _check_grants(survey, filtered)
+    notices = _check_grants(survey, filtered=bool(selection.origin))
     databases = selection.apply(survey.databases)
     if not databases:
         raise StepFailed(
             reasons.NOTHING_TO_DUMP,
             "no database to dump: the user sees none beside the system's"
-            + (", or spec.mydumper.tableRegex takes none of them" if filtered else ""),
+            + (f", or {selection.origin} takes none of them" if selection.origin else ""),
+        )
+    if wrong := selection.misread(survey.databases):
+        raise StepFailed(
+            reasons.UNSUPPORTED_NAME,
+            f"mydumper cannot follow spec.tableFilter in names with a dot: {_some(wrong)}; say what to "
+            "take by spec.mydumper.tableRegex, which is searched in database.table",
         )
     check_names(databases, flags)
     if problems := hazards.unsupported_tables(databases, survey.databases, survey.is_tidb, known):
@@ -90,7 +95,7 @@ def check_names(databases: tuple[Database, ...], flags: Flags) -> None:
         )
 
 
-def _check_grants(survey: Survey, filtered: bool) -> tuple[Notice, ...]:
+def _check_grants(survey: Survey, *, filtered: bool) -> tuple[Notice, ...]:
     report = read_grants(survey.grants, survey.is_tidb)
     lost = [name for name in report.revoked if name.lower() not in SYSTEM_DATABASES]
     if not report.missing and not lost:

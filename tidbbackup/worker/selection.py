@@ -11,20 +11,13 @@ import re
 from attrs import evolve, field, frozen
 
 from tidbbackup.model import reasons
+from tidbbackup.model.table_filter import SYSTEM_DATABASES, TableFilter, expression, read_filter
 from tidbbackup.worker.catalog import Database
 from tidbbackup.worker.failure import StepFailed
 
-SYSTEM_DATABASES = (
-    "mysql",
-    "information_schema",
-    "performance_schema",
-    "sys",
-    "metrics_schema",
-    "inspection_schema",
-)
-
-# Whole names: a bare prefix list would drop `mysql_app` and `system` too.
-DEFAULT_REGEX = r"\A(?!(?:" + "|".join(SYSTEM_DATABASES) + r")\.)"
+# Whole names: a bare prefix list would drop `mysql_app` and `system` too. Later versions of mydumper ask for
+# a database by its bare name.
+DEFAULT_REGEX = r"\A(?!(?:" + "|".join(SYSTEM_DATABASES) + r")(?:\.|(?!(?s:.))))"
 
 _NEVER = frozenset({"information_schema", "performance_schema", "data_dictionary"})
 _NEVER_OF_MYSQL = frozenset({"general_log", "slow_log", "innodb_index_stats", "innodb_table_stats"})
@@ -37,6 +30,9 @@ class Selection:
 
     argument: str
     _pattern: re.Pattern[bytes] = field(repr=False)
+    origin: str = ""
+    """The field of the spec that it is from; "": it is the default."""
+    _filter: TableFilter | None = None
 
     def _takes(self, text: str) -> bool:
         return self._pattern.search(text.encode("utf-8", "surrogateescape")) is not None
@@ -50,6 +46,25 @@ class Selection:
         if database.lower() in _NEVER or (database.lower() == "mysql" and name.lower() in _NEVER_OF_MYSQL):
             return False
         return self._takes(f"{database}.{name}")
+
+    def misread(self, databases: tuple[Database, ...]) -> list[str]:
+        """Objects that mydumper would take against the task's filter, or leave out: it joins names by a dot,
+        so where one has a dot itself the expression can be wrong about it."""
+        rules = self._filter
+        if rules is None:
+            return []
+        wrong = []
+        for database in databases:
+            name = database.name
+            if name.lower() in _NEVER:
+                continue
+            if rules.takes_database(name) != self._takes(f"{name}.(null)"):
+                wrong.append(f"database `{name}`")
+            members = (*(table.name for table in database.tables), *database.routines, *database.events)
+            wrong += [
+                f"`{name}`.`{m}`" for m in members if rules.takes(name, m) != self._takes(f"{name}.{m}")
+            ]
+        return wrong
 
     def apply(self, databases: tuple[Database, ...]) -> tuple[Database, ...]:
         """The databases with only what is taken; those of which nothing is taken are left out."""
@@ -66,12 +81,20 @@ class Selection:
         return tuple(chosen)
 
 
-def selection(table_regex: str) -> Selection:
-    """The rule for a task's regex, or the default one.
+def selection(table_regex: str, table_filter: tuple[str, ...] = ()) -> Selection:
+    """The rule for a task's regex or filter, or the default one.
 
     Raises:
-        StepFailed: InvalidSpec, a regex that mydumper would misread.
+        StepFailed: InvalidSpec, a regex that mydumper would misread, a filter that cannot be read.
     """
+    if table_filter:
+        try:
+            rules = read_filter(table_filter)
+        except ValueError as error:
+            raise StepFailed(reasons.INVALID_SPEC, f"spec.tableFilter: {error}") from error
+        text = expression(rules)
+        compiled = re.compile(text.encode("ascii"), re.IGNORECASE | re.MULTILINE)
+        return Selection(text, compiled, "spec.tableFilter", rules)
     argument = ascii_regex(table_regex) if table_regex else DEFAULT_REGEX
     try:
         pattern = re.compile(argument.encode("ascii"), re.IGNORECASE | re.MULTILINE)
@@ -85,7 +108,7 @@ def selection(table_regex: str) -> Selection:
             f"spec.mydumper.tableRegex `{table_regex}` has {pattern.groups} groups; mydumper takes a match "
             f"of more than {_MAX_GROUPS} for none: write (?:…) for groups",
         )
-    return Selection(argument, pattern)
+    return Selection(argument, pattern, "spec.mydumper.tableRegex" if table_regex else "")
 
 
 def ascii_regex(text: str) -> str:
