@@ -93,6 +93,14 @@ def test_the_whole_task() -> None:
     assert task.stagingBytes == 2**30
 
 
+def test_filter_and_dumplings_options_reach_the_worker() -> None:
+    spec = {"dumpling": {"options": ["-t", "4", "--filesize=256MiB"], "tableFilter": ["a.*"]}}
+
+    settings = DumpSettings(("--threads=4", "--chunk-filesize=256"), tableFilter=("a.*",))
+    assert worker_task(backup(spec)).dump == settings
+    assert worker_task(backup(spec | {"tableFilter": ["a.*"]})).dump == settings
+
+
 def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
     spec = {"mydumper": {"options": ["--tidb-force-priority=LOW_PRIORITY", "--rows=1"]}}
 
@@ -139,6 +147,10 @@ def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
         ),
         ({"s3": {"endpoint": "x"}}, ["spec.s3.endpoint has no scheme: https://x is used"]),
         (
+            {"spec": {"dumpling": {"options": ["--loglevel", "debug", "-t", "2"]}}},
+            ["dumpling option --loglevel has no effect"],
+        ),
+        (
             {"spec": {"mydumper": {"options": ["--tidb-force-priority=x", "--rows=1"]}}},
             ["--tidb-force-priority is known to a fork of mydumper only: it has no effect"],
         ),
@@ -149,7 +161,12 @@ def test_what_has_no_effect(parts: dict[str, Any], told: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [{"mydumper": {"options": ["x"]}}, {"s3": {"provider": "aws", "options": ["x"]}}]
+    "spec",
+    [
+        {"mydumper": {"options": ["x"]}},
+        {"dumpling": {"options": ["x"]}},
+        {"s3": {"provider": "aws", "options": ["x"]}},
+    ],
 )
 def test_options_edited_into_nonsense_never_stop_a_run(spec: dict[str, Any]) -> None:
     """`s3.options` may be edited at any time, and a run that has begun has to end all the same."""

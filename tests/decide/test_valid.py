@@ -13,6 +13,12 @@ from tidbbackup.decide.valid import problems
 from tidbbackup.model.backup import BackupSpec
 
 CANARY = "CANARYcanary"
+# What TiDB Operator v1.1.0 to v1.1.2 used where a spec said nothing.
+V11_OPTIONS = [
+    *("--long-query-guard=3600", "--tidb-force-priority=LOW_PRIORITY", "--verbose=3", "--compress-protocol"),
+    *("--threads=16", "--rows=10000", "--skip-tz-utc"),
+]
+V11_REGEX = "^(?!(mysql|test|INFORMATION_SCHEMA|PERFORMANCE_SCHEMA|METRICS_SCHEMA|INSPECTION_SCHEMA))"
 
 
 def wrong(**parts: Any) -> dict[str, str]:
@@ -122,16 +128,49 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"spec": {"azblob": {}}}, "spec.azblob", "s3 only"),
         ({"spec": {"useKMS": True}}, "spec.useKMS", "plain password"),
         ({"spec": {"backupType": "db"}}, "spec.backupType", "write full"),
-        ({"spec": {"tableFilter": ["a.b"]}}, "spec.tableFilter", "tableRegex"),
-        ({"spec": {"dumpling": {"tableFilter": ["a.b"]}}}, "spec.dumpling.tableFilter", "tableRegex"),
-        ({"spec": {"dumpling": {"options": ["-t=4"]}}}, "spec.dumpling.options", "mydumper.options"),
-        ({"spec": {"mydumper": {"options": ["--outputdir=/"]}}}, "spec.mydumper.options", "allowed are"),
+        ({"spec": {"tableFilter": ["a"]}}, "spec.tableFilter", "`a`: has no dot"),
+        ({"spec": {"tableFilter": ["!a.b"]}}, "spec.tableFilter", "begin with *.*"),
+        (
+            {"spec": {"dumpling": {"tableFilter": ["@f"]}}},
+            "spec.dumpling.tableFilter",
+            "write the rules here",
+        ),
+        (
+            {"spec": {"tableFilter": ["a.b"], "mydumper": {"tableRegex": "x"}}},
+            "spec.tableFilter",
+            "cannot stand beside spec.mydumper.tableRegex",
+        ),
+        (
+            {"spec": {"tableFilter": ["a.b"], "dumpling": {"tableFilter": ["a.c"]}}},
+            "spec.dumpling.tableFilter",
+            "remove it",
+        ),
+        ({"spec": {"dumpling": {"options": ["--sql=x"]}}}, "spec.dumpling.options", "only whole tables"),
+        (
+            {"spec": {"dumpling": {"options": ["-t=4"]}, "mydumper": {"options": ["--threads=3"]}}},
+            "spec.dumpling.options",
+            "keep those",
+        ),
+        (
+            {"spec": {"mydumper": {"options": ["--outputdir=/"]}}},
+            "spec.mydumper.options",
+            "'--outputdir': is not allowed: where files go",
+        ),
+        ({"spec": {"mydumper": {"options": ["--exec=sh"]}}}, "spec.mydumper.options", "runs programs"),
+        ({"spec": {"mydumper": {"options": ["--unheard-of"]}}}, "spec.mydumper.options", "allowed are"),
+        ({"spec": {"mydumper": {"options": ["--rows=many"]}}}, "spec.mydumper.options", "a whole number"),
+        ({"spec": {"mydumper": {"options": ["--threads=0"]}}}, "spec.mydumper.options", "at least 1"),
+        ({"spec": {"mydumper": {"options": ["--no-locks=1"]}}}, "spec.mydumper.options", "takes no value"),
         (
             {"spec": {"mydumper": {"options": ["-t", "4"]}}},
             "spec.mydumper.options",
             "item 1 is not of the form",
         ),
-        ({"spec": {"mydumper": {"options": ["--rows=1\n"]}}}, "spec.mydumper.options", "control character"),
+        (
+            {"spec": {"mydumper": {"options": ["--set-names=1\n"]}}},
+            "spec.mydumper.options",
+            "control character",
+        ),
         ({"spec": {"mydumper": {"tableRegex": "a\0"}}}, "spec.mydumper.tableRegex", "control character"),
         ({"spec": {"mydumper": {"tableRegex": "(a"}}}, "spec.mydumper.tableRegex", "no regular expression"),
         ({"spec": {"env": [{"name": "A"}, {"name": "DB_PASSWORD"}]}}, "spec.env[1].name", "another name"),
@@ -183,6 +222,9 @@ def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) 
         },
         {"spec": {"storageSize": "1e999999999"}},
         {"spec": {"mydumper": {"options": ["--threads=4", "--tidb-force-priority=LOW_PRIORITY"]}}},
+        {"spec": {"mydumper": {"options": V11_OPTIONS, "tableRegex": V11_REGEX}}},
+        {"spec": {"dumpling": {"options": ["--threads=16", "--rows=10000"], "tableFilter": ["a.*", "!a.b"]}}},
+        {"spec": {"tableFilter": ["*.*"], "dumpling": {"tableFilter": ["*.*"]}}},
         {"spec": {"mydumper": {}, "dumpling": {}, "tikvGCLifeTime": "3d", "env": [{}, {"name": "X"}]}},
     ],
 )
@@ -218,6 +260,11 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         {"spec": {"mydumper": {"options": [f"--password={CANARY}"]}}},
         {"spec": {"mydumper": {"options": [f"--password {CANARY}"]}}},
         {"spec": {"mydumper": {"options": ["--password", CANARY]}}},
+        {"spec": {"mydumper": {"options": [f"--rows={CANARY}"]}}},
+        {"spec": {"dumpling": {"options": ["--password", CANARY]}}},
+        {"spec": {"dumpling": {"options": [f"-p{CANARY}"]}}},
+        {"spec": {"dumpling": {"options": [CANARY]}}},
+        {"spec": {"dumpling": {"options": ["--threads", CANARY]}}},
         {"spec": {"env": [{"name": "DB_PASSWORD", "value": CANARY}]}},
     ],
 )

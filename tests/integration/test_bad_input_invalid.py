@@ -65,7 +65,17 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "mydumper flag": (
         {"mydumper": {"options": ["--outputdir=/etc"]}},
-        "spec.mydumper.options: '--outputdir': is not allowed: allowed are",
+        "spec.mydumper.options: '--outputdir': is not allowed: where files go is the worker's own",
+    ),
+    "no rule": (
+        {"tableFilter": ["shop"], "mydumper": {"tableRegex": "^a"}},
+        "spec.tableFilter: cannot stand beside spec.mydumper.tableRegex: keep one of them; "
+        "spec.tableFilter: `shop`: has no dot behind the database: write database.table",
+    ),
+    "excludes only": (
+        {"dumpling": {"tableFilter": ["!a.b"], "options": ["--sql=SELECT 1"]}},
+        "spec.dumpling.tableFilter: takes no table: begin with *.* to exclude from all, or name what to take; "
+        "spec.dumpling.options: --sql is not supported: only whole tables are dumped",
     ),
     "no regex": (
         {"mydumper": {"tableRegex": "("}},

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidbbackup.decide.dumper import dump_settings, dumper_notices
 from tidbbackup.decide.storage_target import object_target, storage_notices
 from tidbbackup.model.backup import Backup, BackupSpec, CleanPolicy
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
-from tidbbackup.model.options import (
-    MYDUMPER_FORK_ONLY,
-    Flag,
-    read_mydumper_flags,
-)
 from tidbbackup.model.reasons import NO_EFFECT
 from tidbbackup.model.result import Notice
-from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask
+from tidbbackup.model.task import DatabaseTarget, WorkerTask
 from tidbbackup.model.units import parse_quantity
 
 _NO_EFFECT = (
@@ -39,7 +35,7 @@ def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
         uid=meta.uid,
         target=object_target(backup),
         database=DatabaseTarget(source.host, source.port, source.user, bool(source.tlsClientSecretName)),
-        dump=_dump_settings(spec),
+        dump=dump_settings(spec),
         stagingBytes=parse_quantity(spec.storageSize) if spec.storageSize else 0,
         deleteData=delete_data,
     )
@@ -68,28 +64,6 @@ def _notices(spec: BackupSpec) -> Iterator[Notice]:
     for name in _NO_EFFECT:
         if getattr(spec, name) not in (None, ""):
             yield Notice(NO_EFFECT, f"spec.{name} has no effect")
-    if spec.mydumper:
-        for flag in _flags(spec.mydumper.options):
-            if flag.name in MYDUMPER_FORK_ONLY:
-                yield Notice(NO_EFFECT, f"{flag.name} is known to a fork of mydumper only: it has no effect")
+    yield from dumper_notices(spec)
     if spec.s3:
         yield from storage_notices(spec.s3)
-
-
-def _flags(options: tuple[str, ...]) -> tuple[Flag, ...]:
-    try:
-        return read_mydumper_flags(options)
-    except ValueError:
-        return ()
-
-
-def _dump_settings(spec: BackupSpec) -> DumpSettings:
-    if spec.mydumper is None:
-        return DumpSettings()
-    flags = read_mydumper_flags(spec.mydumper.options)
-    kept = tuple(
-        f"{flag.name}={flag.value}" if flag.value else flag.name
-        for flag in flags
-        if flag.name not in MYDUMPER_FORK_ONLY
-    )
-    return DumpSettings(kept, spec.mydumper.tableRegex)

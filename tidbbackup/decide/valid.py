@@ -7,17 +7,12 @@ does not resolve) is found by the worker.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from tidbbackup.decide.dumper import dumper_problems
 from tidbbackup.decide.problem import HOST, Problem, has_control, object_name
 from tidbbackup.decide.valid_storage import storage
 from tidbbackup.model.backup import BackupSpec, CleanPolicy
-from tidbbackup.model.options import (
-    MYDUMPER_ALLOWED,
-    MYDUMPER_FORK_ONLY,
-    read_mydumper_flags,
-)
 from tidbbackup.model.storage_spec import Source
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE
 from tidbbackup.model.units import parse_duration, parse_quantity
@@ -59,13 +54,6 @@ def _unsupported(spec: BackupSpec) -> Iterator[Problem]:
         yield Problem("spec.useKMS", spec.useKMS, "is not supported: put the plain password into the Secret")
     if spec.backupType not in ("", "full"):
         yield Problem("spec.backupType", spec.backupType, "write full, or leave it out")
-    if spec.tableFilter or (spec.dumpling and spec.dumpling.tableFilter):
-        path = "spec.tableFilter" if spec.tableFilter else "spec.dumpling.tableFilter"
-        yield Problem(path, None, "is not supported by this version: use spec.mydumper.tableRegex")
-    if spec.dumpling and spec.dumpling.options:
-        yield Problem(
-            "spec.dumpling.options", None, "is not supported by this version: use spec.mydumper.options"
-        )
 
 
 def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
@@ -77,42 +65,13 @@ def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
         yield Problem("spec.cleanPolicy", spec.cleanPolicy, f"write one of {', '.join(CleanPolicy)}")
     if spec.tikvGCLifeTime:
         yield from _duration("spec.tikvGCLifeTime", spec.tikvGCLifeTime)
-    if spec.mydumper:
-        yield from _mydumper_flags(spec.mydumper.options)
-        yield from _regex(spec.mydumper.tableRegex)
+    yield from dumper_problems(spec)
     taken = RESERVED_ENV + (KEY_ENV if spec.s3 and spec.s3.secretName else ())
     for index, variable in enumerate(spec.env):
         if variable.get("name") in taken:
             yield Problem(
                 f"spec.env[{index}].name", variable["name"], "is set by tidbbackup: use another name"
             )
-
-
-def _mydumper_flags(options: tuple[str, ...]) -> Iterator[Problem]:
-    try:
-        flags = read_mydumper_flags(options)
-    except ValueError as error:
-        yield Problem("spec.mydumper.options", None, str(error))
-        return
-    for flag in flags:
-        if flag.name not in MYDUMPER_ALLOWED | MYDUMPER_FORK_ONLY:
-            yield Problem(
-                "spec.mydumper.options",
-                flag.name,
-                f"is not allowed: allowed are {', '.join(sorted(MYDUMPER_ALLOWED))}",
-            )
-        elif has_control(flag.value):
-            yield Problem("spec.mydumper.options", flag.value, "holds a control character")
-
-
-def _regex(text: str) -> Iterator[Problem]:
-    if has_control(text):
-        yield Problem("spec.mydumper.tableRegex", text, "holds a control character")
-        return
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        yield Problem("spec.mydumper.tableRegex", text, f"is no regular expression: {error}")
 
 
 def _duration(path: str, text: str) -> Iterator[Problem]:
