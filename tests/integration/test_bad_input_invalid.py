@@ -74,8 +74,8 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "excludes only": (
         {"dumpling": {"tableFilter": ["!a.b"], "options": ["--sql=SELECT 1"]}},
-        "spec.dumpling.tableFilter: takes no table: begin with *.* to exclude from all, or name what to take; "
-        "spec.dumpling.options: --sql is not supported: only whole tables are dumped",
+        "spec.dumpling.tableFilter: takes no table: begin with *.* to exclude from all, or name what to "
+        "take; spec.dumpling.options: --sql is not supported: only whole tables are dumped",
     ),
     "no regex": (
         {"mydumper": {"tableRegex": "("}},
