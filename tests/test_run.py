@@ -17,6 +17,10 @@ from tidbbackup.worker.failure import StepFailed
 
 TLS = GOOD.replace("secretName: db}", "secretName: db, tlsClientSecretName: tls}")
 OWN_CA = GOOD.replace("secretName: s3}", "secretName: s3, caSecretName: ca}")
+IN_POD = GOOD.replace("secretName: s3}", "secretName: s3, options: [--ca-cert=/cas/my.pem]}") + (
+    "  additionalVolumes: [{name: cas, configMap: {name: cas}}]\n"
+    "  additionalVolumeMounts: [{name: cas, mountPath: /cas}]\n"
+)
 UNREACHABLE = (
     GOOD.replace("host: tidb", "host: 127.0.0.1, port: 9")
     .replace("provider: aws", "provider: ceph")
@@ -147,6 +151,7 @@ def test_no_answer(tmp_path: Path, nothing: type[BaseException]) -> None:
             lambda folder: Here(db_tls=folder),
             "--db-tls has no effect unless spec.from.tlsClientSecretName",
         ),
+        (IN_POD, lambda _: Here(), "--ca-cert in spec.s3.options is /cas/my.pem, which is not here: give"),
         (GOOD, lambda folder: Here(s3_ca=folder), "--s3-ca has no effect unless spec.s3.caSecretName is set"),
         (TLS, lambda folder: Here(db_tls=folder / "no"), "/no: no such folder"),
         (OWN_CA, lambda folder: Here(s3_ca=folder), ": no such file"),
@@ -220,8 +225,10 @@ def test_the_worker_finds_the_certificates(
 
     assert ran(tmp_path, both, here=Here(db_tls=tmp_path, s3_ca=tmp_path / "my-ca.pem"))[0] == 1
     assert ran(tmp_path, GOOD)[0] == 1
+    assert ran(tmp_path, IN_POD, here=Here(s3_ca=tmp_path / "my-ca.pem"))[0] == 1
     assert (seen[0][0].db_tls, seen[0][1]) == (tmp_path, b"a certificate")
     assert seen[1][1] is None
+    assert (seen[2][1], seen[2][0].task.target.transfer.caFile) == (b"a certificate", "")
 
 
 def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

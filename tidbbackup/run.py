@@ -23,7 +23,7 @@ from attrs import frozen
 from tidbbackup.decide.task import notices, worker_task
 from tidbbackup.model.backup import KIND, Backup
 from tidbbackup.model.result import WorkerResult
-from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, encode_task
+from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.units import format_duration, format_size
 from tidbbackup.offline import INVALID, OK, USAGE, Document, Unreadable, documents
 from tidbbackup.screen import Screen
@@ -71,10 +71,10 @@ def run(
         backup = _made_now(document.backup)
         for notice in notices(backup.spec):
             screen.say(f"warning: {notice.message}")
-        _check_files(backup, here)
+        task = _with_files(worker_task(backup), backup, here)
         given = _with_secrets(backup, environ, ask)
         with _folders(here) as folders:
-            given |= folders | {TASK_VARIABLE: encode_task(worker_task(backup))}
+            given |= folders | {TASK_VARIABLE: encode_task(task)}
             result, code = asyncio.run(_run(given, screen))
     except (Unreadable, UsageError) as error:
         screen.say(f"tidbbackup run: {error}")
@@ -136,16 +136,22 @@ def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -
     return kept | answers
 
 
-def _check_files(backup: Backup, here: Here) -> None:
-    """Refuse a run that would do without the certificates its spec asks for, or the other way round.
+def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
+    """The task with the certificates of this machine. TLS that the spec asks for never falls away in silence.
 
     Raises:
         UsageError: with the flag or the field that is lacking.
     """
     source, s3 = backup.spec.source, backup.spec.s3
+    in_pod = task.target.transfer.caFile
+    if in_pod and not here.s3_ca and not Path(in_pod).is_file():
+        raise UsageError(
+            f"--ca-cert in spec.s3.options is {in_pod}, which is not here: give that file with --s3-ca FILE"
+        )
+    own_ca = s3 and not in_pod and s3.caSecretName
     for field, asked, flag, given in (
         ("spec.from.tlsClientSecretName", source and source.tlsClientSecretName, "--db-tls DIR", here.db_tls),
-        ("spec.s3.caSecretName", s3 and s3.caSecretName, "--s3-ca FILE", here.s3_ca),
+        ("spec.s3.caSecretName", own_ca, "--s3-ca FILE", None if in_pod else here.s3_ca),
     ):
         if asked and not given:
             raise UsageError(f"{field} is {asked}: give what is in that Secret with {flag}")
@@ -155,6 +161,10 @@ def _check_files(backup: Backup, here: Here) -> None:
         raise UsageError(f"--db-tls {here.db_tls}: no such folder")
     if here.s3_ca and not here.s3_ca.is_file():
         raise UsageError(f"--s3-ca {here.s3_ca}: no such file")
+    if not here.s3_ca:
+        return task
+    transfer = attrs.evolve(task.target.transfer, caFile="")
+    return attrs.evolve(task, target=attrs.evolve(task.target, customCa=True, transfer=transfer))
 
 
 @contextlib.contextmanager
