@@ -1,11 +1,8 @@
 """Runs of the real worker in which something dies halfway: the database, the storage, the worker itself."""
 
 import asyncio
-import contextlib
-import os
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attrs
@@ -16,6 +13,7 @@ from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.worker.cut_proxy import CutProxy, cut_proxy
+from tests.worker.endings import alive, children, gone, kill
 from tests.worker.worker_process import Worker
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
@@ -192,61 +190,8 @@ async def test_killed_in_the_preflight_leaves_nothing(worker: Worker, to_databas
     assert await worker.left_in_bucket() == (set(), [])
 
 
-async def test_a_full_staging_volume(worker: Worker) -> None:
-    with small_volume(worker.staging, 20 * MIB):
-        ended = await worker.run()
-    assert (ended.code, ended.result.step) == (1, "dump"), ended.log
-    assert ended.result.reason == reasons.STAGING_FULL, ended.log
-    assert "20 MiB" in ended.result.message
-    assert "spec.storageSize" in ended.result.message
-    assert await worker.left_in_bucket() == (set(), [])
-
-
 async def test_clean_of_what_was_never_there(worker: Worker) -> None:
     worker.delete_data = True
     worker.retarget(bucket="gone-long-ago")
     ended = await worker.run("clean")
     assert (ended.code, ended.result.outcome) == (0, Outcome.CLEANED), ended.log
-
-
-def children(parent: int) -> list[int]:
-    """Processes whose parent this is."""
-    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [int(number) for number in text.split()]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-async def gone(pid: int) -> None:
-    """Wait for a process's end."""
-    async with asyncio.timeout(5):
-        while alive(pid):  # noqa: ASYNC110 - nothing tells us of the end of another's child
-            await asyncio.sleep(0.02)
-
-
-async def kill(process: asyncio.subprocess.Process) -> None:
-    process.kill()
-    await process.wait()
-
-
-@contextlib.contextmanager
-def small_volume(folder: Path, size: int) -> Iterator[None]:
-    """A tmpfs of so many bytes, where this user may mount one."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small volume here: {mounted.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        assert not os.path.ismount(folder)

@@ -132,3 +132,12 @@ async def test_around_the_blocks_bounds(tmp_path: Path, size: int) -> None:
         assert {m.name: m.size for m in tar if m.isfile()} == {"backup-1/a": size, "backup-1/b": 1}
     assert archive.freed_bytes == archive.packed_bytes == size + 1
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_small_file_leaves_the_volume_before_there_are_more(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"a": b"x" * 1000})
+    archive = Archive("top", MTIME, 1 << 20)
+    await asyncio.to_thread(archive.open, path)
+    assert archive.fill() is None
+    assert (archive.freed_bytes, os.listdir(tmp_path)) == (1000, [])
+    archive.close()

@@ -52,6 +52,8 @@ class Worker:
     dump: DumpSettings = field(factory=DumpSettings)
     delete_data: bool = False
     stall: float = 60
+    staging_bytes: int = 0
+    """What the volume was asked to have; 0: unknown."""
     environ: dict[str, str] = field(factory=dict)
     """Set on top of everything else."""
 
@@ -71,6 +73,7 @@ class Worker:
             target=self.target,
             database=self.database,
             dump=self.dump,
+            stagingBytes=self.staging_bytes,
             deleteData=self.delete_data,
         )
         return {

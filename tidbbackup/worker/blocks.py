@@ -101,10 +101,10 @@ class _Piece:
 class _Block:
     """A piece of the stream that is being put together."""
 
-    pieces: list[bytes | _Piece] = field(factory=list)
+    pieces: list[bytes | bytearray | _Piece] = field(factory=list)
     size: int = 0
 
-    def add(self, piece: bytes | _Piece, size: int) -> None:
+    def add(self, piece: bytes | bytearray | _Piece, size: int) -> None:
         self.pieces.append(piece)
         self.size += size
 
@@ -135,13 +135,20 @@ class BlockGzip:
     def write(self, data: bytes) -> None:
         """Append bytes; they may be few, and stay in the block that is being put together."""
         self._block.add(data, len(data))
-        self._send_full()
+        if self._block.size >= BLOCK_BYTES:
+            self._send()
 
     def write_from(self, source: Source, offset: int) -> int:
         """Append what of a source fits into the present block; how many bytes that were."""
         length = min(source.size - offset, BLOCK_BYTES - self._block.size)
-        self._block.add(_Piece(source, offset, length), length)
-        self._send_full()
+        if self._block.size + length < BLOCK_BYTES:
+            # A block that waits for more files must not keep one: the volume may be full.
+            data = bytearray(length)
+            source.read(offset, memoryview(data))
+            self._block.add(data, length)
+        else:
+            self._block.add(_Piece(source, offset, length), length)
+            self._send()
         return length
 
     @property
@@ -176,10 +183,6 @@ class BlockGzip:
         """Stop the threads, whatever they still had to do."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _send_full(self) -> None:
-        if self._block.size >= BLOCK_BYTES:
-            self._send()
-
     def _send(self) -> None:
         block, self._block = self._block, _Block()
         self._running.append(self._pool.submit(self._compress, block))
@@ -198,7 +201,7 @@ class BlockGzip:
             buffer = self._buffers.buffer = bytearray(max(block.size, BLOCK_BYTES))
         view, at = memoryview(buffer)[: block.size], 0
         for piece in block.pieces:
-            if isinstance(piece, bytes):
+            if isinstance(piece, bytes | bytearray):
                 view[at : at + len(piece)] = piece
                 at += len(piece)
             else:

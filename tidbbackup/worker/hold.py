@@ -16,8 +16,9 @@ MIN_RUN_SECONDS = 0.05
 AHEAD_BYTES = 256 << 20
 """So much may wait to be packed although the volume had room for more: what waits longer is no longer in the
 page cache, which a pod's memory limit counts too."""
-UNLOCK_SECONDS = 0.25
-"""mydumper says that it unlocks the tables just before it does."""
+CALM_SECONDS = 0.05
+NEAR_SECONDS = 0.005
+"""Until the next look: mydumper may write 500 MB in a second, and an overrun has to fit into a tenth."""
 _VOLUME_SHARE = 0.9
 _RESUME_SHARE = 0.75
 
@@ -47,6 +48,11 @@ class HoldFacts:
     since: float
     """When the present state, held or not, began."""
 
+    @property
+    def limit(self) -> int:
+        """More than this is too much while there is anything to pack."""
+        return min(self.budget, AHEAD_BYTES)
+
 
 def budget(storage_size: int, free: int) -> int:
     """How many bytes may be on the volume: nine tenths of what was asked for (0: unknown) or is free."""
@@ -55,7 +61,7 @@ def budget(storage_size: int, free: int) -> int:
 
 def decide(facts: HoldFacts, now: float) -> Decision:
     """Hold it while more is staged than may be, or than helps."""
-    limit = min(facts.budget, AHEAD_BYTES)
+    limit = facts.limit
     if not facts.harmless:
         return Decision.RUN
     if not facts.waiting:
@@ -65,3 +71,8 @@ def decide(facts: HoldFacts, now: float) -> Decision:
         over = facts.staged > _RESUME_SHARE * limit
         return Decision.HOLD if over and lasted < MAX_HELD_SECONDS else Decision.RUN
     return Decision.HOLD if facts.staged > limit and lasted >= MIN_RUN_SECONDS else Decision.RUN
+
+
+def pause(facts: HoldFacts) -> float:
+    """Seconds until it has to be decided again."""
+    return NEAR_SECONDS if facts.harmless and facts.staged > facts.limit // 2 else CALM_SECONDS

@@ -6,6 +6,7 @@ Must not know why.
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from attrs import define
 
@@ -20,7 +21,8 @@ from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive
 from tidbbackup.worker.staging import free_bytes, readable
 
-_SECONDS = 0.02
+log = logging.getLogger(__name__)
+
 _NAMED = 3
 
 
@@ -41,25 +43,27 @@ class Holder:
         """
         loop = asyncio.get_running_loop()
         budget = hold.budget(self.task.job.env.task.stagingBytes, free_bytes(self.task.folder))
-        held, since, unlocked = False, loop.time(), -1.0
-        counters = self.task.job.journal.counters
+        held, since = False, loop.time()
         while True:
             now = loop.time()
-            if self.output.unlocked and unlocked < 0:
-                unlocked = now
-            harmless = self.task.found.is_tidb or 0 <= unlocked <= now - hold.UNLOCK_SECONDS
-            decision = hold.decide(self._facts(budget, harmless, held, since), now)
+            harmless = self.task.found.is_tidb or self.output.holds_no_lock()
+            facts = self._facts(budget, harmless, held, since)
+            decision = hold.decide(facts, now)
             if decision is Decision.TOO_SMALL:
                 raise self._too_small(budget)
             if held != (decision is Decision.HOLD):
-                if held:
-                    counters.held_seconds += now - since
-                    self.output.release()
-                else:
-                    # Dying while it is held: SIGKILL ends a stopped process too.
-                    self.output.hold()
+                self._switch(held, facts, now)
                 held, since = not held, now
-            await asyncio.sleep(_SECONDS)
+            await asyncio.sleep(hold.pause(facts))
+
+    def _switch(self, held: bool, facts: HoldFacts, now: float) -> None:
+        log.debug("mydumper is %s, %d bytes staged", "released" if held else "held", facts.staged)
+        if held:
+            self.task.job.journal.counters.held_seconds += now - facts.since
+            self.output.release()
+        else:
+            # Dying while it is held: SIGKILL ends a stopped process too.
+            self.output.hold()
 
     def _facts(self, budget: int, harmless: bool, held: bool, since: float) -> HoldFacts:
         waiting = self.belt.closed_bytes - self.archive.freed_bytes

@@ -38,8 +38,9 @@ class Output:
     empty_tables: set[str] = field(factory=set)
     """`database.table` of tables without rows."""
     lines: int = 0
+    unlocking: bool = False
+    """Whether it has said that it is about to unlock the tables."""
     unlocked: bool = False
-    """Whether it has said that nobody waits for its locks any more."""
     process: asyncio.subprocess.Process | None = None
 
     def hear(self, line: LogLine) -> None:
@@ -48,11 +49,23 @@ class Output:
         if line.text.startswith(_EMPTY):
             self.empty_tables.add(line.text.removeprefix(_EMPTY))
         if _UNLOCKED in line.text:
-            self.unlocked = True
+            self.unlocking = True
         if line.fatal:
             self.first_error = self.first_error or line.text
             if not self.cause and explains_others(line.text):
                 self.cause = line.text
+
+    def holds_no_lock(self) -> bool:
+        """Whether nobody waits for a lock of its, as far as it has told.
+
+        It tells just before it asks the server to unlock, and then waits for the answer: once its main thread
+        has been seen asleep after that line, the server has been asked.
+        """
+        if self.unlocking and not self.unlocked and self.process is not None:
+            with contextlib.suppress(OSError):
+                state = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+                self.unlocked = state == "S"
+        return self.unlocked
 
     def hold(self) -> None:
         """Stop the process where it stands. It dies by SIGKILL all the same, so with the worker too."""

@@ -83,7 +83,8 @@ class Overlap:
         await add_views(task)
         belt.take_rest()
         await check_whole(task.job, task.found, task.clearance, belt.sizes, self.output.empty_tables)
-        log.info("dumped %d files, %d bytes", len(belt.sizes), belt.closed_bytes)
+        held = task.job.journal.counters.held_seconds
+        log.info("dumped %d files, %d bytes, held for %.1f s", len(belt.sizes), belt.closed_bytes, held)
         belt.end()
 
     async def _send(self) -> tuple[Part, ...]:

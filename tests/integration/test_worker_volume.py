@@ -1,0 +1,129 @@
+"""Staging volumes that are smaller than the dump: the worker holds mydumper, or says what is too small."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.cluster.database import Database, mariadb
+from tests.cluster.object_store import ObjectStore
+from tests.cluster.processes import Processes
+from tests.worker.cut_proxy import cut_proxy
+from tests.worker.endings import alive, children, state
+from tests.worker.small_volume import small_volume
+from tests.worker.worker_process import Worker
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget, DumpSettings
+
+pytestmark = pytest.mark.integration
+
+BUCKET = "volume"
+KEY = "backup-7.tgz"
+MB = 1_000_000
+DUMP_BYTES = 80 * MB
+CHUNKS = DumpSettings(options=("--threads=2", "--rows=2000", "--verbose=3"))
+"""About 100 files of 800 KB."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[Database]:
+    """80 MB of rows in one table."""
+    await object_store.create_bucket(BUCKET)
+    async with mariadb(servers, name="volume-source") as server:
+        text = "HEX(RANDOM_BYTES(190))"
+        await server.load(
+            [
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.orders (id INT PRIMARY KEY, t TEXT)",
+                f"INSERT INTO shop.orders SELECT seq, {text} FROM shop.seq_1_to_{DUMP_BYTES // 395}",  # noqa: S608
+                "ANALYZE TABLE shop.orders",
+            ]
+        )
+        yield server
+
+
+@pytest.fixture
+def worker(source: Database, object_store: ObjectStore, tmp_path: Path) -> Worker:
+    target = ObjectTarget("ceph", BUCKET, KEY, endpoint=object_store.endpoint, pathStyle=True)
+    login = DatabaseTarget(source.host, source.port, source.user)
+    return Worker(tmp_path, object_store, target, login, source.password, dump=CHUNKS)
+
+
+async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
+    worker.staging_bytes = 8 * MB
+    # Room for an overrun while the machine is busy, but not for the dump.
+    with small_volume(worker.staging, 48 * MB):
+        ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert "mydumper is held" in ended.log
+    assert ", held for " in ended.log
+    manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
+    assert manifest.count(b"shop.orders.0") > 80
+    worker.delete_data = True
+    assert (await worker.run("clean")).code == 0
+
+
+async def test_a_table_that_is_larger_than_the_volume(worker: Worker) -> None:
+    worker.staging_bytes = 8 * MB
+    worker.dump = DumpSettings(options=("--threads=2", "--verbose=3"))
+    ended = await worker.run()
+    assert (ended.code, ended.result.step) == (1, "dump"), ended.log
+    assert ended.result.reason == reasons.STAGING_TOO_SMALL
+    for words in ("shop.orders.sql (", "6 MiB that may be used", "spec.storageSize", "--rows"):
+        assert words in ended.result.message
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_a_full_volume_while_others_wait_for_its_locks(worker: Worker, source: Database) -> None:
+    await source.load(
+        ["CREATE DATABASE old", "CREATE TABLE old.orders ENGINE=MyISAM AS SELECT * FROM shop.orders"]
+    )
+    worker.dump = DumpSettings(tableRegex=r"^old\.", options=("--threads=2", "--verbose=3"))
+    try:
+        with small_volume(worker.staging, 20 << 20):
+            ended = await worker.run()
+    finally:
+        await source.load(["DROP DATABASE old"])
+    assert (ended.code, ended.result.step) == (1, "dump"), ended.log
+    assert ended.result.reason == reasons.STAGING_FULL, ended.log
+    assert "mydumper is held" not in ended.log
+    assert "20 MiB" in ended.result.message
+    assert "spec.storageSize" in ended.result.message
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_sigterm_while_mydumper_is_held(worker: Worker) -> None:
+    worker.staging_bytes = 8 * MB
+    port = int(worker.store.endpoint.rpartition(":")[2])
+    async with cut_proxy("127.0.0.1", port) as proxy:
+        # The upload has been opened; its first part never arrives.
+        proxy.limit, proxy.freeze = 1 * MB, True
+        worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}")
+        process = await worker.start()
+        await worker.until("mydumper is held", process)
+        async with asyncio.timeout(20):
+            await stopped(process.pid)
+        (dumper,) = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED), ended.log
+    assert not alive(dumper)
+    assert list((worker.folder / "run").iterdir()) == []
+    worker.retarget(endpoint=worker.store.endpoint)
+    assert (await worker.run("clean")).code == 0
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def stopped(worker_pid: int) -> None:
+    """Wait until its child is stopped."""
+    while True:
+        for pid in children(worker_pid):
+            if state(pid) == "T":
+                return
+        await asyncio.sleep(0.01)
