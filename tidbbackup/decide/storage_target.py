@@ -114,5 +114,4 @@ def _endpoint(s3: S3Spec) -> str:
 def _path_style(s3: S3Spec) -> bool:
     if s3.forcePathStyle is not None:
         return s3.forcePathStyle
-    provider = PROVIDERS[s3.provider]
-    return not provider.virtual_only and (provider.path_style or bool(s3.endpoint))
+    return bool(s3.endpoint) and not PROVIDERS[s3.provider].virtual_only

@@ -38,10 +38,8 @@ class Provider:
     name: str
     title: str
     scheme: str = "https"
-    path_style: bool = False
-    """How the service itself wants to be addressed; a custom endpoint is path style unless `virtual_only`."""
     virtual_only: bool = False
-    """Path style is refused by the service, so a custom endpoint is addressed by host name too."""
+    """Path style is refused by the service, so an endpoint is addressed by host name too."""
     storage_class: str = ""
     """Sent when the spec names none; empty sends no header."""
     region: str = "us-east-1"
@@ -62,17 +60,17 @@ PROVIDERS = {
     row.name: row
     for row in (
         Provider("aws", "Amazon S3", storage_class="STANDARD_IA", full_checksum=True, unequal_parts=True),
-        Provider("ceph", "Ceph Object Gateway", scheme="http", path_style=True, unequal_parts=True),
+        Provider("ceph", "Ceph Object Gateway", scheme="http", unequal_parts=True),
         Provider("alibaba", "Alibaba Cloud OSS", virtual_only=True, acls=ACLS[:3], unequal_parts=True),
         # Both run on Ceph.
         Provider("digitalocean", "DigitalOcean Spaces", acls=ACLS[:2], unequal_parts=True),
         Provider("dreamhost", "DreamHost DreamObjects", unequal_parts=True),
-        Provider("ibmcos", "IBM Cloud Object Storage", path_style=True, acls=ACLS[:4]),
-        Provider("minio", "MinIO", path_style=True, unequal_parts=True),
+        Provider("ibmcos", "IBM Cloud Object Storage", acls=ACLS[:4]),
+        Provider("minio", "MinIO", full_checksum=True, unequal_parts=True),
         Provider("netease", "NetEase Object Storage", virtual_only=True),
         Provider("wasabi", "Wasabi", unequal_parts=True),
         # Whatever it is: only what all of them take.
-        Provider("other", "any other S3-compatible service", path_style=True),
+        Provider("other", "any other S3-compatible service"),
     )
 }
 

@@ -64,6 +64,14 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "400": (reasons.STORAGE_REFUSED, "is the scheme of spec.s3.endpoint right (http, https)"),
     "KMS.DisabledException": (reasons.ACCESS_DENIED, "enable the key of spec.s3.sseKmsKeyId"),
     "KMS.NotFoundException": (reasons.STORAGE_REFUSED, "mend spec.s3.sseKmsKeyId"),
+    **dict.fromkeys(
+        ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+        (reasons.UPLOAD_FAILED, "the bytes were changed on the way; look at proxies in front of the storage"),
+    ),
+    **dict.fromkeys(
+        ("IncompleteBody", "RequestTimeout", "SlowDown", "ServiceUnavailable", "Throttling"),
+        (reasons.UPLOAD_FAILED, "the storage could not take the bytes as fast as they came, or lost some"),
+    ),
     "RequestTimeTooSkewed": (reasons.STORAGE_REFUSED, "the node's clock is wrong by more than 15 minutes"),
     "InvalidStorageClass": (
         reasons.STORAGE_REFUSED,

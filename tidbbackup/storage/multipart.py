@@ -116,6 +116,10 @@ class Upload:
                 async for body in bodies:
                     await slots.acquire()
                     tasks.append(group.create_task(self._send_part(len(tasks) + 1, body, slots)))
+                if not tasks:
+                    # An upload of no part cannot be completed.
+                    await slots.acquire()
+                    tasks.append(group.create_task(self._send_part(1, b"", slots)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return tuple(task.result() for task in tasks)

@@ -1,0 +1,106 @@
+"""Uploads to a real MinIO: it checks each part and the whole, over http and https; certificates count."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from tests.cluster.certificates import write_certificates
+from tests.cluster.minio_server import minio_store
+from tests.cluster.object_store import ObjectStore
+from tests.cluster.processes import Processes
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget, Transfer
+from tidbbackup.storage import multipart, objects
+from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import start_upload
+
+pytestmark = [pytest.mark.integration, pytest.mark.s3]
+
+PATIENCE = Patience(connect_timeout=3, read_timeout=10, attempts=1, part_delays=())
+MIB = 1 << 20
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["http", "https"])
+async def minio(
+    servers: Processes, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[ObjectStore]:
+    """A MinIO of this module's own, with a bucket `bucket`."""
+    folder = tmp_path_factory.mktemp("pki")
+    certificates = write_certificates(folder, ["127.0.0.1"]) if request.param == "https" else None
+    async with minio_store(servers, name=f"minio-up-{request.param}", certificates=certificates) as store:
+        await store.create_bucket("bucket")
+        yield store
+
+
+def target_in(store: ObjectStore, **changes: Any) -> ObjectTarget:
+    target = ObjectTarget("minio", "bucket", "a/b.tgz", endpoint=store.endpoint, pathStyle=True)
+    return attrs.evolve(target, **changes)
+
+
+def opened(store: ObjectStore, target: ObjectTarget, ca: Path | None) -> Any:
+    return open_client(target, Credentials(store.access_key, store.secret_key), ca, PATIENCE)
+
+
+async def bodies() -> AsyncIterator[bytes]:
+    for body in (b"a" * 5 * MIB, b"b" * 6 * MIB, b"c"):
+        yield body
+
+
+async def upload(client: S3Client, target: ObjectTarget) -> None:
+    each, _ = await start_upload(client, target, "run", PATIENCE)
+    try:
+        await each.complete(await each.send(bodies(), 2))
+    except StorageError:
+        await each.withdraw()
+        raise
+
+
+async def test_it_checks_the_whole_object(minio: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = target_in(minio, sse="AES256", tags={"team": "a b"})
+    async with opened(minio, target, minio.ca) as client:
+        await upload(client, target)
+        await objects.put_json(client, target, target.manifest_key, b"{}")
+        found = await client.head_object(Bucket="bucket", Key=target.key, ChecksumMode="ENABLED")
+        assert found["ChecksumType"] == "FULL_OBJECT"
+        assert found["ContentLength"] == 11 * MIB + 1
+        assert found["ServerSideEncryption"] == "AES256"
+        monkeypatch.setattr(multipart, "combined", lambda parts: 1)
+        with pytest.raises(StorageError, match="HTTP 400") as caught:
+            await upload(client, attrs.evolve(target, key="wrong"))
+        assert caught.value.reason in (reasons.UPLOAD_FAILED, reasons.STORAGE_REFUSED)
+    assert set(await minio.objects("bucket")) == {target.key, target.manifest_key}
+    assert await minio.uploads("bucket") == []
+
+
+async def test_a_part_that_is_not_what_it_should_be_is_refused(
+    minio: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = target_in(minio, key="bad-part")
+
+    async def wrong(body: bytes) -> int:
+        return 1
+
+    monkeypatch.setattr(multipart, "checksum", wrong)
+    async with opened(minio, target, minio.ca) as client:
+        with pytest.raises(StorageError, match="changed on the way"):
+            await upload(client, target)
+
+
+async def test_whom_to_trust_is_an_option(minio: ObjectStore) -> None:
+    if minio.ca is None:
+        return
+    target = target_in(minio, key="trusted")
+    async with opened(minio, target, None) as client:
+        with pytest.raises(StorageError) as caught:
+            await upload(client, target)
+        assert caught.value.reason == reasons.STORAGE_UNREACHABLE
+    for asked in (Transfer(caFile=str(minio.ca)), Transfer(uncheckedCertificate=True)):
+        target = target_in(minio, key="trusted", transfer=asked)
+        async with opened(minio, target, None) as client:
+            await upload(client, target)
+    assert (await minio.objects("bucket"))["trusted"] == 11 * MIB + 1
