@@ -45,7 +45,7 @@ def test_settings(provider: str) -> None:
     assert config.request_checksum_calculation == "when_required"
     assert config.response_checksum_validation == "when_required"
     # Bytes without a signature only where a checksum of ours guards them.
-    unsigned = {"payload_signing_enabled": False} if provider == "aws" else {}
+    unsigned = {"payload_signing_enabled": False} if provider in ("aws", "minio") else {}
     assert config.s3 == {"addressing_style": "path"} | unsigned
     assert config.retries == {"mode": "standard", "max_attempts": 3}
     assert config.proxies == {}, "the environment's proxies do not apply"
