@@ -112,6 +112,10 @@ class StrictPeer:
     faults: list[str] = field(factory=list)
     """What happens to the next bodies on their way: `flip` a bit, `cut` the end."""
     page: int = 1000
+    accepted: dict[str, str] | None = None
+    """Session token by access key; None takes any. What is not in it is refused."""
+    keys: list[str] = field(factory=list)
+    """The access key of each request."""
 
     def url(self) -> str:
         """The endpoint; `*.s3.test` has to lead to loopback."""
@@ -126,8 +130,9 @@ class StrictPeer:
             return web.Response(status=refusal.status, text=text, content_type="application/xml")
 
     async def _answer(self, request: web.Request) -> web.Response:
-        key = self._key(request)
         body = self._on_its_way(await request.read())
+        self._check_identity(request.headers)
+        key = self._key(request)
         self._check_headers(request.headers, body)
         query = request.query
         match request.method:
@@ -152,6 +157,16 @@ class StrictPeer:
                 self.objects.pop(key, None)
                 return web.Response(status=204)
         raise Refusal(501, "NotImplemented")
+
+    def _check_identity(self, headers: Mapping[str, str]) -> None:
+        signed = re.search(r"Credential=([^/]+)/", headers.get("Authorization", ""))
+        self.keys.append(signed[1] if signed else "")
+        if self.accepted is None:
+            return
+        if self.keys[-1] not in self.accepted:
+            raise Refusal(403, "InvalidAccessKeyId")
+        if headers.get("x-amz-security-token", "") != self.accepted[self.keys[-1]]:
+            raise Refusal(400, "ExpiredToken")
 
     def _key(self, request: web.Request) -> str:
         path = unquote(request.raw_path.partition("?")[0]).removeprefix("/")

@@ -14,7 +14,7 @@ from botocore.exceptions import (
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.storage.errors import code_of, explain, worth_retrying
+from tidbbackup.storage.errors import code_of, explain, skew, worth_retrying
 
 TARGET = ObjectTarget("ceph", "bucket", "k.tgz", endpoint="http://s3.example.com")
 
@@ -41,6 +41,9 @@ def refused(code: str, status: int = 400, message: str = "what the server says")
         ("PermanentRedirect", 301, reasons.STORAGE_REFUSED, False),
         ("SlowDown", 503, reasons.UPLOAD_FAILED, True),
         ("InternalError", 500, reasons.UPLOAD_FAILED, True),
+        ("BadDigest", 400, reasons.UPLOAD_FAILED, True),
+        ("XAmzContentSHA256Mismatch", 400, reasons.UPLOAD_FAILED, True),
+        ("RequestTimeout", 400, reasons.UPLOAD_FAILED, True),
         ("SomethingNew", 400, reasons.STORAGE_REFUSED, False),
     ],
 )
@@ -68,6 +71,42 @@ def test_refusals(code: str, status: int, reason: str, again: bool) -> None:
 def test_what_never_reached_a_server(error: Exception, reason: str) -> None:
     assert explain(error, "looking at", TARGET).reason == reason
     assert code_of(error) == ""
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (("20261125T190000Z", "2026-11-25T16:00:00Z"), " (ours is 3h0m0s ahead)"),
+        (("20261125T190000Z", "2026-11-25T19:20:05Z"), " (ours is 20m5s behind)"),
+        (("yesterday", "2026-11-25T16:00:00Z"), ""),
+        (("20261125T190000Z", "2026-11-25"), ""),
+    ],
+)
+def test_a_wrong_clock_is_told_with_the_difference(times: tuple[str, str], told: str) -> None:
+    answer = {"RequestTime": times[0], "ServerTime": times[1]}
+    assert skew(answer) == told
+    error = ClientError(
+        {
+            "Error": {"Code": "RequestTimeTooSkewed", "Message": "no", **answer},
+            "ResponseMetadata": {"HTTPStatusCode": 403},
+        },
+        "UploadPart",
+    )
+    assert f"RequestTimeTooSkewed: no{told} (HTTP 403); the node's clock" in str(explain(error, "x", TARGET))
+
+
+def test_a_refusal_of_sts_is_none_of_the_bucket() -> None:
+    error = ClientError(
+        {
+            "Error": {"Code": "AccessDenied", "Message": "no"},
+            "ResponseMetadata": {"HTTPStatusCode": 403},
+        },
+        "AssumeRoleWithWebIdentity",
+    )
+    told = explain(error, "uploading part 7 of", TARGET)
+    assert told.reason == reasons.CREDENTIALS_REFUSED
+    assert "trusts it" in str(told)
+    assert "s3:PutObject" not in str(told)
 
 
 def test_an_explained_error_stays_as_it_is() -> None:

@@ -19,13 +19,10 @@ from attrs import field, frozen
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.identity import find_identity
 
 S3Client = Any
 """aiobotocore makes its client classes at run time; there is no type to name."""
-
-# Where the AWS chain has to ask a metadata service: kube2iam and its like answer late for a new pod.
-_METADATA_TIMEOUT_SECONDS = 5
-_METADATA_ATTEMPTS = 3
 
 
 @frozen
@@ -50,6 +47,9 @@ class Patience:
     outage: float = 60
     """No further round is begun so long after the first has failed."""
 
+    identity_pauses: tuple[float, ...] = (1, 2, 4, 8)
+    """Before the pod's own identity is asked for again: for a new pod it may come late."""
+
     def as_asked(self, transfer: Transfer) -> Patience:
         """These, but for what the user's options say. Who names a number of rounds gets them all."""
         delays, pause = self.part_delays, transfer.roundPause
@@ -64,6 +64,7 @@ class Patience:
             attempts=transfer.attempts or self.attempts,
             part_delays=delays,
             outage=self.outage if transfer.rounds is None else math.inf,
+            identity_pauses=self.identity_pauses,
         )
 
 
@@ -132,11 +133,9 @@ async def open_client(
     """A client for as long as the block lasts. `ca_file`: the only CA to trust, None for the public ones.
 
     Raises:
-        StorageError: the settings make no client.
+        StorageError: the settings make no client, or there are no credentials.
     """
     session = get_session()
-    session.set_config_variable("metadata_service_timeout", _METADATA_TIMEOUT_SECONDS)
-    session.set_config_variable("metadata_service_num_attempts", _METADATA_ATTEMPTS)
     keys: dict[str, str | None] = {}
     if credentials:
         keys = {
@@ -144,6 +143,8 @@ async def open_client(
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
+    else:
+        await find_identity(session, target.region, patience.identity_pauses)
     try:
         opening = session.create_client(
             "s3",

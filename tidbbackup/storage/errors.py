@@ -5,6 +5,9 @@ One table, no branches per provider. Must not know which step of a backup was un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
@@ -16,6 +19,7 @@ from botocore.exceptions import (
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.units import format_duration
 
 
 class StorageError(Exception):
@@ -125,6 +129,28 @@ def explain(error: Exception, doing: str, target: ObjectTarget) -> StorageError:
     )
 
 
+def explain_identity(error: Exception) -> StorageError:
+    """Why the pod's own identity gave no credentials."""
+    if isinstance(error, ClientError):
+        return _identity_refused(error)
+    return StorageError(
+        reasons.CREDENTIALS_MISSING,
+        f"the pod's own identity gave no credentials: {_short(error)}; check spec.serviceAccount and its "
+        "role, or set spec.s3.secretName",
+    )
+
+
+def _identity_refused(error: ClientError) -> StorageError:
+    code = code_of(error)
+    text = str(error.response.get("Error", {}).get("Message", ""))
+    return StorageError(
+        reasons.CREDENTIALS_REFUSED,
+        f"STS gives this pod no credentials ({error.operation_name}): {code}: {text}; check that the role of "
+        "the service account (spec.serviceAccount, eks.amazonaws.com/role-arn) trusts it",
+        code,
+    )
+
+
 def worth_retrying(error: StorageError) -> bool:
     """Whether the same request may succeed a little later."""
     return error.reason in (reasons.STORAGE_UNREACHABLE, reasons.UPLOAD_FAILED)
@@ -134,6 +160,8 @@ def _refused(error: ClientError, where: str, target: ObjectTarget) -> StorageErr
     code = code_of(error)
     text = str(error.response.get("Error", {}).get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if error.operation_name.startswith("AssumeRole") and status < 500:
+        return _identity_refused(error)
     if code in _BY_CODE:
         reason, cure = _BY_CODE[code]
     elif status >= 500:
@@ -141,7 +169,19 @@ def _refused(error: ClientError, where: str, target: ObjectTarget) -> StorageErr
     else:
         reason, cure = reasons.STORAGE_REFUSED, _doubtful(target)
     said = f"{code}: {text}" if text and text != code else code
+    said += skew(error.response.get("Error", {})) if code == "RequestTimeTooSkewed" else ""
     return StorageError(reason, f"{where}: {said} (HTTP {status})" + (f"; {cure}" if cure else ""), code)
+
+
+def skew(answer: Mapping[str, str]) -> str:
+    """How wrong the clock is, by what a server said of both clocks; "" where it did not."""
+    try:
+        ours = datetime.strptime(answer["RequestTime"], "%Y%m%dT%H%M%S%z")
+        theirs = datetime.fromisoformat(answer["ServerTime"])
+        apart = ours - theirs
+    except (KeyError, ValueError, TypeError):
+        return ""
+    return f" (ours is {format_duration(abs(apart))} {'ahead' if apart > timedelta(0) else 'behind'})"
 
 
 def _doubtful(target: ObjectTarget) -> str:
