@@ -110,6 +110,35 @@ def test_a_problem_of_a_template_has_its_whole_path_once(
     assert len(out.splitlines()) == 2, out
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("schedule: ", "schedule: '* * * * * *' #"), "spec.schedule: '* * * * * *': has 6 fields"),
+        (("schedule: ", "schedule: '0 0 30 2 *' #"), "spec.schedule: '0 0 30 2 *': is never due"),
+        (
+            ("spec:", "spec:\n  timeZone: Mars/Olympus"),
+            "spec.timeZone: 'Mars/Olympus': write",
+        ),
+        (("name: nightly", f"name: {'n' * 240}"), "metadata.name: "),
+    ],
+)
+def test_cron_zone_and_name_of_a_schedule_are_judged(
+    tmp_path: Path, change: tuple[str, str], line: str
+) -> None:
+    code, out = checked(tmp_path, SCHEDULE.replace(*change, 1))
+
+    assert code == 3
+    assert f"  {line}" in out
+    assert len(out.splitlines()) == 2, out
+
+
+def test_a_retention_that_is_no_duration_is_a_warning(tmp_path: Path) -> None:
+    code, out = checked(tmp_path, SCHEDULE.replace("spec:", "spec:\n  maxReservedTime: soon", 1))
+
+    assert code == 0
+    assert "  warning: spec.maxReservedTime: 'soon': write a duration" in out
+
+
 def test_a_list_is_all_that_is_in_it(tmp_path: Path) -> None:
     items = [yaml.safe_load(GOOD), yaml.safe_load(SCHEDULE)]
     code, out = checked(tmp_path, yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))

@@ -17,10 +17,12 @@ import msgspec
 import yaml
 from attrs import frozen
 
+from tidbbackup.decide import readiness
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import WorkerImage, backup_job
 from tidbbackup.decide.task import notices
 from tidbbackup.decide.valid import problems
+from tidbbackup.model import schedule_reasons
 from tidbbackup.model.backup import KIND, Backup, decode_backup
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION
@@ -51,7 +53,9 @@ class Document:
     kind: str
     title: str
     backup: Backup | None
-    wrong: tuple[Problem, ...]
+    wrong: tuple[Problem | str, ...]
+    """Each with field, value and cure."""
+    warnings: tuple[str, ...] = ()
 
 
 def check(path: str, out: TextIO) -> int:
@@ -65,8 +69,8 @@ def check(path: str, out: TextIO) -> int:
         print(f"{document.title}: {'invalid' if document.wrong else 'ok'}", file=out)
         for problem in document.wrong:
             print(f"  {problem}", file=out)
-        for notice in notices(document.backup.spec) if document.backup and not document.wrong else ():
-            print(f"  warning: {notice.message}", file=out)
+        for warning in document.warnings if not document.wrong else ():
+            print(f"  warning: {warning}", file=out)
     return INVALID if any(document.wrong for document in found) else OK
 
 
@@ -143,9 +147,22 @@ def _read(path: str, value: Any) -> Iterator[Document]:
         return
     known = {problem.path for problem in refused}
     judged = (_in_its_place(kind, problem) for problem in problems(backup.spec))
-    yield Document(
-        kind, title, backup, (*refused, *(problem for problem in judged if problem.path not in known))
-    )
+    wrong: tuple[Problem | str, ...] = (*refused, *(each for each in judged if each.path not in known))
+    warnings = tuple(notice.message for notice in notices(backup.spec))
+    if kind == SCHEDULE_KIND:
+        faults, doubts = _of_the_schedule(value)
+        wrong, warnings = (*wrong, *faults), (*warnings, *doubts)
+    yield Document(kind, title, backup, wrong, warnings)
+
+
+def _of_the_schedule(value: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What is wrong, and what is doubtful, beside the template: cron, zone, name, retention."""
+    schedule = decode_schedule(msgspec.json.encode(without_nulls(value)))
+    created = schedule.metadata.creationTimestamp or datetime.now(UTC)
+    schedule = attrs.evolve(schedule, metadata=attrs.evolve(schedule.metadata, creationTimestamp=created))
+    reading, doubt = readiness.read(schedule), readiness.retention_fault(schedule)
+    own = reading.faulty and reading.cause.reason != schedule_reasons.INVALID_TEMPLATE
+    return [reading.cause.message] if own else [], [doubt.message] if doubt else []
 
 
 def _in_its_place(kind: str, problem: Problem) -> Problem:

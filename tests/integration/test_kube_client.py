@@ -29,11 +29,13 @@ from tidbbackup.kube.errors import (
     Unauthorized,
 )
 from tidbbackup.kube.queue import WorkQueue
-from tidbbackup.kube.resources import JOBS, NAMESPACES, PODS
+from tidbbackup.kube.resources import JOBS, PODS, Resource
 from tidbbackup.kube.runner import Runner
 from tidbbackup.kube.writes import Writer
 
 pytestmark = pytest.mark.integration
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 
 CONTAINER = {"name": "c", "image": "i"}
 JOB = {

@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from tests.kube.scripted import ScriptedSource
 from tests.kube.things import THINGS, Thing, decode_thing, page, thing
+from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.errors import Forbidden, Status
 from tidbbackup.kube.reflector import Health, Reflector
-from tidbbackup.kube.store import Cache, Store, by_label, by_namespace
+from tidbbackup.kube.store import Cache, Store, by_namespace
 from tidbbackup.kube.updates import Bookmark, Relisted
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.meta import ObjectKey
 
-INDEXES = {"namespace": by_namespace, "app": by_label("app")}
+
+def by_app(found: Thing | Malformed) -> tuple[str, ...]:
+    """Index by one label's value, together with the namespace."""
+    app = found.metadata.labels.get("app")
+    return () if app is None else (f"{found.metadata.namespace}/{app}",)
+
+
+INDEXES = {"namespace": by_namespace, "app": by_app}
 
 
 def _stores() -> tuple[Store[Thing], Store[Thing]]:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.kube.things import THINGS, Thing, thing
 from tidbbackup.kube.decode import Malformed
-from tidbbackup.kube.store import Change, Store, by_label, by_namespace, by_owner_uid
+from tidbbackup.kube.store import Change, Store, by_namespace
 from tidbbackup.kube.updates import Applied, Bookmark, Deleted, Relisted, Update
-from tidbbackup.model.meta import Meta, ObjectKey, OwnerReference
+from tidbbackup.model.meta import Meta, ObjectKey
 
 
 def _key(name: str, namespace: str = "ns") -> ObjectKey:
@@ -86,16 +86,6 @@ def test_malformed_objects_are_objects() -> None:
     store = _store()
     assert store.apply(Applied(odd)) == (Change(_key("a"), None, odd),)
     assert store.cache.by("namespace", "ns") == (odd,)
-
-
-def test_ready_made_indexes() -> None:
-    owner = OwnerReference("Job", "j", "owner-uid", controller=True)
-    other = OwnerReference("Job", "k", "other-uid")
-    meta = Meta(name="a", namespace="ns", labels={"app": "x"}, ownerReferences=(other, owner))
-    assert tuple(by_owner_uid(Thing(meta))) == ("owner-uid",)
-    assert tuple(by_label("app")(Thing(meta))) == ("ns/x",)
-    assert tuple(by_label("none")(Thing(meta))) == ()
-    assert tuple(by_owner_uid(Thing(Meta()))) == ()
 
 
 def test_an_index_that_raises_leaves_the_store_as_it_was() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from attrs import field, frozen
 
-from tidbbackup.kube.resources import CONFIG_MAPS
+from tidbbackup.kube.resources import Resource
 from tidbbackup.model.meta import Meta
 
-THINGS = CONFIG_MAPS
+THINGS = Resource("", "v1", "configmaps", "ConfigMap")
 
 
 @frozen

@@ -40,22 +40,6 @@ def by_namespace(found: HasMeta) -> Iterable[str]:
     return (found.metadata.namespace,)
 
 
-def by_owner_uid(found: HasMeta) -> Iterable[str]:
-    """Index by the controlling owner's uid, so that a re-created owner finds nothing of the old one's."""
-    owner = found.metadata.owner
-    return (owner.uid,) if owner else ()
-
-
-def by_label(label: str) -> Callable[[HasMeta], Iterable[str]]:
-    """Index by one label's value, together with the namespace: `namespace/value`."""
-
-    def index(found: HasMeta) -> Iterable[str]:
-        value = found.metadata.labels.get(label)
-        return () if value is None else (f"{found.metadata.namespace}/{value}",)
-
-    return index
-
-
 class Store(Generic[T]):
     """Takes updates in; the only one who writes.
 
