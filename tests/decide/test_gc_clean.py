@@ -16,6 +16,7 @@ from tests.decide.builders import (
     going,
     happening,
     later,
+    notice,
     outline,
     pod,
     result,
@@ -60,6 +61,18 @@ def test_what_was_deleted_is_said() -> None:
     plan = decide(without_run(going("Delete", status("Complete")), clean_job=clean(COMPLETE)), NOW)
 
     assert cause_of(plan) == ("ArchiveDeleted", f"{URL} is deleted")
+
+
+def test_a_delete_marker_is_told() -> None:
+    told = said(result(Outcome.CLEANED, notices=(notice("DeleteMarker", "a delete marker was written"),)))
+    found = without_run(
+        going("Delete", status("Complete")),
+        clean_job=clean(COMPLETE),
+        clean_pods=(cleaning_pod("Succeeded", told),),
+    )
+
+    message = f"{URL} is deleted; a delete marker was written"
+    assert cause_of(decide(found, NOW)) == ("ArchiveDeleted", message)
 
 
 def test_leftovers_alone_are_cleaned_without_a_word_of_deleting() -> None:

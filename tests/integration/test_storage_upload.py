@@ -119,6 +119,29 @@ async def test_only_uploads_of_exactly_this_key_are_ours(object_store: ObjectSto
     assert await object_store.objects("twins") == {"b-10": 1}
 
 
+async def test_a_bucket_that_keeps_versions_gets_a_delete_marker(header_store: ObjectStore) -> None:
+    await header_store.create_bucket("versions")
+    target = target_in(header_store, "versions")
+    async with header_store.client() as raw:
+        await raw.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    await header_store.put("versions", target.key, b"x")
+    async with client_of(header_store, target) as client:
+        assert await objects.delete(client, target, target.key)
+        assert await objects.head(client, target, target.key) is None
+    async with header_store.client() as raw:
+        kept = await raw.list_object_versions(Bucket="versions")
+    assert [len(kept[kind]) for kind in ("Versions", "DeleteMarkers")] == [1, 1]
+
+
+async def test_without_versions_there_is_no_delete_marker(header_store: ObjectStore) -> None:
+    await header_store.create_bucket("plainly")
+    target = target_in(header_store, "plainly")
+    await header_store.put("plainly", target.key, b"x")
+    async with client_of(header_store, target) as client:
+        assert not await objects.delete(client, target, target.key)
+        assert not await objects.delete(client, target, target.key)
+
+
 async def test_refusals_have_reasons(object_store: ObjectStore) -> None:
     target = target_in(object_store, "no-such-bucket", provider="ceph")
     async with client_of(object_store, target) as client:

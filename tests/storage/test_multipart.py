@@ -77,9 +77,10 @@ class Server:
     async def abort_multipart_upload(self, **call: Any) -> None:
         self.calls.append(("abort", call))
 
-    async def delete_object(self, **call: Any) -> None:
+    async def delete_object(self, **call: Any) -> dict[str, Any]:
         self.calls.append(("delete", call))
         self.stored = None
+        return {}
 
     def called(self, name: str) -> int:
         return sum(each == name for each, _ in self.calls)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from attrs import frozen
 
 from tidbbackup.decide import farewell
-from tidbbackup.decide.diagnosis import Broken, Ended, Waiting, succeeded, verdict, why_in_events
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, succeeded, verdict, why_in_events
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Create, Delete, Look, Plan
 from tidbbackup.decide.render import clean_job
@@ -236,7 +236,7 @@ def _follow_clean(facts: BackupFacts, backup: Backup, job: Job, remains: Remains
         text = f"a Job {key.name} that is not ours is in the way: delete it"
         return _clean_failed(backup, remains, Cause(reasons.NAME_TAKEN, text), now)
     if job.condition("Complete") is not None:
-        return Plan(_cleaned(backup, remains, now))
+        return Plan(_cleaned(backup, remains, verdict(job, pods_made_by(job, facts.clean_pods)), now))
     pods = pods_made_by(job, facts.clean_pods)
     if job.condition("Failed") is not None:
         return _retry_clean(backup, job, remains, pods, now)
@@ -262,12 +262,13 @@ def _await_clean(
     return Plan(plan.actions, wake_at=now + _NEXT_QUESTION)
 
 
-def _cleaned(backup: Backup, remains: Remains, now: datetime) -> tuple[Action, ...]:
+def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) -> tuple[Action, ...]:
     # Dying here: the next run finds the phase Clean and lets go, or else the Job and comes here again.
     if not remains.data:
         cause = Cause(reasons.DATA_KEPT, "what the run left open is cleaned, no archive is deleted")
         return move(backup, Phase.CLEAN, cause, now)
-    cause = Cause(reasons.ARCHIVE_DELETED, f"{object_target(backup).url} is deleted")
+    told = [notice.message for notice in found.result.notices] if isinstance(found, Ended) else []
+    cause = Cause(reasons.ARCHIVE_DELETED, "; ".join((f"{object_target(backup).url} is deleted", *told)))
     say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
     return (say, *move(backup, Phase.CLEAN, cause, now))
 

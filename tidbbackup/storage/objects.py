@@ -76,13 +76,18 @@ async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes
         raise explain(error, "writing the manifest of", target) from error
 
 
-async def delete(client: S3Client, target: ObjectTarget, key: str) -> None:
-    """Delete exactly this key; an object or a bucket that is gone already is success."""
+async def delete(client: S3Client, target: ObjectTarget, key: str) -> bool:
+    """Delete exactly this key; an object or a bucket that is gone already is success.
+
+    No version is named: a bucket that keeps versions writes a delete marker, which is what True tells.
+    """
     try:
-        await client.delete_object(Bucket=target.bucket, Key=key)
+        answer = await client.delete_object(Bucket=target.bucket, Key=key)
     except Exception as error:
         if code_of(error) not in ABSENT:
             raise explain(error, f"deleting {key} of", target) from error
+        return False
+    return bool(answer.get("DeleteMarker"))
 
 
 async def open_uploads(client: S3Client, target: ObjectTarget) -> list[str]:

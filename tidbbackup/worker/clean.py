@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, credentials_from, open_client
@@ -44,8 +45,16 @@ async def clean(
             # Dying between the two leaves an archive without a manifest, which nobody takes for complete;
             # the other way round a manifest would promise an archive that is gone. The next run does both.
             await objects.delete(client, target, target.manifest_key)
-            await objects.delete(client, target, target.key)
+            if await objects.delete(client, target, target.key):
+                text = "the bucket keeps versions: a delete marker was written, former versions stay in it"
+                journal.notice(reasons.DELETE_MARKER, text)
         if failed:
             raise failed
     log.info("aborted %d open uploads of %s%s", aborted, target.url, ", deleted it" * env.task.deleteData)
-    return WorkerResult(outcome=Outcome.CLEANED, started=started, finished=now(), path=target.url)
+    return WorkerResult(
+        outcome=Outcome.CLEANED,
+        started=started,
+        finished=now(),
+        path=target.url,
+        notices=tuple(journal.notices),
+    )
