@@ -178,6 +178,8 @@ def lines() -> st.SearchStrategy[tuple[Line, ...]]:
         st.lists(line, min_size=1, max_size=6)
         .map(tuple)
         .filter(lambda found: any(rule.takes for rule in found))
+        # White space around a rule is none of it: a blank at its end can be quoted, not escaped.
+        .filter(lambda found: not any(rule.text.endswith(" ") for rule in found))
     )
 
 
