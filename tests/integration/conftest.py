@@ -33,7 +33,7 @@ async def place(lab: Lab, request: pytest.FixtureRequest) -> AsyncIterator[Scene
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def storage_lost(lab: Lab) -> AsyncIterator[tuple[Scene, HoldProxy]]:
-    """A backup whose storage is lost halfway. It tries again for a minute and a half: an early test starts
+    """A backup whose storage is lost halfway. It tries again for a minute: an early test starts
     it by asking for it, a late one looks at its end."""
     found = await make_scene(lab, "storage-lost")
     async with before_store(lab, PART) as proxy:

@@ -5,9 +5,12 @@ is what that table is held against. It refuses whatever a provider does not docu
 that comes along, and remembers what it was asked. It checks no signatures: real servers do.
 """
 
+import asyncio
 import base64
 import hashlib
 import re
+import socket
+import struct
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -111,6 +114,10 @@ class StrictPeer:
     aborted: list[str] = field(factory=list)
     faults: list[str] = field(factory=list)
     """What happens to the next bodies on their way: `flip` a bit, `cut` the end."""
+    script: list[tuple[str, str]] = field(factory=list)
+    """Troubles to come: kind of request (`create`, `part`, `complete`, `head`, `put`), and what happens to
+    the next one of it: a status, `error-in-200`, `reset` or `hang` before it is carried out, `lost-reply`
+    after. Each happens once."""
     page: int = 1000
     accepted: dict[str, str] | None = None
     """Session token by access key; None takes any. What is not in it is refused."""
@@ -123,11 +130,32 @@ class StrictPeer:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Any request."""
+        trouble = self._trouble(request)
         try:
-            return await self._answer(request)
+            if trouble == "hang":
+                await asyncio.Event().wait()
+            if trouble == "reset":
+                _reset(request)
+            if trouble == "error-in-200":
+                text = "<Error><Code>InternalError</Code><Message>later</Message></Error>"
+                return web.Response(text=text, content_type="application/xml")
+            if trouble.isdigit():
+                raise Refusal(int(trouble), "SlowDown" if trouble == "503" else "InternalError")
+            answer = await self._answer(request)
+            if trouble == "lost-reply":
+                _reset(request)
+            return answer
         except Refusal as refusal:
             text = f"<Error><Code>{refusal.code}</Code><Message>strict</Message></Error>"
             return web.Response(status=refusal.status, text=text, content_type="application/xml")
+
+    def _trouble(self, request: web.Request) -> str:
+        kind = _kind(request)
+        for entry in self.script:
+            if entry[0] == kind:
+                self.script.remove(entry)
+                return entry[1]
+        return ""
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = self._on_its_way(await request.read())
@@ -274,6 +302,20 @@ class StrictPeer:
         return web.Response(headers=headers | {"Content-Length": str(len(stored.body))})
 
 
+def _kind(request: web.Request) -> str:
+    if request.method == "POST":
+        return "create" if "uploads" in request.query else "complete"
+    return "part" if "partNumber" in request.query else request.method.lower()
+
+
+def _reset(request: web.Request) -> None:
+    """The connection ends with RST."""
+    assert request.transport is not None
+    opened = request.transport.get_extra_info("socket")
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()
+
+
 def crc_of(body: bytes) -> str:
     """CRC32 as S3 writes it."""
     return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
@@ -285,7 +327,7 @@ async def strict_peer(rules: Rules) -> AsyncIterator[StrictPeer]:
     peer = StrictPeer(rules)
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{any:.*}", peer.answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -47,7 +47,7 @@ def test_settings(provider: str) -> None:
     # Bytes without a signature only where a checksum of ours guards them.
     unsigned = {"payload_signing_enabled": False} if provider in ("aws", "minio") else {}
     assert config.s3 == {"addressing_style": "path"} | unsigned
-    assert config.retries == {"mode": "standard", "max_attempts": 3}
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert config.proxies == {}, "the environment's proxies do not apply"
 
 

@@ -47,6 +47,8 @@ class Patience:
     outage: float = 60
     """No further round is begun so long after the first has failed."""
 
+    slowest: int = 64 << 10
+    """Bytes per second that a body reaches at the least; while it goes out no other time-out counts."""
     identity_pauses: tuple[float, ...] = (1, 2, 4, 8)
     """Before the pod's own identity is asked for again: for a new pod it may come late."""
 
@@ -64,6 +66,7 @@ class Patience:
             attempts=transfer.attempts or self.attempts,
             part_delays=delays,
             outage=self.outage if transfer.rounds is None else math.inf,
+            slowest=self.slowest,
             identity_pauses=self.identity_pauses,
         )
 
@@ -108,7 +111,8 @@ def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
         connect_timeout=patience.connect_timeout,
         read_timeout=patience.read_timeout,
         max_pool_connections=8,
-        retries={"mode": "standard", "max_attempts": patience.attempts},
+        # `max_attempts` would not count the first.
+        retries={"mode": "standard", "total_max_attempts": patience.attempts},
         proxies={},
         ignore_configured_endpoint_urls=True,
         # Trailers and headers of the client's own choice break most services: ours are sent by name.

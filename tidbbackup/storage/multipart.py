@@ -194,15 +194,21 @@ class Upload:
 
     async def _put_part(self, number: int, body: bytes, crc: int | None) -> Part:
         await self._pace.wait(len(body))
+        sums = {} if crc is None else {CRC32: encode_crc(crc)}
+        longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
-            answer = await self._client.upload_part(
-                Bucket=self._target.bucket,
-                Key=self._target.key,
-                UploadId=self._id,
-                PartNumber=number,
-                Body=body,
-                **({} if crc is None else {CRC32: encode_crc(crc)}),
-            )
+            async with asyncio.timeout(longest):
+                answer = await self._client.upload_part(
+                    Bucket=self._target.bucket,
+                    Key=self._target.key,
+                    UploadId=self._id,
+                    PartNumber=number,
+                    Body=body,
+                    **sums,
+                )
+        except TimeoutError as error:
+            late = OSError(f"{len(body)} bytes were not taken within {longest:.0f} s")
+            raise explain(late, f"uploading part {number} of", self._target) from error
         except Exception as error:
             raise explain(error, f"uploading part {number} of", self._target) from error
         self._tally.parts += 1

@@ -1,0 +1,142 @@
+"""An upload whose storage is in trouble: what passes is waited for, what does not is told as it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+
+from tests.integration.strict_peer import RULES, StrictPeer, strict_peer
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.storage import objects
+from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import Uncounted, start_upload
+
+pytestmark = pytest.mark.integration
+
+# No second try inside the client: each trouble is then met by a round.
+PATIENCE = Patience(connect_timeout=2, read_timeout=0.5, attempts=1, part_delays=(0.01,) * 4)
+KEYS = Credentials("access", "secret")
+PART = 5 << 20
+
+
+@asynccontextmanager
+async def in_trouble(*script: tuple[str, str]) -> AsyncIterator[tuple[StrictPeer, S3Client, ObjectTarget]]:
+    async with strict_peer(RULES["aws"]) as peer:
+        endpoint = f"http://127.0.0.1:{peer.port}"
+        target = ObjectTarget("aws", "bucket", "k.tgz", endpoint=endpoint, pathStyle=True)
+        peer.script = list(script)
+        async with open_client(target, KEYS, patience=PATIENCE) as client:
+            yield peer, client, target
+
+
+async def bodies() -> AsyncIterator[bytes]:
+    for body in (b"a" * PART, b"b" * PART, b"c"):
+        yield body
+
+
+async def upload(client: S3Client, target: ObjectTarget, tally: Uncounted | None = None) -> None:
+    opened, _ = await start_upload(client, target, "run", PATIENCE, tally)
+    try:
+        await opened.complete(await opened.send(bodies(), 2))
+    except StorageError:
+        await opened.withdraw()
+        raise
+
+
+@pytest.mark.parametrize("trouble", ["500", "503", "reset", "hang", "lost-reply"])
+async def test_a_part_is_sent_again_with_the_same_bytes(trouble: str) -> None:
+    async with in_trouble(("part", trouble), ("part", trouble), ("part", trouble)) as (peer, client, target):
+        tally = Uncounted()
+        await upload(client, target, tally)
+        assert peer.objects[target.key].body == b"a" * PART + b"b" * PART + b"c"
+        assert peer.objects[target.key].whole_checked
+        # aiohttp itself sends a PUT once more where a connection that was in use before is lost.
+        assert tally.parts == 3
+        assert 1 <= tally.retries <= 3
+        assert peer.script == []
+
+
+@pytest.mark.parametrize("trouble", ["500", "503", "error-in-200", "reset", "hang", "lost-reply"])
+async def test_completing_is_settled_by_what_is_there(trouble: str) -> None:
+    """Completed or not, and whatever the answer: one whole object, and no failure."""
+    async with in_trouble(("complete", trouble), ("head", "500"), ("complete", trouble)) as found:
+        peer, client, target = found
+        await upload(client, target)
+        assert len(peer.objects[target.key].body) == 2 * PART + 1
+        assert peer.uploads == {}
+
+
+async def test_completing_that_never_succeeds_leaves_nothing() -> None:
+    async with in_trouble(*[("complete", "error-in-200")] * 9) as (peer, client, target):
+        with pytest.raises(StorageError, match="InternalError: later") as caught:
+            await upload(client, target)
+        assert caught.value.reason == reasons.UPLOAD_FAILED
+        assert (peer.objects, peer.uploads) == ({}, {})
+
+
+async def test_a_part_that_never_succeeds_leaves_nothing() -> None:
+    async with in_trouble(*[("part", "503")] * 99) as (peer, client, target):
+        with pytest.raises(StorageError, match=r"SlowDown: strict \(HTTP 503\)") as caught:
+            await upload(client, target)
+        assert caught.value.reason == reasons.UPLOAD_FAILED
+        assert (peer.objects, peer.uploads) == ({}, {})
+
+
+async def test_another_runs_object_is_no_success_of_ours() -> None:
+    """Another worker of the same Backup has aborted it meanwhile, and written the key."""
+    async with in_trouble() as (peer, client, target):
+        opened, _ = await start_upload(client, target, "run-1", PATIENCE)
+        parts = await opened.send(bodies(), 2)
+        await objects.abort_uploads(client, target)
+        other, _ = await start_upload(client, target, "run-2", PATIENCE)
+        await other.complete(await other.send(bodies(), 2))
+        with pytest.raises(StorageError, match="NoSuchUpload"):
+            await opened.complete(parts)
+        await opened.withdraw()
+        assert target.key in peer.objects
+
+
+async def test_keys_that_expire_halfway_are_told_as_that_at_once() -> None:
+    async with in_trouble() as (peer, client, target):
+        opened, _ = await start_upload(client, target, "run", PATIENCE)
+        peer.accepted = {"access": "another"}
+        with pytest.raises(StorageError, match="the session token has expired") as caught:
+            await opened.send(bodies(), 1)
+        assert caught.value.reason == reasons.CREDENTIALS_REFUSED
+        peer.accepted = None
+        await opened.withdraw()
+        assert peer.uploads == {}
+
+
+async def test_a_storage_that_takes_no_more_bytes_is_noticed() -> None:
+    """Its window is shut: nothing is refused, nothing answers, and no time-out of the client counts."""
+    release = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0, limit=1024)
+    impatient = attrs.evolve(PATIENCE, slowest=64 << 20, part_delays=())
+    try:
+        async with in_trouble() as (_, known, target):
+            opened, _ = await start_upload(known, target, "run", impatient)
+        port = server.sockets[0].getsockname()[1]
+        target = attrs.evolve(target, endpoint=f"http://127.0.0.1:{port}")
+        async with open_client(target, KEYS, patience=impatient) as client:
+            opened._client = client
+
+            async def large() -> AsyncIterator[bytes]:
+                yield bytes(64 << 20)
+
+            with pytest.raises(StorageError, match="67108864 bytes were not taken within 2 s") as caught:
+                await opened.send(large(), 1)
+            assert caught.value.reason == reasons.STORAGE_UNREACHABLE
+    finally:
+        release.set()
+        server.close()
+        await server.wait_closed()
