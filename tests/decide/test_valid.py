@@ -121,6 +121,14 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"spec": {"serviceAccount": "A"}}, "spec.serviceAccount", "lower case"),
         ({"spec": {"cleanPolicy": "Shred"}}, "spec.cleanPolicy", "Retain, OnFailure, Delete"),
         ({"spec": {"tikvGCLifeTime": "soon"}}, "spec.tikvGCLifeTime", "72h"),
+        (
+            {"spec": {"backoffRetryPolicy": {"minRetryDuration": "soon"}}},
+            *("spec.backoffRetryPolicy.minRetryDuration", "a duration such as"),
+        ),
+        (
+            {"spec": {"backoffRetryPolicy": {"retryTimeout": ""}}},
+            *("spec.backoffRetryPolicy.retryTimeout", "a duration such as"),
+        ),
         ({"spec": {"br": {"cluster": "c"}}}, "spec.br", "remove it"),
         ({"spec": {"br": {}}}, "spec.br", "remove it"),
         ({"spec": {"gcs": {}}}, "spec.gcs", "s3 only"),

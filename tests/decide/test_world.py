@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,8 @@ from tidbbackup.decide.plan import Announce, Create, Delete
 from tidbbackup.model.backup import Phase
 
 ROUNDS = 60
-SCRIPTS = ["complete", "fail", "die", "pend", "half", "late", "mute"]
-WHOLE = {"complete", "late", "mute"}
+SCRIPTS = ["complete", "fail", "die", "pend", "half", "late", "mute", "evict"]
+WHOLE = {"complete", "late", "mute", "evict"}
 """Scripts by which everything gets done."""
 POLICIES = [None, "Retain", "OnFailure", "Delete"]
 DELETED_AT = ["never", "", "Scheduled", "Running", "final"]
@@ -22,7 +24,9 @@ DELETED_AT = ["never", "", "Scheduled", "Running", "final"]
 
 def new_world(script: str, policy: str | None) -> World:
     """A Backup that was just created."""
-    spec = {"pendingDeadlineSeconds": 300} | ({} if policy is None else {"cleanPolicy": policy})
+    spec: dict[str, Any] = {"pendingDeadlineSeconds": 300}
+    spec |= {} if policy is None else {"cleanPolicy": policy}
+    spec |= {"backoffRetryPolicy": {"minRetryDuration": "10s"}} if script == "evict" else {}
     return World(backup(spec, finalizers=(), resourceVersion="10"), script)
 
 
@@ -91,6 +95,7 @@ def test_dying_after_any_action_ends_in_the_same_world(
         ("half", "Failed", "Killed"),
         ("late", "Complete", "ArchiveStored"),
         ("mute", "Complete", "ArchiveStored"),
+        ("evict", "Complete", "ArchiveStored"),
     ],
 )
 def test_how_a_run_ends(script: str, phase: str, reason: str) -> None:
@@ -98,7 +103,7 @@ def test_how_a_run_ends(script: str, phase: str, reason: str) -> None:
     settle(world, "never")
 
     assert world.summary()[:3] == (phase, reason, script in WHOLE | {"half"})
-    assert world.runs_made == 1
+    assert world.runs_made == (2 if script == "evict" else 1)
 
 
 @pytest.mark.parametrize("deleted_at", DELETED_AT[1:])
@@ -114,6 +119,7 @@ def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
     assert not world.upload
     # At Running the worker is through before the deletion is seen: what it made counts as made.
     made = script in WHOLE | {"half"} and deleted_at in ("Running", "final")
+    made = made and (script, deleted_at) != ("evict", "Running")  # the first attempt makes nothing
     known = script == "complete" or (script in WHOLE and deleted_at == "final")
     assert world.archive == (made and is_kept(policy, known_whole=known))
 
@@ -208,7 +214,8 @@ def test_caches_that_lag_do_no_harm(script: str, policy: str | None, steps: list
                 caches.move(kind, 2)
         caches.history.append(world.view())
         tick(world)
-        assert world.runs_made <= 1 or interrupted, "a second Job for one Backup"
+        attempts = 2 if script == "evict" else 1
+        assert world.runs_made <= attempts or interrupted, "a second Job for one attempt"
     check_end(world)
 
 

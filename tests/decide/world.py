@@ -55,9 +55,11 @@ class View:
 
 @attrs.define
 class World:
-    """All there is. `script` says how a dump goes: complete, fail, pend, or end without a word: die with
-    nothing done, half with an archive but no manifest, late and mute with everything done, the former killed,
-    the latter with exit code 0."""
+    """All there is. `script` says how a dump goes: complete, fail, pend, or end without a word.
+
+    Of the latter: die has done nothing, half has an archive but no manifest, late and mute have done all
+    (late is killed, mute ends with exit code 0). evict has the first attempt evicted and the second complete.
+    """
 
     backup: Backup | None
     script: str
@@ -104,6 +106,9 @@ class World:
 
     def _create(self, meta: dict[str, Any]) -> None:
         name, (owner,) = meta["name"], meta["ownerReferences"]
+        if name.startswith("backup-"):
+            others = [pod for each, pod in self.pods.items() if each.startswith("backup-") and each != name]
+            assert all(pod.ended for pod in others), "two attempts at once"
         if name in self.jobs:
             assert self.jobs[name].metadata.owner == OwnerReference(
                 "Backup", "demo", owner["uid"], controller=True
@@ -231,6 +236,11 @@ class World:
             self.pods[name] = pod(
                 "Failed", said(result(Outcome.FAILED, reason="DumpFailed", message="x")), **owner
             )
+        elif self.script == "evict" and name == "backup-demo":
+            self.pods[name] = pod("Failed", terminated(exit_code=137), reason="Evicted", **owner)
+        elif self.script == "evict":
+            self.archive, self.manifest, self.upload = True, True, False
+            self.pods[name] = pod("Succeeded", said(result()), **owner)
         else:
             self.archive, self.upload = self.script == "half", self.script == "die"
             self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
@@ -281,14 +291,15 @@ def _check_status(old: BackupStatus, new: BackupStatus, world: World) -> None:
 def plan_for(world: World, seen: View) -> Plan:
     """The decision on what the caches hold, with looks answered by the world as it is."""
     found = seen.backup
+    suffix = f"-r{found.attempt}" if found is not None and found.attempt > 1 else ""
     facts = BackupFacts(
         found,
         IMAGE,
-        job=seen.jobs.get("backup-demo"),
+        job=seen.jobs.get(f"backup-demo{suffix}"),
         pods=tuple(each for name, each in seen.pods.items() if name.startswith("backup-")),
         clean_job=seen.jobs.get("clean-demo"),
         clean_pods=tuple(each for name, each in seen.pods.items() if name.startswith("clean-")),
-        inspect_job=seen.jobs.get("inspect-demo"),
+        inspect_job=seen.jobs.get(f"inspect-demo{suffix}"),
         inspect_pods=tuple(each for name, each in seen.pods.items() if name.startswith("inspect-")),
     )
     going = found is not None and found.metadata.deletionTimestamp is not None

@@ -125,6 +125,29 @@ async def test_an_evicted_pod(scene: Scene) -> None:
         assert why(await scene.until_phase("Failed")) == ("Evicted", words)
 
 
+async def test_an_evicted_pod_is_retried_where_the_policy_says_so(scene: Scene) -> None:
+    policy = {"minRetryDuration": "1s", "maxRetryTimes": 1}
+    async with before_database(scene.lab, TABLE_DUMP) as proxy:
+        source = {"host": "127.0.0.1", "port": proxy.port}
+        await scene.apply(scene.backup(source=source, backoffRetryPolicy=policy))
+        await within(proxy.reached)
+        scene.lab.node.evict(scene.namespace, await scene.running_pod(), "low on disk")
+        proxy.release()
+
+        backup = await scene.until_over()
+
+    assert phase(backup) == "Complete", why(backup)
+    (record,) = backup["status"]["backoffRetryStatus"]
+    assert (record["retryNum"], record["retryReason"], record["originalReason"]) == (
+        *(1, "Evicted"),
+        "low on disk",
+    )
+    assert record["realRetryAt"] >= record["expectedRetryAt"] > record["detectFailedAt"]
+    assert [job["metadata"]["name"] for job in await scene.jobs()] == ["backup-bk-r2"]
+    await scene.delete()
+    await scene.until_gone()
+
+
 async def test_out_of_memory(scene: Scene) -> None:
     async with before_database(scene.lab, TABLE_DUMP) as proxy:
         await scene.apply(scene.backup(source={"host": "127.0.0.1", "port": proxy.port}))

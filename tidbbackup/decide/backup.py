@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import diagnosis, finished, inspection
+from tidbbackup.decide import diagnosis, finished, inspection, retry
 from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
@@ -42,7 +42,7 @@ from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
 from tidbbackup.model.jobs import Happening, Job, Pod
-from tidbbackup.model.names import FINALIZER, job_name
+from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.result import Notice, Outcome, WorkerResult
 from tidbbackup.model.units import format_duration, format_size
 
@@ -67,6 +67,8 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         return _name_is_held(backup, facts.job, now)
     if facts.job is not None:
         return _follow(facts, backup, facts.job, now)
+    if retry.is_to_come(backup):
+        return retry.make_way(facts, backup, now) or _begin(facts, backup, now)
     if backup.status.phase in (Phase.SCHEDULED, Phase.RUNNING):
         return _job_is_missing(facts, backup, now)
     return _begin(facts, backup, now)
@@ -153,7 +155,7 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
 
 
 def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Action, ...]:
-    name = job_name("backup", backup.metadata.name)
+    name = job_key("backup", backup).name
     cause = waiting or Cause(reasons.JOB_CREATED, f"Job {name} is made, its pod has not started yet")
     return move(backup, Phase.SCHEDULED, cause, now, status=_told_at_the_start(backup, now))
 
@@ -161,7 +163,8 @@ def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Ac
 def _told_at_the_start(backup: Backup, now: datetime) -> BackupStatus:
     # A spec that was edited before this status is written may be wrong by now; its Job is not.
     path = backup.status.backupPath if problems(backup.spec) else object_target(backup).url
-    return warn(attrs.evolve(backup.status, backupPath=path), notices(backup.spec), now)
+    status = retry.has_begun(attrs.evolve(backup.status, backupPath=path), now)
+    return warn(status, notices(backup.spec), now)
 
 
 def _job_is_missing(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
@@ -246,7 +249,7 @@ def _finish(backup: Backup, result: WorkerResult, now: datetime) -> tuple[Action
     status = _ended(warn(backup.status, told, now), result.started, result.finished or now)
     if result.outcome is not Outcome.COMPLETE:
         cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
-        return move(backup, Phase.FAILED, cause, now, status=status)
+        return _fail(backup, cause, now, status)
     status = attrs.evolve(
         status,
         backupPath=result.path or status.backupPath,
@@ -262,9 +265,14 @@ def _finish(backup: Backup, result: WorkerResult, now: datetime) -> tuple[Action
     return move(backup, Phase.COMPLETE, cause, now, status=status)
 
 
-def _fail(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]:
-    status = _ended(backup.status, None, now)
-    return move(backup, Phase.FAILED, cause, now, status=status)
+def _fail(
+    backup: Backup, cause: Cause, now: datetime, status: BackupStatus | None = None
+) -> tuple[Action, ...]:
+    found = retry.after(backup, cause, now)
+    if isinstance(found, retry.Again):
+        # Dying here: the next run finds the record, which is all that it goes by.
+        return move(backup, Phase.SCHEDULED, found.cause, now, status=found.status)
+    return move(backup, Phase.FAILED, found, now, status=status or _ended(backup.status, None, now))
 
 
 def _ended(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:

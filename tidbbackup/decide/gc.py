@@ -20,6 +20,7 @@ from tidbbackup.decide.run import (
     JOB_KIND,
     events_of_start,
     job_key,
+    may_work_for,
     of_a_former,
     owned_by,
     pods_made_by,
@@ -68,7 +69,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
     if job is not None and runs(job, facts.pods):
         return _stop_run(backup, job, facts.pods, now)
-    if any(_may_work_for(pod, backup) for pod in facts.pods):
+    if any(may_work_for(pod, backup) for pod in facts.pods):
         # Stopped means that its pods are gone too: their end wakes us.
         return _note_that_it_began(backup, facts.pods, now)
     remains = what_remains(backup, job, facts.pods)
@@ -174,14 +175,8 @@ def _look_for_run(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | N
     pods = facts.seen(pods_look, Pod)
     if pods is None:
         return Plan(look=pods_look)
-    still_there = any(_may_work_for(pod, backup) for pod in pods)
+    still_there = any(may_work_for(pod, backup) for pod in pods)
     return Plan(wake_at=now + _FIRST_RETRY) if still_there else None
-
-
-def _may_work_for(pod: Pod, backup: Backup) -> bool:
-    """A pod that has not ended and is not older than the Backup, so not of a former one of its name."""
-    created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
-    return not pod.ended and (created is None or begun is None or created >= begun)
 
 
 def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:

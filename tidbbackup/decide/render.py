@@ -23,6 +23,8 @@ from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, 
 STAGING = "staging"
 """Name of the volume for the dump; its claim is called `<pod>-staging`."""
 STAGING_DIR = "/backup"
+ATTEMPTED = ("backup", "inspect")
+"""What each attempt has a Job of its own for."""
 RUN_DIR = "/run/tidbbackup"
 DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
@@ -110,7 +112,7 @@ def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(work.component, meta.name),
+            "name": job_name(work.component, meta.name, backup.attempt if work.component in ATTEMPTED else 1),
             "namespace": meta.namespace,
             "labels": owned,
             "ownerReferences": [_owner(backup)],

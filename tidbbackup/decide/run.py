@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tidbbackup.decide.plan import Look
-from tidbbackup.decide.render import STAGING
+from tidbbackup.decide.render import ATTEMPTED, STAGING
 from tidbbackup.model.backup import KIND, Backup
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
@@ -34,7 +34,19 @@ def of_a_former(job: Job, backup: Backup) -> bool:
 
 def job_key(verb: str, backup: Backup) -> ObjectKey:
     """The key of this Backup's Job of that verb."""
-    return ObjectKey(JOB_KIND, backup.metadata.namespace, job_name(verb, backup.metadata.name))
+    name = job_name(verb, backup.metadata.name, attempt_of(verb, backup))
+    return ObjectKey(JOB_KIND, backup.metadata.namespace, name)
+
+
+def attempt_of(verb: str, backup: Backup) -> int:
+    """Which attempt's Job of that verb is meant: cleaning is done once, after all attempts."""
+    return backup.attempt if verb in ATTEMPTED else 1
+
+
+def may_work_for(pod: Pod, backup: Backup) -> bool:
+    """A pod that has not ended and is not older than the Backup, so not of a former one of its name."""
+    created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
+    return not pod.ended and (created is None or begun is None or created >= begun)
 
 
 def pods_made_by(job: Job, pods: Iterable[Pod]) -> list[Pod]:

@@ -20,7 +20,7 @@ from tidbbackup.model.units import parse_quantity
 _NO_EFFECT = (
     *("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),
     # These are to come. Until then whoever asks for them is told.
-    *("backoffRetryPolicy", "tikvGCLifeTime"),
+    "tikvGCLifeTime",
 )
 
 

@@ -65,6 +65,9 @@ def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
         yield Problem("spec.cleanPolicy", spec.cleanPolicy, f"write one of {', '.join(CleanPolicy)}")
     if spec.tikvGCLifeTime:
         yield from _duration("spec.tikvGCLifeTime", spec.tikvGCLifeTime)
+    if spec.backoffRetryPolicy:
+        for name in ("minRetryDuration", "retryTimeout"):
+            yield from _duration(f"spec.backoffRetryPolicy.{name}", getattr(spec.backoffRetryPolicy, name))
     yield from dumper_problems(spec)
     taken = RESERVED_ENV + (KEY_ENV if spec.s3 and spec.s3.secretName else ())
     for index, variable in enumerate(spec.env):

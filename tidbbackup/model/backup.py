@@ -203,6 +203,18 @@ class Progress:
 
 
 @frozen
+class RetryRecord:
+    """One attempt after the first: why, when it is to begin, when it began."""
+
+    retryNum: int = declared(0, "Which retry: 1 is the second attempt.")
+    detectFailedAt: datetime | None = declared(None, "When the attempt before it was seen to have ended.")
+    expectedRetryAt: datetime | None = declared(None, "When it is to begin.")
+    realRetryAt: datetime | None = declared(None, "When it began.")
+    retryReason: str = declared("", "Why the attempt before it ended, one CamelCase word.")
+    originalReason: str = declared("", "The same as a sentence.")
+
+
+@frozen
 class BackupStatus:
     """What became of the Backup. Sizes in bytes, times in UTC."""
 
@@ -223,6 +235,9 @@ class BackupStatus:
     databases: tuple[str, ...] = declared((), "The first 20 databases in the archive.")
     databaseCount: int | None = declared(None, "How many databases are in the archive.")
     checksum: str = declared("", "sha256:<hex> of the archive.")
+    backoffRetryStatus: tuple[RetryRecord, ...] = declared(
+        (), "The attempts after the first, by spec.backoffRetryPolicy."
+    )
     observedGeneration: int | None = declared(None, "The generation of the spec that this status speaks of.")
 
     def condition(self, kind: str) -> Condition | None:
@@ -242,6 +257,11 @@ class Backup:
     def key(self) -> ObjectKey:
         """Its key, which is also the reconcile key."""
         return ObjectKey(KIND, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt is on or is to come: 1, and one more for each record of a retry."""
+        return 1 + len(self.status.backoffRetryStatus)
 
     @property
     def foreign(self) -> bool:

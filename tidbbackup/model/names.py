@@ -45,9 +45,12 @@ def short(name: str) -> str:
     return f"{name[:_KEPT].rstrip('.')}-{digest}"
 
 
-def job_name(verb: str, backup: str) -> str:
-    """`backup-<bk>`, `clean-<bk>`: one Job of a verb at a time for one Backup name."""
-    return short(f"{verb}-{backup}")
+def job_name(verb: str, backup: str, attempt: int = 1) -> str:
+    """`backup-<bk>`, `clean-<bk>`: one Job of a verb at a time for one Backup name and attempt.
+
+    A later attempt of an opt-in retry has `-r<n>` at its end.
+    """
+    return short(f"{verb}-{backup}" + (f"-r{attempt}" if attempt > 1 else ""))
 
 
 def labels(component: str, backup: str) -> dict[str, str]:

@@ -30,20 +30,21 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
     if isinstance(found, Malformed):
         # The schema lets no such object in. One from before it is still told what is wrong.
         return BackupFacts(Backup(found.metadata), image, unreadable=found.why)
+    attempt = found.attempt if found is not None else 1
     return BackupFacts(
         found,
         image,
-        job=_job(caches, "backup", key),
+        job=_job(caches, "backup", key, attempt),
         pods=_pods(caches, "backup", key),
         clean_job=_job(caches, "clean", key),
         clean_pods=_pods(caches, "clean", key),
-        inspect_job=_job(caches, "inspect", key),
+        inspect_job=_job(caches, "inspect", key, attempt),
         inspect_pods=_pods(caches, "inspect", key),
     )
 
 
-def _job(caches: Caches, verb: str, key: ObjectKey) -> Job | None:
-    job = caches.jobs.get(ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name)))
+def _job(caches: Caches, verb: str, key: ObjectKey, attempt: int = 1) -> Job | None:
+    job = caches.jobs.get(ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name, attempt)))
     return job if isinstance(job, Job) else None
 
 

@@ -1,0 +1,117 @@
+"""Opt-in retries (`backoffRetryPolicy`): after a disruption of node or pod, never after an error.
+
+A record in the status is an attempt that is to come or has begun, and so the number of the attempt: the Job's
+name has it, which is what keeps an attempt from being made twice. No record, no retry: the specification's
+rule. Must not know how a run is made or followed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import Delete, Look, Plan
+from tidbbackup.decide.run import JOB_KIND, job_key, may_work_for, owned_by, pods_of
+from tidbbackup.decide.status import Cause
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import BackoffRetryPolicy, Backup, BackupStatus, RetryRecord
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.units import format_time, parse_duration
+
+DISRUPTIONS = frozenset({reasons.EVICTED, reasons.NODE_LOST})
+"""What pod condition DisruptionTarget, an eviction and a lost node are read into."""
+_NEXT_LOOK = timedelta(seconds=10)
+
+
+@frozen
+class Again:
+    """There is to be another attempt: what the status then says."""
+
+    status: BackupStatus
+    cause: Cause
+
+
+def after(backup: Backup, cause: Cause, now: datetime) -> Again | Cause:
+    """What follows from the end of an attempt: another one, or the failure with why it is not retried."""
+    policy = backup.spec.backoffRetryPolicy
+    if policy is None or cause.reason not in DISRUPTIONS:
+        return cause
+    records = backup.status.backoffRetryStatus
+    now = now.replace(microsecond=0)
+    number = len(records) + 1
+    if number > policy.maxRetryTimes:
+        return _given_up(cause, f"maxRetryTimes {policy.maxRetryTimes} is reached")
+    times = _times(policy, number, records[0].detectFailedAt if records else now, now)
+    if times is None:
+        return _given_up(cause, "its minRetryDuration or retryTimeout is no duration")
+    at, limit = times
+    if at > limit:
+        return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}")
+    record = RetryRecord(number, now, at, None, cause.reason, cause.message)
+    status = attrs.evolve(backup.status, backoffRetryStatus=(*records, record))
+    text = f"attempt {number} ended ({cause.reason}: {cause.message}); the next begins at {format_time(at)}"
+    return Again(status, Cause(reasons.RETRY_WAITS, text))
+
+
+def is_to_come(backup: Backup) -> bool:
+    """Whether the newest record's attempt has not begun."""
+    records = backup.status.backoffRetryStatus
+    return bool(records) and records[-1].realRetryAt is None
+
+
+def has_begun(status: BackupStatus, now: datetime) -> BackupStatus:
+    """The status once the newest record's attempt has its Job."""
+    records = status.backoffRetryStatus
+    if not records or records[-1].realRetryAt is not None:
+        return status
+    begun = attrs.evolve(records[-1], realRetryAt=now.replace(microsecond=0))
+    return attrs.evolve(status, backoffRetryStatus=(*records[:-1], begun))
+
+
+def make_way(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
+    """What has to be done or awaited before the next attempt; None: it may begin.
+
+    The former attempt's Job goes, and with it its staging volume; a pod of it that has not ended might
+    still write to the same key.
+    """
+    due = backup.status.backoffRetryStatus[-1].expectedRetryAt
+    if due is not None and now < due:
+        return Plan(wake_at=due)
+    former = attrs.evolve(
+        backup,
+        status=attrs.evolve(backup.status, backoffRetryStatus=backup.status.backoffRetryStatus[:-1]),
+    )
+    for verb in ("backup", "inspect"):
+        key = job_key(verb, former)
+        look = Look(JOB_KIND, key.namespace, name=key.name)
+        jobs = facts.seen(look, Job)
+        if jobs is None:
+            return Plan(look=look)
+        for job in jobs:
+            if owned_by(job, backup):
+                going = job.metadata.deletionTimestamp is not None
+                # Dying here: the next run finds it being deleted, or gone.
+                return Plan(() if going else (Delete(key, job.metadata.uid),), wake_at=now + _NEXT_LOOK)
+    look = pods_of(backup, "backup")
+    pods = facts.seen(look, Pod)
+    if pods is None:
+        return Plan(look=look)
+    return Plan(wake_at=now + _NEXT_LOOK) if any(may_work_for(pod, backup) for pod in pods) else None
+
+
+def _times(
+    policy: BackoffRetryPolicy, number: int, first: datetime | None, now: datetime
+) -> tuple[datetime, datetime] | None:
+    """When attempt `number` + 1 begins, and the latest time at which one may; None: not readable."""
+    try:
+        pause, timeout = parse_duration(policy.minRetryDuration), parse_duration(policy.retryTimeout)
+        return now + pause * 2 ** (number - 1), (first or now) + timeout
+    except (ValueError, OverflowError):
+        return None
+
+
+def _given_up(cause: Cause, why: str) -> Cause:
+    return Cause(cause.reason, f"{cause.message}; not retried (spec.backoffRetryPolicy): {why}")
