@@ -1,4 +1,4 @@
-"""`make demo`: the main job on real parts, as its user sees it, in under half a minute.
+"""`make demo`: the main job on real parts, as its user sees it, in under half a minute; then a schedule.
 
 Everything is started for it and stopped after it; nothing of a `make up` beside it is touched.
 """
@@ -10,6 +10,8 @@ import time
 
 from tests.cluster.comparison import content
 from tests.cluster.database import mariadb
+from tests.cluster.demo_schedule import LABEL, apply_schedule, watch_until_one_is_deleted
+from tests.cluster.demo_schedule import NAME as SCHEDULE
 from tests.cluster.lab import Lab
 from tests.cluster.restore import load_archive
 from tests.cluster.up import complete_lab
@@ -31,8 +33,10 @@ async def demo() -> int:
         await show(lab, "describe", "bk", NAME, only="Events:")
         key = await show_bucket(lab)
         equal = await check_archive(lab, key)
-        closing(time.monotonic() - began)
-    return 0 if equal else 1
+        took = time.monotonic() - began
+        retained = await show_schedule(lab)
+        closing(took, time.monotonic() - began)
+    return 0 if equal and retained else 1
 
 
 async def apply_example(lab: Lab) -> None:
@@ -102,13 +106,26 @@ async def check_archive(lab: Lab, key: str) -> bool:
     return source == copy
 
 
-def closing(seconds: float) -> None:
+async def show_schedule(lab: Lab) -> bool:
+    """A schedule through its first two due times; whether retention then deleted the first backup."""
+    title("kubectl apply -f backup-schedule-s3.yaml     (every minute, keeping one; Ctrl-C ends the demo)")
+    await apply_schedule(lab)
+    title(f"kubectl get bk -n {lab.namespace} -l {LABEL} --watch --output-watch-events")
+    retained = await watch_until_one_is_deleted(lab)
+    await show(lab, "get", "bks", "-owide")
+    await show(lab, "describe", "bks", SCHEDULE, only="Events:")
+    await show_bucket(lab)
+    return retained
+
+
+def closing(main_job: float, seconds: float) -> None:
     """What was seen and what to try next."""
     title("What just happened")
     print(
         "The controller saw the Backup, made a Job for it, and followed the Job's pod. In the pod mydumper\n"
         "dumped the database, and the dump was packed, compressed and sent to S3 as one stream. Only when\n"
-        "its size was checked and the manifest written was the Backup Complete."
+        "its size was checked and the manifest written was the Backup Complete. The schedule made a Backup\n"
+        "at each due time, named after it, and deleted the one that its maxBackups no longer keeps."
     )
     title("Try next")
     print(
@@ -117,7 +134,10 @@ def closing(seconds: float) -> None:
         "$KUBECTL explain backup.spec.s3\n"
         "make down                   stop it all"
     )
-    print(f"\n({seconds:.0f} s in all; everything is being stopped now)")
+    print(
+        f"\n({main_job:.0f} s for the main job, {seconds:.0f} s with the schedule's two due times; "
+        "everything is being stopped now)"
+    )
 
 
 def title(text: str) -> None:
