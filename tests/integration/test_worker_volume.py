@@ -70,13 +70,23 @@ async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
 
 async def test_a_table_that_is_larger_than_the_volume(worker: Worker) -> None:
     worker.staging_bytes = 8 * MB
-    worker.dump = DumpSettings(options=("--threads=2", "--verbose=3"))
+    worker.dump = DumpSettings(options=("--threads=2", "--chunk-filesize=0"))
     ended = await worker.run()
     assert (ended.code, ended.result.step) == (1, "dump"), ended.log
     assert ended.result.reason == reasons.STAGING_TOO_SMALL
-    for words in ("shop.orders.sql (", "6 MiB that may be used", "spec.storageSize", "--rows"):
+    for words in ("shop.orders.sql (", "6 MiB that may be used", "spec.storageSize", "--chunk-filesize"):
         assert words in ended.result.message
     assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_the_same_cut_as_the_worker_does_it_by_itself(worker: Worker) -> None:
+    worker.staging_bytes = 8 * MB
+    worker.dump = DumpSettings()
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+    assert "--chunk-filesize=1 " in ended.log
+    worker.delete_data = True
+    assert (await worker.run("clean")).code == 0
 
 
 async def test_a_full_volume_while_others_wait_for_its_locks(worker: Worker, source: Database) -> None:

@@ -75,3 +75,66 @@ async def test_what_the_kernel_tells_of_a_folder(tmp_path: Path) -> None:
         assert belt.writing_sizes() == {}
         following.cancel()
     assert belt.sizes == {odd.name: len(ROW)}
+
+
+def opened(name: str) -> FileEvent:
+    return FileEvent(name, closed=False)
+
+
+async def test_a_first_piece_waits_for_its_last_name(tmp_path: Path) -> None:
+    """Cut by size, mydumper closes it before it knows whether there is a second, and renames it if not."""
+    for name in ("d.long.00001.sql", "d.short.sql", "d.open.00001.sql"):
+        (tmp_path / name).write_bytes(ROW)
+    belt = Belt(tmp_path, cut_by_size=True)
+    firsts = ("d.long.00001.sql", "d.short.00001.sql", "d.open.00001.sql")
+    await belt.follow(
+        events(
+            *(event for name in firsts for event in (opened(name), closed(name))),
+            FileEvent("d.short.sql", closed=True, renamed=True),
+            opened("d.long.00002.sql"),
+        )
+    )
+    assert set(belt.sizes) == {"d.short.sql", "d.long.00001.sql"}
+    belt.take_rest()
+    assert await taken(belt) == ["d.short.sql", "d.long.00001.sql", "d.open.00001.sql"]
+
+
+async def test_a_first_piece_counts_as_being_written_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "d.t.00001.sql").write_bytes(ROW)
+    belt, seen = Belt(tmp_path, cut_by_size=True), []
+
+    async def watched() -> AsyncGenerator[FileEvent, None]:
+        yield opened("d.t.00001.sql")
+        yield closed("d.t.00001.sql")
+        seen.append(belt.writing_sizes())
+        yield opened("d.t.00002.sql")
+        seen.append(belt.writing_sizes())
+
+    await belt.follow(watched())
+    assert seen == [{"d.t.00001.sql": len(ROW)}, {}]
+    assert set(belt.sizes) == {"d.t.00001.sql"}
+
+
+async def test_cut_by_rows_the_second_piece_says_nothing_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "d.t.00001.sql").write_bytes(ROW)
+    belt = Belt(tmp_path)
+    await belt.follow(events(opened("d.t.00001.sql"), opened("d.t.00002.sql"), closed("d.t.00001.sql")))
+    assert set(belt.sizes) == {"d.t.00001.sql"}
+
+
+async def test_a_rename_is_told(tmp_path: Path) -> None:
+    belt = Belt(tmp_path, cut_by_size=True)
+    with closed_files.watch(tmp_path) as found:
+        assert found is not None
+        (tmp_path / "d.t.00001.sql").write_bytes(ROW)
+        (tmp_path / "d.t.00001.sql").rename(tmp_path / "d.t.sql")
+        following = asyncio.create_task(belt.follow(found))
+        assert [path.name async for path in first(belt)] == ["d.t.sql"]
+        following.cancel()
+    assert belt.writing == set()
+
+
+async def first(belt: Belt) -> AsyncGenerator[Path, None]:
+    async for path in belt.files():
+        yield path
+        return

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.hazards import Programs
-from tidbbackup.worker.options import DumpPlan, Flags, arguments, flags, judged
+from tidbbackup.worker.options import DumpPlan, Flags, arguments, flags, judged, threads, tuned
 
 PLAN = DumpPlan(
-    options={},
+    options=tuned({}),
     regex=r"\A(?!x)",
     outputdir=Path("/backup/dump"),
     defaults_file=Path("/run/x/mydumper.cnf"),
@@ -21,7 +21,7 @@ PLAN = DumpPlan(
     snapshot="",
     programs=Programs(triggers=True, routines=True, events=True),
     complete_insert=False,
-    cpus=8,
+    threads=4,
 )
 
 
@@ -34,14 +34,15 @@ def test_defaults_for_mysql() -> None:
         "--routines",
         "--events",
         "--verbose=3",
-        "--threads=4",
         "--long-query-guard=3600",
+        "--chunk-filesize=64",
+        "--threads=4",
     ]
 
 
 def test_defaults_for_tidb() -> None:
     tidb = attrs.evolve(
-        PLAN, snapshot="470653739273289729", programs=Programs(), cpus=1, complete_insert=True
+        PLAN, snapshot="470653739273289729", programs=Programs(), threads=1, complete_insert=True
     )
     argv = arguments(tidb)
     assert "--tidb-snapshot=470653739273289729" in argv
@@ -51,8 +52,9 @@ def test_defaults_for_tidb() -> None:
 
 
 def test_the_tasks_options_replace_our_tuning_and_nothing_else() -> None:
-    argv = arguments(attrs.evolve(PLAN, options=judged(("--rows=10000", "--threads=16", "--skip-tz-utc"))))
-    assert "--long-query-guard=3600" not in argv
+    given = tuned(judged(("--rows=10000", "--threads=16", "--skip-tz-utc")))
+    argv = arguments(attrs.evolve(PLAN, options=given))
+    assert not {"--long-query-guard=3600", "--chunk-filesize=64"} & set(argv)
     assert {"--rows=10000", "--threads=16", "--skip-tz-utc", "--triggers", "--verbose=3"} <= set(argv)
 
 
@@ -115,3 +117,46 @@ def test_what_options_mean_for_the_files() -> None:
         no_data=True, no_schemas=True, verbose=False
     )
     assert not flags(judged(("--build-empty-files",))).verbose
+
+
+def test_files_are_cut_unless_the_task_says_otherwise() -> None:
+    assert tuned(judged(("--threads=3",))) == {"verbose": "3", "threads": "3", "chunk-filesize": "64"}
+    assert "chunk-filesize" not in tuned(judged(("--rows=1",)))
+    uncut = tuned(judged(("--chunk-filesize=0", "--verbose=2")))
+    assert (uncut["chunk-filesize"], uncut["verbose"]) == ("0", "2")
+    sizes = {volume: tuned({}, volume << 20)["chunk-filesize"] for volume in (1, 64, 512, 1024, 100_000)}
+    assert sizes == {1: "1", 64: "4", 512: "32", 1024: "64", 100_000: "64"}
+    assert (flags(tuned({})).chunked, flags(uncut).chunked) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "tables", "by_rows", "expected"),
+    [
+        (0.5, 100, False, 2),
+        (2, 100, False, 2),
+        (2.5, 100, False, 3),
+        (64, 100, False, 8),
+        (8, 3, False, 3),
+        (8, 1, False, 1),
+        (8, 1, True, 8),
+        (8, 0, False, 1),
+    ],
+)
+def test_threads(cpus: float, tables: int, by_rows: bool, expected: int) -> None:
+    assert threads(cpus, tables, by_rows=by_rows) == expected
+
+
+KNOWN = frozenset(argument.removeprefix("--").partition("=")[0] for argument in arguments(PLAN))
+
+
+def test_mydumper_gets_no_option_that_it_does_not_know() -> None:
+    assert arguments(attrs.evolve(PLAN, known=KNOWN)) == arguments(PLAN)
+    older = KNOWN - {"chunk-filesize", "long-query-guard", "verbose", "threads"}
+    assert arguments(attrs.evolve(PLAN, known=older)) == arguments(PLAN)[:6]
+    with pytest.raises(StepFailed, match="does not know --regex") as caught:
+        arguments(attrs.evolve(PLAN, known=KNOWN - {"regex"}))
+    assert caught.value.reason == reasons.DUMP_FAILED
+    asked = judged(("--order-by-primary",))
+    with pytest.raises(StepFailed, match="does not know --order-by-primary: leave it out") as caught:
+        arguments(attrs.evolve(PLAN, known=KNOWN, options=tuned(asked)), asked)
+    assert caught.value.reason == reasons.INVALID_SPEC

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -20,6 +21,11 @@ from tidbbackup.worker.failure import StepFailed
 _EMPTY_BYTES = 64
 """A data file with a row is larger, compressed too. mydumper deletes what it wrote of an empty table."""
 
+# Where tables are cut by size, the first piece loses its number if it turns out to be the only one.
+_FIRST = re.compile(r"(?P<stem>.*)\.00001(?P<ending>\.sql(?:\.gz)?)\Z", re.DOTALL)
+_SECOND = re.compile(r"(?P<stem>.*)\.00002(?P<ending>\.sql(?:\.gz)?)\Z", re.DOTALL)
+_PLAIN = re.compile(r"(?P<stem>.*)(?P<ending>\.sql(?:\.gz)?)\Z", re.DOTALL)
+
 
 class Belt:
     """What has been written into one folder, handed out file by file.
@@ -27,8 +33,10 @@ class Belt:
     Invariant: `sizes` holds every file that has been or will be handed out, once each.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cut_by_size: bool = False) -> None:
+        """`cut_by_size`: closed first pieces count as being written until they have their last name."""
         self._folder = folder
+        self._cut_by_size = cut_by_size
         self._waiting: deque[Path] = deque()
         self._news = asyncio.Event()
         self._ended = False
@@ -44,11 +52,13 @@ class Belt:
     async def follow(self, events: AsyncGenerator[FileEvent, None]) -> None:
         """Take in what is closed, as it is closed."""
         async for event in events:
-            if event.closed:
-                self.writing.discard(event.name)
-                self._take(event.name)
-            else:
+            if not event.closed:
                 self.writing.add(event.name)
+                self._settle(_SECOND.match(event.name), keeps_number=True)
+            elif event.renamed or not (self._cut_by_size and _FIRST.match(event.name)):
+                self.writing.discard(event.name)
+                self._settle(_PLAIN.match(event.name) if event.renamed else None, keeps_number=False)
+                self._take(event.name)
         # Of files that are written from now on nobody tells.
         self.writing.clear()
 
@@ -83,6 +93,16 @@ class Belt:
                 return
             self._news.clear()
             await self._news.wait()
+
+    def _settle(self, found: re.Match[str] | None, *, keeps_number: bool) -> None:
+        """A second piece has been begun, or the only one renamed: what becomes of the first."""
+        if not self._cut_by_size or not found:
+            return
+        first = f"{found['stem']}.00001{found['ending']}"
+        if first in self.writing:
+            self.writing.discard(first)
+            if keeps_number:
+                self._take(first)
 
     def _take(self, name: str) -> None:
         """A file that has been closed. Metadata and what may be deleted again wait for mydumper's end."""

@@ -1,7 +1,7 @@
 """What inotify tells of the folder that mydumper writes into: files that appear, files that are closed.
 
-mydumper creates each file once and closes it once: a closed file is whole. Must not know what is done
-with it.
+mydumper creates each file once and closes it once: a closed file is whole, though it may get another name.
+Must not know what is done with it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 
 @frozen
 class FileEvent:
-    """One file has been opened to be written, or closed after that."""
+    """One file has been opened to be written, closed after that, or renamed to this name."""
 
     name: str
     closed: bool
+    renamed: bool = False
 
 
 @contextlib.contextmanager
@@ -40,7 +41,7 @@ def watch(folder: Path) -> Iterator[AsyncGenerator[FileEvent, None] | None]:
         return
     with inotify:
         try:
-            inotify.add_watch(folder, Mask.CREATE | Mask.CLOSE_WRITE | Mask.ONLYDIR)
+            inotify.add_watch(folder, Mask.CREATE | Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.ONLYDIR)
         except OSError as error:
             log.warning("inotify refuses (%s): files are packed when mydumper has ended", error.strerror)
             yield None
@@ -54,4 +55,5 @@ async def _events(inotify: Inotify) -> AsyncGenerator[FileEvent, None]:
             log.warning("inotify has dropped events: the other files are packed when mydumper has ended")
             return
         if event.name is not None and not event.mask & Mask.ISDIR:
-            yield FileEvent(str(event.name), bool(event.mask & Mask.CLOSE_WRITE))
+            renamed = bool(event.mask & Mask.MOVED_TO)
+            yield FileEvent(str(event.name), renamed or bool(event.mask & Mask.CLOSE_WRITE), renamed)

@@ -90,7 +90,7 @@ async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
     target = job.env.task.target
     part_bytes = part_size(counters.estimated_bytes, part_limits(target))
     archive = Archive(target.top, int(started.timestamp()), part_bytes)
-    belt, output = Belt(task.folder), mydumper.Output()
+    belt, output = Belt(task.folder, cut_by_size=job.flags.cut_by_size), mydumper.Output()
     gauge = Gauge(counters, belt, archive, output)
     sent = await Overlap(task, belt, archive, upload, output, gauge).run()
     job.journal.step = "verify"

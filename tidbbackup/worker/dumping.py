@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 
 from attrs import frozen
@@ -16,11 +15,13 @@ from tidbbackup.model import reasons
 from tidbbackup.worker import defaults_file, mydumper, options, staging, verdict
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.catalog import Survey
+from tidbbackup.worker.cpus import cpus
 from tidbbackup.worker.database import read_views
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.hazards import programs
 from tidbbackup.worker.job import Job
 from tidbbackup.worker.preflight import Clearance
+from tidbbackup.worker.program import probe
 from tidbbackup.worker.views import write_views
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ async def assignment(job: Job, found: Survey, clearance: Clearance, folder: Path
     Raises:
         StepFailed: DumpFailed, InvalidSpec.
     """
+    program = await probe(job.env.search_path)
+    tables = sum(not table.is_view for database in clearance.databases for table in database.tables)
     plan = options.DumpPlan(
         options=job.wanted,
         regex=job.selection.argument,
@@ -56,11 +59,12 @@ async def assignment(job: Job, found: Survey, clearance: Clearance, folder: Path
         snapshot=found.commit_ts,
         programs=programs(clearance.databases),
         complete_insert=clearance.complete_insert,
-        cpus=os.cpu_count() or 1,
+        threads=options.threads(cpus(), tables, by_rows="rows" in job.wanted),
+        known=program.options,
     )
-    argv = mydumper.command(options.arguments(plan), job.env.search_path)
-    dumper = await mydumper.program_version(argv, job.env.search_path)
-    return Assignment(job, found, clearance, folder, argv, dumper)
+    asked_for = options.judged(job.env.task.dump.options)
+    argv = mydumper.command(options.arguments(plan, asked_for), job.env.search_path)
+    return Assignment(job, found, clearance, folder, argv, program.version)
 
 
 async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | None:

@@ -78,5 +78,5 @@ class Holder:
             reasons.STAGING_TOO_SMALL,
             f"files that are still being written fill the {readable(budget)} that may be used of the staging "
             f"volume, and nothing else is left to be sent: {names}{more}; raise spec.storageSize, or cut the "
-            "tables into smaller files with the mydumper option --rows",
+            "tables into smaller files with the mydumper option --chunk-filesize",
         )

@@ -37,7 +37,7 @@ class Job:
     limits: Limits
     login: Login
     wanted: dict[str, str]
-    """mydumper's options of the task."""
+    """mydumper's options: the task's, tuned."""
     flags: Flags
     selection: Selection
 
@@ -55,7 +55,7 @@ def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
         raise StepFailed(
             reasons.LOGIN_FAILED, "no password given: the Secret of spec.from.secretName needs `password`"
         )
-    wanted = options.judged(task.dump.options)
+    wanted = options.tuned(options.judged(task.dump.options), task.stagingBytes)
     login = Login(task.database, env.password, env.db_tls if task.database.tls else None)
     chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
     return Job(env, journal, limits, login, wanted, options.flags(wanted), chosen)

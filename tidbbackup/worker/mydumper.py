@@ -22,7 +22,6 @@ from tidbbackup.worker.verdict import LogLine, explains_others, read_line
 log = logging.getLogger("tidbbackup.mydumper")
 
 _LINE_LIMIT = 1 << 20
-_VERSION_SECONDS = 10
 _EMPTY = "Empty table "
 _UNLOCKED = "unlocking tables"
 
@@ -105,24 +104,6 @@ def find(name: str, search_path: str) -> Path:
     return Path(found)
 
 
-async def program_version(argv: Sequence[str], search_path: str) -> str:
-    """The line that the program of this command line gives for --version."""
-    process = await asyncio.create_subprocess_exec(
-        *(argv[argv.index("--") + 1], "--version"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={"PATH": search_path},
-    )
-    try:
-        async with asyncio.timeout(_VERSION_SECONDS):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        return "mydumper"
-    finally:
-        await _end(process)
-    return out.decode("utf-8", "replace").partition("\n")[0].strip() or "mydumper"
-
-
 async def run_mydumper(
     argv: Sequence[str], search_path: str, output: Output, connected: Callable[[], None]
 ) -> None:
@@ -149,7 +130,7 @@ async def run_mydumper(
         await _listen(process, output, connected)
         output.code = await process.wait()
     finally:
-        await _end(process)
+        await end(process)
 
 
 async def _listen(process: asyncio.subprocess.Process, output: Output, connected: Callable[[], None]) -> None:
@@ -177,7 +158,7 @@ async def _listen(process: asyncio.subprocess.Process, output: Output, connected
 _LEVELS = {"CRITICAL": logging.ERROR, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
     """Kill what is left of it (mydumper starts no processes of its own) and collect it."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
