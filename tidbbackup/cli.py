@@ -35,6 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return check(options.file, sys.stdout)
         case "run":
             return _run(options)
+        case "verify":
+            from tidbbackup.verify import Place, verify
+
+            place = Place(options.provider, options.endpoint, options.region, options.ca)
+            return verify(options.url, place, os.environ, sys.stdout, sys.stderr)
         case "explain":
             from tidbbackup.explain import explain
 
@@ -59,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="say what is wrong with the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")
     _add_run(verbs.add_parser("run", help="make the one Backup in a file right here, without a cluster"))
+    _add_verify(verbs.add_parser("verify", help="say whether an archive in a bucket is whole"))
     explain = verbs.add_parser(
         "explain", help="say when the schedules in a file are due, and which of its Backups they keep"
     )
@@ -104,6 +110,18 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--db-tls", type=Path, metavar="DIR", help="folder with ca.crt, tls.crt, tls.key")
     parser.add_argument("--s3-ca", type=Path, metavar="FILE", help="the CA of the storage's certificate")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Reads manifest and archive from the bucket and checks them to the end. Keys: $AWS_ACCESS_KEY_ID, "
+        "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN, or the usual AWS chain."
+    )
+    parser.add_argument("url", help="s3://bucket/path/backup-….tgz, as in status.backupPath")
+    parser.add_argument("--provider", default="aws", help="as in spec.s3.provider (default: aws)")
+    parser.add_argument("--endpoint", default="", metavar="URL", help="the service, where it is not AWS")
+    parser.add_argument("--region", default="")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA of the storage's certificate")
 
 
 def _run(options: argparse.Namespace) -> int:

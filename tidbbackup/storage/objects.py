@@ -7,6 +7,7 @@ Must not know the order in which a backup does these things.
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 
 from attrs import field, frozen
 
@@ -15,6 +16,8 @@ from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import code_of, explain
 
 log = logging.getLogger(__name__)
+
+_PIECE_BYTES = 1 << 20
 
 ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
 """Answers that mean: what was to be removed is not there."""
@@ -26,6 +29,10 @@ class ObjectHead:
 
     size: int
     metadata: dict[str, str] = field(factory=dict)
+    storage_class: str = ""
+    """Empty: the bucket's default."""
+    restored: bool = False
+    """From an archive class, to be read for a while."""
 
 
 def encryption(target: ObjectTarget) -> dict[str, str]:
@@ -46,7 +53,12 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
         if code_of(error) in ABSENT:
             return None
         raise explain(error, "looking at", target) from error
-    return ObjectHead(answer["ContentLength"], dict(answer.get("Metadata", {})))
+    return ObjectHead(
+        answer["ContentLength"],
+        dict(answer.get("Metadata", {})),
+        answer.get("StorageClass", ""),
+        'ongoing-request="false"' in answer.get("Restore", ""),
+    )
 
 
 async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None:
@@ -64,6 +76,31 @@ async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None
             return None
         raise explain(error, f"reading {key} of", target) from error
     return whole
+
+
+async def stream(client: S3Client, target: ObjectTarget, key: str) -> AsyncIterator[bytes]:
+    """An object piece by piece. A connection that breaks is taken up again where it broke, as long as that
+    brings something, and only if the object is still the same.
+
+    Raises:
+        StorageError: the storage refused or could not be reached.
+    """
+    done, tag, fresh = 0, "", True
+    while fresh:
+        fresh = False
+        wanted = {"Range": f"bytes={done}-", "IfMatch": tag} if done else {}
+        try:
+            answer = await client.get_object(Bucket=target.bucket, Key=key, **wanted)
+            tag = answer["ETag"]
+            async with answer["Body"] as body:
+                while piece := await body.read(_PIECE_BYTES):
+                    done, fresh = done + len(piece), True
+                    yield piece
+            return
+        except Exception as error:
+            if not fresh or code_of(error):
+                raise explain(error, f"reading {key} of", target) from error
+            log.warning("reading %s broke after %d bytes, going on from there", target.url, done)
 
 
 async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes) -> None:

@@ -73,6 +73,15 @@ def read_summary(body: bytes) -> Summary:
     return msgspec.json.decode(body, type=Summary)
 
 
+def read_manifest(body: bytes) -> Manifest:
+    """The whole manifest.
+
+    Raises:
+        msgspec.MsgspecError: it is none; the message says where.
+    """
+    return msgspec.json.decode(body, type=Manifest)
+
+
 def printable(name: str) -> str:
     """A name that JSON can hold."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

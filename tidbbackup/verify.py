@@ -1,0 +1,259 @@
+"""`tidbbackup verify`: whether an archive in a bucket is whole, from the bucket alone.
+
+Manifest and archive are read, nothing is written. Must not know a cluster, nor how an archive is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.decide.storage_target import object_target
+from tidbbackup.model.backup import Backup, BackupSpec
+from tidbbackup.model.meta import Meta
+from tidbbackup.model.storage import PROVIDERS, ObjectTarget
+from tidbbackup.model.storage_spec import S3Spec
+from tidbbackup.model.units import format_size, format_time
+from tidbbackup.storage import objects
+from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.worker.archive_check import Verdict, check_archive
+from tidbbackup.worker.manifest import FORMAT_VERSION, Manifest, read_manifest
+
+OK, FAILED, USAGE = 0, 1, 2
+
+_URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.tgz)", re.DOTALL)
+_FROZEN = ("GLACIER", "DEEP_ARCHIVE")
+_QUEUED = 4
+"""Pieces that wait between network and checking: what bounds memory."""
+_QUIET_SECONDS = 2.0
+
+
+class Unusable(Exception):
+    """The command line does not say where to look."""
+
+
+class NotWhole(Exception):
+    """The archive is not, or cannot be read; the text says why and what helps."""
+
+
+@frozen
+class Place:
+    """Where the bucket is, as the command line says it."""
+
+    provider: str = "aws"
+    endpoint: str = ""
+    region: str = ""
+    ca: Path | None = None
+
+
+def verify(
+    url: str,
+    place: Place,
+    environ: Mapping[str, str],
+    out: TextIO,
+    err: TextIO,
+    patience: Patience | None = None,
+) -> int:
+    """Check the archive and list what is in it; the exit code."""
+    try:
+        target = target_of(url, place)
+        manifest, verdict = asyncio.run(_verify(target, place, environ, err, patience or Patience()))
+    except Unusable as error:
+        print(f"tidbbackup verify: {error}", file=err)
+        return USAGE
+    except (NotWhole, StorageError) as error:
+        print(f"tidbbackup verify: {error}", file=err)
+        return FAILED
+    for problem in verdict.problems:
+        print(f"tidbbackup verify: {url} {problem}", file=err)
+    if verdict.problems:
+        return FAILED
+    out.write(listing(url, manifest, verdict))
+    return OK
+
+
+def target_of(url: str, place: Place) -> ObjectTarget:
+    """The archive's place, with the provider's defaults.
+
+    Raises:
+        Unusable: it is no address of an archive, or the service has no default address.
+    """
+    found = _URL.fullmatch(url)
+    if not found:
+        raise Unusable(f"{url}: write s3://bucket/path/backup-….tgz, as in status.backupPath")
+    if place.provider != "aws" and not place.endpoint:
+        raise Unusable(f"--provider {place.provider} needs --endpoint URL")
+    if place.provider not in PROVIDERS:
+        raise Unusable(f"--provider {place.provider}: write one of {', '.join(PROVIDERS)}")
+    if place.ca and not place.ca.is_file():
+        raise Unusable(f"--ca {place.ca}: no such file")
+    s3 = S3Spec(provider=place.provider, bucket=found["bucket"], endpoint=place.endpoint, region=place.region)
+    meta = Meta(name="verify", uid="verify", creationTimestamp=datetime.now(UTC))
+    return attrs.evolve(object_target(Backup(meta, BackupSpec(s3=s3))), key=found["key"])
+
+
+async def _verify(
+    target: ObjectTarget, place: Place, environ: Mapping[str, str], err: TextIO, patience: Patience
+) -> tuple[Manifest, Verdict]:
+    keys = credentials_from(environ)
+    async with open_client(target, keys, place.ca, patience) as client:
+        manifest = await _manifest(client, target)
+        head = await objects.head(client, target, target.key)
+        if head is None:
+            raise NotWhole(f"there is no {target.url}, only its manifest: the archive has been deleted")
+        if head.storage_class in _FROZEN and not head.restored:
+            raise NotWhole(_frozen(target, head.storage_class))
+        return manifest, await _archive(client, target, manifest, err)
+
+
+async def _manifest(client: S3Client, target: ObjectTarget) -> Manifest:
+    """The manifest beside the archive.
+
+    Raises:
+        NotWhole: there is none, or it cannot be read.
+    """
+    where = f"s3://{target.bucket}/{target.manifest_key}"
+    body = await objects.read(client, target, target.manifest_key)
+    if body is None:
+        there = await objects.head(client, target, target.key)
+        if there is None:
+            raise NotWhole(f"there is no {target.url} and no manifest of it: is the address right")
+        raise NotWhole(f"there is no {where}: it is written last, so that backup was never completed")
+    try:
+        return parsed(body)
+    except ValueError as error:
+        raise NotWhole(f"{where}: {error}") from error
+
+
+def parsed(body: bytes) -> Manifest:
+    """A manifest of a format that we know.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        version = msgspec.json.decode(body, type=dict[str, object]).get("formatVersion")
+        if version != FORMAT_VERSION:
+            raise ValueError(
+                f"is of format {version}, this tidbbackup knows {FORMAT_VERSION}: use the one that made it"
+            )
+        return read_manifest(body)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"is no manifest: {error}") from error
+
+
+async def _archive(client: S3Client, target: ObjectTarget, manifest: Manifest, err: TextIO) -> Verdict:
+    """Read the archive through the check, which runs in a thread."""
+    feed = _Feed()
+    meter = _Meter(manifest.size, err)
+    checking = asyncio.create_task(asyncio.to_thread(check_archive, feed, manifest, target.top, meter.moved))
+    showing = asyncio.create_task(meter.show())
+    try:
+        await _fill(feed, objects.stream(client, target, target.key), checking)
+        return await checking
+    except StorageError as error:
+        if error.code == "InvalidObjectState":
+            raise NotWhole(_frozen(target, "an archive class")) from error
+        raise
+    finally:
+        feed.close()
+        showing.cancel()
+        await asyncio.gather(checking, showing, return_exceptions=True)
+
+
+async def _fill(feed: _Feed, pieces: AsyncIterator[bytes], checking: asyncio.Task[Verdict]) -> None:
+    async for piece in pieces:
+        while not feed.offer(piece):
+            if checking.done():
+                return
+            await asyncio.sleep(0.005)
+    while not feed.offer(b""):
+        if checking.done():
+            return
+        await asyncio.sleep(0.005)
+
+
+class _Feed:
+    """Pieces from the loop to the thread that checks them."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.Queue[bytes] = queue.Queue(_QUEUED)
+        self._rest = memoryview(b"")
+        self._ended = False
+        self._closed = False
+
+    def offer(self, piece: bytes) -> bool:
+        """Put one in if there is room; an empty one is the end."""
+        try:
+            self._pieces.put_nowait(piece)
+        except queue.Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let the reader come to its end, whatever has come."""
+        self._closed = True
+        with contextlib.suppress(queue.Full):
+            self._pieces.put_nowait(b"")
+
+    def read(self, size: int, /) -> bytes:
+        """See Reader. Blocks until there is something."""
+        if not self._rest and not self._ended:
+            piece = b"" if self._closed else self._pieces.get()
+            self._ended = not piece
+            self._rest = memoryview(piece)
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return data
+
+
+class _Meter:
+    """How far it is, on standard error, once it takes longer than a moment."""
+
+    def __init__(self, total: int, err: TextIO) -> None:
+        self._total, self._err = total, err
+        self._done = 0
+
+    def moved(self, done: int) -> None:
+        """So many bytes have been read; called by the thread that checks."""
+        self._done = done
+
+    async def show(self) -> None:
+        """Say it now and then until cancelled."""
+        while True:
+            await asyncio.sleep(_QUIET_SECONDS)
+            percent = min(100, 100 * self._done // max(1, self._total))
+            told = f"{percent}% ({format_size(self._done)} of {format_size(self._total)})"
+            print(f"verifying: {told}", file=self._err, flush=True)
+
+
+def _frozen(target: ObjectTarget, storage_class: str) -> str:
+    return (
+        f"{target.url} is in class {storage_class}, from which nothing can be read at once: restore it first "
+        "(aws s3api restore-object), which takes hours, then verify it again"
+    )
+
+
+def listing(url: str, manifest: Manifest, verdict: Verdict) -> str:
+    """What is in an archive that is whole, for people."""
+    snapshot = f", commitTs {manifest.commitTs}" if manifest.commitTs else ""
+    lines = [
+        f"{url} is whole",
+        f"  made       {format_time(manifest.started)} to {format_time(manifest.finished)}{snapshot}",
+        f"  by         {manifest.dumper}, of {manifest.serverVersion}",
+        f"  archive    {format_size(manifest.size)} ({manifest.size} bytes), sha256:{manifest.sha256}",
+        f"  inside     {verdict.files} files, {format_size(verdict.bytes)}",
+        f"  databases  {len(manifest.databases)}",
+    ]
+    lines += [f"    {d.name}: {d.tables} tables and views" for d in manifest.databases]
+    return "\n".join(lines) + "\n"
