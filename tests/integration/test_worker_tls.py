@@ -1,5 +1,6 @@
 """Logging in over TLS, with the CA of a Secret."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.task import DatabaseTarget
+from tidbbackup.worker.defaults_file import defaults_file
 
 pytestmark = pytest.mark.integration
 
@@ -81,3 +83,34 @@ async def test_a_secret_without_a_usable_ca(worker: Worker) -> None:
     ended = await worker.run()
     assert (ended.code, ended.result.reason) == (1, reasons.DATABASE_UNREACHABLE), ended.log
     assert "tlsClientSecretName" in ended.result.message
+
+
+@pytest.mark.parametrize("names", [["127.0.0.1"], ["db.example.org"]], ids=["its own name", "another name"])
+async def test_a_certificate_for_another_host_is_not_trusted_by_either(
+    names: list[str], servers: Processes, worker: Worker
+) -> None:
+    """The preflight refuses it; that mydumper does is seen by its own words, as it runs a little later."""
+    made = write_certificates(worker.folder / "named", names)
+    flags = [f"--ssl-cert={made.certificate}", f"--ssl-key={made.key}", f"--ssl-ca={made.ca}"]
+    async with mariadb(servers, name="tls-named", flags=flags) as server:
+        await server.load(["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT)"])
+        shutil.copy(made.ca, worker.folder / "db-tls" / "ca.crt")
+        worker.database = attrs.evolve(worker.database, port=server.port, user="root")
+        worker.password = server.password
+        worker.retarget(key=f"{names[0]}.tgz")
+        ended = await worker.run()
+        fits = names == ["127.0.0.1"]
+        assert ended.code == (0 if fits else 1), ended.log
+        login = ("127.0.0.1", server.port, "root", server.password.encode())
+        for check_host in (True, False):
+            options = worker.folder / "options"
+            options.write_bytes(defaults_file(*login, check_host=check_host))
+            process = await asyncio.create_subprocess_exec(
+                *("mydumper", f"--defaults-file={options}", "--ssl", f"--ca={made.ca}"),
+                f"--outputdir={worker.folder}/out-{check_host}",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await process.communicate()
+            refused = b"Validation of SSL server certificate failed" in said
+            assert refused == (check_host and not fits), said.decode()

@@ -61,3 +61,8 @@ def test_it_is_written_for_us_alone_and_never_through_a_link(tmp_path: Path) -> 
     assert elsewhere.read_text() == "kept"
     assert stat.S_IMODE(path.lstat().st_mode) == 0o600
     assert path.read_bytes() == b"secret"
+
+
+def test_over_tls_the_host_name_is_checked() -> None:
+    assert b"\nssl-verify-server-cert=1\n" in defaults_file("h", 1, "u", b"p", check_host=True)
+    assert b"ssl" not in defaults_file("h", 1, "u", b"p")

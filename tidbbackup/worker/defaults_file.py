@@ -28,9 +28,10 @@ def quoted(value: bytes) -> bytes:
     return b'"' + b"".join(_ESCAPES.get(byte, bytes([byte])) for byte in value) + b'"'
 
 
-def defaults_file(host: str, port: int, user: str, password: bytes) -> bytes:
+def defaults_file(host: str, port: int, user: str, password: bytes, *, check_host: bool = False) -> bytes:
     """The whole file. The SQL mode is cleared: with the server's own, ANSI_QUOTES changes the schema files
-    and NO_BACKSLASH_ESCAPES makes mydumper write strings that no server reads back.
+    and NO_BACKSLASH_ESCAPES makes mydumper write strings that no server reads back. `check_host`: its
+    certificate has to be for this host; by --ca alone it may be for any other of that CA.
 
     Raises:
         StepFailed: a value that such a file cannot carry.
@@ -38,6 +39,8 @@ def defaults_file(host: str, port: int, user: str, password: bytes) -> bytes:
     values = {"host": host.encode(), "user": user.encode("utf-8", "surrogateescape"), "password": password}
     lines = [b"[mydumper]", b"protocol=TCP", b"port=%d" % port, b"default-character-set=utf8mb4"]
     lines.append(b"init-command=\"SET SESSION sql_mode=''\"")
+    if check_host:
+        lines.append(b"ssl-verify-server-cert=1")
     for name, value in values.items():
         line = name.encode() + b"=" + quoted(value)
         if len(line) > _MAX_LINE or b"\0" in value:

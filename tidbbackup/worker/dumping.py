@@ -74,7 +74,10 @@ async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | No
     secret = env.run_dir / _DEFAULTS_FILE
     log.info("%s: starting %s", task.dumper, " ".join(task.argv[3:]))
     target = login.target
-    content = defaults_file.defaults_file(target.host, target.port, target.user, login.password)
+    content = defaults_file.defaults_file(
+        *(target.host, target.port, target.user, login.password),
+        check_host=login.tls is not None and (login.tls / "ca.crt").exists(),
+    )
     try:
         defaults_file.write_private(secret, content)
         await mydumper.run_mydumper(
