@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts or freezes its connections once so many bytes have passed. Knows no protocol."""
+"""A TCP proxy that cuts or freezes its connections once so many bytes, or a word, have passed."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,8 @@ class CutProxy:
     target: tuple[str, int]
     limit: int | None = None
     """Bytes in both directions together, after which nothing passes any more; None: no limit."""
+    word: bytes | None = None
+    """Nothing passes any more from the piece on that holds this."""
     freeze: bool = False
     """At the limit: keep the connections open and silent, instead of resetting them."""
     port: int = 0
@@ -43,7 +45,8 @@ class CutProxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
             self.passed += len(data)
-            if self.limit is not None and self.passed > self.limit:
+            over = self.limit is not None and self.passed > self.limit
+            if over or (self.word is not None and self.word in data):
                 self.reached.set()
                 if self.freeze:
                     await asyncio.Event().wait()
