@@ -13,6 +13,8 @@ import tarfile
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from attrs import frozen
@@ -161,12 +163,16 @@ class Archive:
 
 async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[bytes, None]:
     """The archive's parts as its files become ready; each file is deleted once it is packed."""
+    # One thread of its own: parts made by ever other threads stay in as many heaps of the C library.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="pack")
+    call = partial(asyncio.get_running_loop().run_in_executor, thread)
     try:
         async for path in files:
-            await asyncio.to_thread(archive.open, path)
-            while part := await asyncio.to_thread(archive.fill):
+            await call(archive.open, path)
+            while part := await call(archive.fill):
                 yield part
-        for part in await asyncio.to_thread(archive.finish):
+        for part in await call(archive.finish):
             yield part
     finally:
         archive.close()
+        thread.shutdown(wait=False)
