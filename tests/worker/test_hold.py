@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tidbbackup.worker.hold import (
     AHEAD_BYTES,
     MAX_HELD_SECONDS,
+    MIN_BUDGET,
     MIN_RUN_SECONDS,
     Decision,
     HoldFacts,
@@ -23,7 +24,7 @@ def facts(draw: st.DrawFn) -> HoldFacts:
     return HoldFacts(
         staged=waiting + draw(sizes),
         waiting=waiting,
-        budget=draw(sizes),
+        budget=draw(st.integers(MIN_BUDGET, 1 << 42)),
         harmless=draw(st.booleans()),
         held=draw(st.booleans()),
         since=0.0,
@@ -63,6 +64,12 @@ def test_it_goes_on_only_when_a_quarter_is_free_again() -> None:
     assert decide(_now(room + 1, room=room), 1) is Decision.HOLD
     assert decide(_now(80 * MIB, room=room, held=True), 1) is Decision.HOLD
     assert decide(_now(75 * MIB, room=room, held=True), 1) is Decision.RUN
+
+
+def test_a_tiny_volume_is_left_to_mydumper() -> None:
+    room = MIN_BUDGET - 1
+    assert decide(_now(2 * room, room=room), 1) is Decision.RUN
+    assert decide(_now(2 * room, room=room, waiting=0), 1) is Decision.RUN
 
 
 def test_far_ahead_is_enough_to_be_held() -> None:

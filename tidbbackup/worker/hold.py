@@ -19,6 +19,8 @@ page cache, which a pod's memory limit counts too."""
 CALM_SECONDS = 0.05
 NEAR_SECONDS = 0.005
 """Until the next look: mydumper may write 500 MB in a second, and an overrun has to fit into a tenth."""
+MIN_BUDGET = 4 << 20
+"""A smaller volume is full before anybody has looked: mydumper itself says so then."""
 _VOLUME_SHARE = 0.9
 _RESUME_SHARE = 0.75
 
@@ -62,7 +64,7 @@ def budget(storage_size: int, free: int) -> int:
 def decide(facts: HoldFacts, now: float) -> Decision:
     """Hold it while more is staged than may be, or than helps."""
     limit = facts.limit
-    if not facts.harmless:
+    if not facts.harmless or facts.budget < MIN_BUDGET:
         return Decision.RUN
     if not facts.waiting:
         return Decision.TOO_SMALL if facts.staged > facts.budget else Decision.RUN
