@@ -73,11 +73,17 @@ async def test_the_database_is_lost_halfway(scene: Scene) -> None:
 
 
 async def test_the_staging_volume_is_full(scene: Scene, tmp_path: Path) -> None:
-    with small_volume(tmp_path / "small", MIB // 4):
-        await tiny_class(scene, tmp_path / "small")
-        await scene.apply(scene.backup(storageClassName="tiny", storageSize="256Ki"))
-        reason, message = why(await scene.until_over())
-        await scene.until_no_pod_runs()
+    # One table, one file: what can leave the volume while the dump goes on needs no room in it.
+    rows = "SELECT HEX(RANDOM_BYTES(500)) FROM mysql.seq_1_to_2000"
+    await scene.lab.database.load(["CREATE DATABASE wide", f"CREATE TABLE wide.t AS {rows}"])
+    try:
+        with small_volume(tmp_path / "small", MIB // 4):
+            await tiny_class(scene, tmp_path / "small")
+            await scene.apply(scene.backup(storageClassName="tiny", storageSize="256Ki"))
+            reason, message = why(await scene.until_over())
+            await scene.until_no_pod_runs()
+    finally:
+        await scene.lab.database.load(["DROP DATABASE wide"])
 
     assert reason == "StagingFull"
     assert "the staging volume of 256 KiB is full" in message

@@ -141,3 +141,22 @@ async def test_a_small_file_leaves_the_volume_before_there_are_more(tmp_path: Pa
     assert archive.fill() is None
     assert (archive.freed_bytes, os.listdir(tmp_path)) == (1000, [])
     archive.close()
+
+
+async def test_parts_grow_as_they_are_told(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"noise": random.Random(1).randbytes(9 << 20)})
+    seen: list[tuple[int, int, int]] = []
+
+    def double(size: int, parts: int, handed_out: int) -> int:
+        seen.append((size, parts, handed_out))
+        return size * 2
+
+    async def ready() -> AsyncIterator[Path]:
+        yield path
+
+    archive = Archive("top", MTIME, 1 << 20, double)
+    bodies = [part async for part in parts(archive, ready())]
+    assert [len(body) >> 20 for body in bodies] == [1, 2, 4, 2]
+    assert seen[:3] == [(1 << 20, 1, 1 << 20), (2 << 20, 2, 3 << 20), (4 << 20, 3, 7 << 20)]
+    assert archive.size == sum(map(len, bodies))
+    assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"

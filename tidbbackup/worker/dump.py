@@ -14,7 +14,7 @@ from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
-from tidbbackup.storage.parts import part_limits, part_size
+from tidbbackup.storage.parts import next_size, part_limits, part_size
 from tidbbackup.storage.rounds import in_rounds
 from tidbbackup.worker import manifest, mydumper, staging
 from tidbbackup.worker.aside import aside
@@ -88,8 +88,12 @@ async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
-    part_bytes = part_size(counters.estimated_bytes, part_limits(target))
-    archive = Archive(target.top, int(started.timestamp()), part_bytes)
+    limits, estimate = part_limits(target), counters.estimated_bytes
+
+    def next_part(size: int, parts: int, handed_out: int) -> int:
+        return next_size(size, parts, handed_out, estimate, limits)
+
+    archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part)
     belt, output = Belt(task.folder, cut_by_size=job.flags.cut_by_size), mydumper.Output()
     gauge = Gauge(counters, belt, archive, output)
     sent = await Overlap(task, belt, archive, upload, output, gauge).run()

@@ -12,7 +12,7 @@ import os
 import tarfile
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,10 +38,16 @@ class Archive:
     Invariant: what has been handed out plus what is pending is exactly what `size` and `sha256` cover.
     """
 
-    def __init__(self, top: str, mtime: int, part_bytes: int) -> None:
+    def __init__(
+        self, top: str, mtime: int, part_bytes: int, next_part: Callable[[int, int, int], int] | None = None
+    ) -> None:
+        """`next_part`: from the size of a part, how many there are and their bytes, the next one's size."""
         self._top = top
         self._mtime = mtime
         self.part_bytes = part_bytes
+        self._next_part = next_part
+        self._parts = 0
+        self._parts_bytes = 0
         self._gzip = BlockGzip(max(1, min(MAX_THREADS, os.cpu_count() or 1)))
         self._sha256 = hashlib.sha256()
         self._pending: deque[bytes] = deque()
@@ -153,8 +159,13 @@ class Archive:
                 piece = piece[:room]
             taken.append(piece)
             room -= len(piece)
-        self._pending_bytes -= self.part_bytes - room
-        return b"".join(taken)
+        part = b"".join(taken)
+        self._pending_bytes -= len(part)
+        self._parts += 1
+        self._parts_bytes += len(part)
+        if self._next_part:
+            self.part_bytes = self._next_part(self.part_bytes, self._parts, self._parts_bytes)
+        return part
 
     def _freed(self, count: int) -> None:
         with self._lock:
