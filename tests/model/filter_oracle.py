@@ -95,7 +95,7 @@ def takes_database(lines: tuple[Line, ...], database: str) -> bool:
     """Whether the database itself is."""
     verdict = False
     for line in lines:
-        if line.speaks_of(database) and (line.takes or line.table.tokens == (STAR,)):
+        if line.speaks_of(database) and (line.takes or set(line.table.tokens) == {STAR}):
             verdict = line.takes
     return verdict
 
