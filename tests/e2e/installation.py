@@ -68,14 +68,18 @@ class Installation:
         except KubectlFailed as failed:
             return str(failed)
 
-    async def site(self, name: str) -> "Site":
-        """A namespace where only pods run that Pod Security calls restricted, its Secrets, and a bucket."""
-        secrets = Secrets(self.database.password, self.store.access_key, self.store.secret_key)
+    async def site(self, name: str, store: ObjectStore | None = None) -> "Site":
+        """A namespace where only pods run that Pod Security calls restricted, its Secrets, and a bucket.
+
+        In `store`, if it is given; a door has to lead to it.
+        """
+        store = store or self.store
+        secrets = Secrets(self.database.password, store.access_key, store.secret_key)
         await make_namespace(self.plane, name, secrets)
         restricted = "pod-security.kubernetes.io/enforce=restricted"
         await self.plane.kubectl_run("label", "namespace", name, restricted)
-        await self.store.create_bucket(name)
-        return Site(self, name)
+        await store.create_bucket(name)
+        return Site(self, name, store)
 
 
 @define(eq=False)
@@ -84,6 +88,7 @@ class Site:
 
     installation: Installation
     name: str
+    store: ObjectStore
 
     async def kubectl(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - as in kubectl_run
         """kubectl in this namespace."""
@@ -97,7 +102,7 @@ class Site:
             "tidb_user": self.installation.database.user,
             "region": "us-east-1",
             "bucket": self.name,
-            "endpoint": f"http://{NODE_ADDRESS}:{port_of(self.installation.store)}",
+            "endpoint": f"http://{NODE_ADDRESS}:{port_of(self.store)}",
         }
         text = (EXAMPLES / file).read_text().replace("# endpoint:", "endpoint: ${endpoint}")
         manifest: JSON = yaml.safe_load(Template(text).substitute(placeholders))

@@ -25,16 +25,26 @@ async def test_example_on_s3_completes(installed: Installation, site: Site) -> N
     """Non-root, with a read-only root file system and a volume of root's, it leaves archive and result."""
     take_from_everybody_but_root(installed)
 
-    backup = await site.over(await site.apply(site.example("backup-s3.yaml")))
+    await completes(site, "backup-s3.yaml")
+
+
+async def test_example_on_ceph_completes(site_on_ceph: Site) -> None:
+    """The specification's other kind of example, against a real radosgw."""
+    await completes(site_on_ceph, "backup-ceph.yaml")
+
+
+async def completes(site: Site, example: str) -> None:
+    """An example ends as Complete, and what its status says is true of the archive."""
+    backup = await site.over(await site.apply(site.example(example)))
 
     status = backup["status"]
     assert (status["phase"], reason(backup)) == ("Complete", "ArchiveStored"), status
     key = status["backupPath"].removeprefix(f"s3://{site.name}/")
-    archive = await installed.store.get(site.name, key)
+    archive = await site.store.get(site.name, key)
     assert len(archive) == status["backupSize"]
     assert f"sha256:{hashlib.sha256(archive).hexdigest()}" == status["checksum"]
     assert status["databases"] == ["mysql_app", "shop", "test"]
-    assert await installed.store.uploads(site.name) == []
+    assert await site.store.uploads(site.name) == []
 
 
 async def test_worker_pod_is_what_it_says(installed: Installation, site: Site) -> None:
