@@ -1,5 +1,6 @@
 """Runs that cannot start, or are killed, on a real kubelet: each is Failed, with the real reason."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 
@@ -10,7 +11,7 @@ from tests.e2e.installation import DEPLOYMENT, SYSTEM, Installation, Site, reaso
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
-EXAMPLE = "backup-s3.yaml"
+EXAMPLE, BACKUP = "backup-s3.yaml", "demo1-backup-s3"
 SOON = 8
 """Seconds after which a pod that cannot start is given up."""
 
@@ -18,13 +19,50 @@ TINY = {"limits": {"memory": "24Mi"}, "requests": {"memory": "24Mi"}}
 AMPLE = '{"spec": {"resources": null}}'
 
 
+CANNOT_START: dict[str, tuple[str, tuple[str, ...], dict[str, object]]] = {
+    "nobody-provides-the-class": ("VolumeUnavailable", (), {"storageClassName": "nobody-has-this"}),
+    "no-volume-is-large-enough": ("VolumeUnavailable", (), {"storageSize": "500Ti"}),
+    # The Job is there, its pod never is.
+    "quota-forbids-the-pod": ("QuotaExceeded", ("create", "quota", "none", "--hard=pods=0"), {}),
+    "secret-is-missing": ("SecretMissing", ("delete", "secret", "s3-secret"), {}),
+    "no-node-is-large-enough": ("Unschedulable", (), {"resources": {"requests": {"memory": "900Ti"}}}),
+}
+"""By namespace: the reason; what to do there first; what to change in the example's spec."""
+
+
 async def failure(site: Site, **spec: object) -> str:
-    """Run the example to its end; why it failed. `kubectl describe` has to say so too."""
-    backup = await site.over(await site.apply(site.example(EXAMPLE, **spec)))
+    """Run the example to its end; why it failed."""
+    return await failure_of(site, await site.apply(site.example(EXAMPLE, **spec)))
+
+
+async def failure_of(site: Site, name: str) -> str:
+    """Why a Backup failed, once it has. `kubectl describe` has to say so too."""
+    backup = await site.over(name)
     assert backup["status"]["phase"] == "Failed", backup["status"]
-    story = await site.kubectl("describe", "bk", backup["metadata"]["name"])
+    story = await site.kubectl("describe", "bk", name)
     assert reason(backup) in story[story.index("Events:") :]
     return reason(backup)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def begun(installed: Installation) -> dict[str, Site]:
+    """All that cannot start, in a namespace each: they wait for their end side by side."""
+
+    async def begin(name: str) -> Site:
+        _, first, spec = CANNOT_START[name]
+        site = await installed.site(name)
+        if first:
+            await site.kubectl(*first)
+        await site.apply(site.example(EXAMPLE, pendingDeadlineSeconds=SOON, **spec))
+        return site
+
+    return dict(zip(CANNOT_START, await asyncio.gather(*map(begin, CANNOT_START)), strict=True))
+
+
+@pytest.mark.parametrize("name", CANNOT_START)
+async def test_run_that_cannot_start(begun: dict[str, Site], name: str) -> None:
+    """Volumes, quota, Secret, node: each is given up after `pendingDeadlineSeconds`, with its own reason."""
+    assert await failure_of(begun[name], BACKUP) == CANNOT_START[name][0]
 
 
 async def test_worker_out_of_memory(site: Site) -> None:
@@ -34,37 +72,8 @@ async def test_worker_out_of_memory(site: Site) -> None:
         await site.kubectl("delete", "bk", "--all", "--timeout=40s")
     except BaseException:
         # With enough memory it can be deleted: what went wrong here must not hold up the tests after it.
-        await site.kubectl("patch", "bk", "demo1-backup-s3", "--type=merge", "--patch", AMPLE)
+        await site.kubectl("patch", "bk", BACKUP, "--type=merge", "--patch", AMPLE)
         raise
-
-
-async def test_volume_that_cannot_be_bound(site: Site) -> None:
-    """A storage class that nobody provides."""
-    spec = {"storageClassName": "nobody-has-this", "pendingDeadlineSeconds": SOON}
-    assert await failure(site, **spec) == "VolumeUnavailable"
-
-
-async def test_volume_that_is_too_large(site: Site) -> None:
-    """A storage class that has nothing of that size."""
-    assert await failure(site, storageSize="500Ti", pendingDeadlineSeconds=SOON) == "VolumeUnavailable"
-
-
-async def test_quota_that_forbids_the_pod(site: Site) -> None:
-    """The Job is there, its pod never is."""
-    await site.kubectl("create", "quota", "none", "--hard=pods=0")
-    assert await failure(site, pendingDeadlineSeconds=SOON) == "QuotaExceeded"
-
-
-async def test_secret_that_is_missing(site: Site) -> None:
-    """The container cannot be made."""
-    await site.kubectl("delete", "secret", "s3-secret")
-    assert await failure(site, pendingDeadlineSeconds=SOON) == "SecretMissing"
-
-
-async def test_no_node_is_large_enough(site: Site) -> None:
-    """The scheduler finds no place."""
-    resources = {"requests": {"memory": "900Ti"}}
-    assert await failure(site, resources=resources, pendingDeadlineSeconds=SOON) == "Unschedulable"
 
 
 async def test_deadline(installed: Installation, site: Site) -> None:

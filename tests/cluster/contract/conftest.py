@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("e2e")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["process", "kubelet"])
+@pytest_asyncio.fixture(scope="package", loop_scope="session", params=["process", "kubelet"])
 async def node_under_test(request: pytest.FixtureRequest) -> AsyncIterator[NodeUnderTest]:
     """A ready node with volumes of StorageClass local-storage, and the namespace of the contract."""
     if request.param == "kubelet":

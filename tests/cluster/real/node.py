@@ -19,7 +19,7 @@ from tests.cluster.real import cgroups, image, node_files
 from tests.cluster.real.doors import Doors
 from tests.cluster.real.house import House, house
 from tests.cluster.real.node_files import NODE_ADDRESS
-from tests.cluster.real.overlay import snapshotter
+from tests.cluster.real.overlay import overlay_works
 
 _APISERVER_PORT = 443
 # There it *is* the Service `kubernetes`, so pods need no proxy to reach it.
@@ -89,8 +89,9 @@ async def _start_containerd(owned: Processes, home: House, socket: Path, archive
     (folder / "cni").mkdir(parents=True)
     (folder / "cni" / "10-pods.conflist").write_text(node_files.cni_conflist(folder))
     configuration = folder / "config.toml"
-    kind = await asyncio.to_thread(snapshotter, folder)
-    configuration.write_text(node_files.containerd_toml(folder, socket, image.PAUSE.name, kind))
+    overlay = await asyncio.to_thread(overlay_works, folder, in_memory=True)
+    text = node_files.containerd_toml(folder, socket, image.PAUSE.name, overlay=overlay)
+    configuration.write_text(text)
     child = await owned.start(
         "containerd", [*home.inside, "containerd", "--config", configuration], grace=0.0
     )
@@ -103,7 +104,7 @@ async def _start_containerd(owned: Processes, home: House, socket: Path, archive
         return True
 
     await wait_ready(child, answers)
-    await _ctr(socket, "images", "import", "--snapshotter", kind, str(archive))
+    await _ctr(socket, "images", "import", "--snapshotter", node_files.snapshotter(overlay), str(archive))
 
 
 async def _ctr(socket: Path, *args: str) -> str:
