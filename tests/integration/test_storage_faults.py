@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
-from tests.integration.strict_peer import RULES, StrictPeer, strict_peer
+from tests.integration.provider_rules import RULES
+from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import objects

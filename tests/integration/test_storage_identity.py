@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.aws_stand_ins import Aws, aws_stand_ins
-from tests.integration.strict_peer import RULES, StrictPeer, strict_peer
+from tests.integration.provider_rules import RULES
+from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage.client import Credentials, Patience, open_client

@@ -13,7 +13,8 @@ import attrs
 import pytest
 
 from tests.decide.builders import backup
-from tests.integration.strict_peer import RULES, Opened, StrictPeer, strict_peer
+from tests.integration.provider_rules import RULES
+from tests.integration.strict_peer import Opened, StrictPeer, strict_peer
 from tidbbackup.decide.storage_target import object_target, storage_notices
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
