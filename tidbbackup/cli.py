@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_controller(verbs.add_parser("controller", help="run the controller"))
     worker = verbs.add_parser("worker", help="what runs in the Job; reads its environment")
-    worker.add_argument("task", choices=("dump", "clean", "inspect"))
+    worker.add_argument("task", choices=("dump", "clean", "inspect", "release"))
     worker.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "info"))
     check = verbs.add_parser("check", help="say what is wrong with the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")

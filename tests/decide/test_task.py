@@ -116,7 +116,6 @@ def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
         ({"spec": {"toolImage": "x"}}, ["spec.toolImage has no effect"]),
         ({"spec": {"cleanOption": {}}}, ["spec.cleanOption has no effect"]),
         ({"spec": {"volumeAttributesClassName": "x"}}, ["spec.volumeAttributesClassName has no effect"]),
-        ({"spec": {"tikvGCLifeTime": "3h"}}, ["spec.tikvGCLifeTime has no effect"]),
         ({"s3": {"path": "s3://x"}}, ["spec.s3.path has no effect"]),
         ({"s3": {"options": ["--ignore-checksum", "--fast-list"]}}, ["s3 option --fast-list has no effect"]),
         (

@@ -129,6 +129,8 @@ def wrong(**parts: Any) -> dict[str, str]:
             {"spec": {"backoffRetryPolicy": {"retryTimeout": ""}}},
             *("spec.backoffRetryPolicy.retryTimeout", "a duration such as"),
         ),
+        ({"spec": {"tikvGCLifeTime": "-1h"}}, "spec.tikvGCLifeTime", "72h"),
+        ({"spec": {"tikvGCLifeTime": "366d"}}, "spec.tikvGCLifeTime", "8760h"),
         ({"spec": {"br": {"cluster": "c"}}}, "spec.br", "remove it"),
         ({"spec": {"br": {}}}, "spec.br", "remove it"),
         ({"spec": {"gcs": {}}}, "spec.gcs", "s3 only"),

@@ -7,7 +7,8 @@ import pytest
 from tests.cluster.database import Database
 from tidbbackup.model.task import DatabaseTarget
 from tidbbackup.worker.catalog import Table, estimated_bytes
-from tidbbackup.worker.database import Login, survey
+from tidbbackup.worker.database import survey
+from tidbbackup.worker.session import Login
 
 pytestmark = pytest.mark.integration
 

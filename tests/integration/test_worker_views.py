@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.database import Database
 from tidbbackup.model.task import DatabaseTarget
 from tidbbackup.worker import catalog
-from tidbbackup.worker.database import Login, read_views
+from tidbbackup.worker.database import read_views
+from tidbbackup.worker.session import Login
 from tidbbackup.worker.views import write_views
 
 pytestmark = pytest.mark.integration

@@ -7,10 +7,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tidbbackup.model.task import LONGEST_GC_LIFE_TIME as LONGEST
 from tidbbackup.model.units import parse_duration
 from tidbbackup.worker.gc_ledger import (
     COMMENT_LIMIT,
-    LONGEST,
     MARK,
     Acquire,
     CannotHold,

@@ -42,6 +42,11 @@ def test_lines(line: str, level: str, text: str) -> None:
             reasons.LOGIN_FAILED,
         ),
         ("There are queries in PROCESSLIST running longer than 60s, aborting dump,", reasons.DUMP_FAILED),
+        (
+            "Error dumping table (d.t) data: GC life time is shorter than transaction duration",
+            reasons.SNAPSHOT_LOST,
+        ),
+        ("Failed to set tidb_snapshot: can not get 'tikv_gc_safe_point'", reasons.GC_SAFE_POINT_MISSING),
         ("option parsing failed: Unknown option --tidb-force-priority, try --help", reasons.INVALID_SPEC),
         ("Something nobody has seen", reasons.DUMP_FAILED),
     ],

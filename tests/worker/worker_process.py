@@ -25,7 +25,9 @@ from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main
 stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
-sys.exit(main(sys.argv[1], os.environ, Limits(stall=stall, patience=patience)))
+renewal = float(os.environ.pop("TEST_RENEWAL"))
+limits = Limits(stall=stall, renewal=renewal, put_back=3, patience=patience)
+sys.exit(main(sys.argv[1], os.environ, limits))
 """
 
 
@@ -51,9 +53,12 @@ class Worker:
     password: str = field(repr=False)
     dump: DumpSettings = field(factory=DumpSettings)
     delete_data: bool = False
+    uid: str = "0123456789abcdef"
+    gc_life_time: str = ""
     stall: float = 60
     staging_bytes: int = 0
     """What the volume was asked to have; 0: unknown."""
+    renewal: float = 60
     environ: dict[str, str] = field(factory=dict)
     """Set on top of everything else."""
 
@@ -69,11 +74,12 @@ class Worker:
         task = WorkerTask(
             backup="demo",
             namespace="default",
-            uid="0123456789abcdef",
+            uid=self.uid,
             target=self.target,
             database=self.database,
             dump=self.dump,
             stagingBytes=self.staging_bytes,
+            gcLifeTime=self.gc_life_time,
             deleteData=self.delete_data,
         )
         return {
@@ -89,6 +95,7 @@ class Worker:
             "TERMINATION_LOG": str(self.folder / "termination-log"),
             "LOG_LEVEL": "DEBUG",
             "TEST_STALL": str(self.stall),
+            "TEST_RENEWAL": str(self.renewal),
             **self.environ,
         }
 

@@ -19,8 +19,6 @@ from tidbbackup.model.units import parse_quantity
 
 _NO_EFFECT = (
     *("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),
-    # These are to come. Until then whoever asks for them is told.
-    "tikvGCLifeTime",
 )
 
 
@@ -37,6 +35,7 @@ def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
         database=DatabaseTarget(source.host, source.port, source.user, bool(source.tlsClientSecretName)),
         dump=dump_settings(spec),
         stagingBytes=parse_quantity(spec.storageSize) if spec.storageSize else 0,
+        gcLifeTime=spec.tikvGCLifeTime,
         deleteData=delete_data,
     )
 

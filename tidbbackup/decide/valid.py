@@ -14,7 +14,7 @@ from tidbbackup.decide.problem import HOST, Problem, has_control, object_name
 from tidbbackup.decide.valid_storage import storage
 from tidbbackup.model.backup import BackupSpec, CleanPolicy
 from tidbbackup.model.storage_spec import Source
-from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE
+from tidbbackup.model.task import LONGEST_GC_LIFE_TIME, PASSWORD_VARIABLE, TASK_VARIABLE
 from tidbbackup.model.units import parse_duration, parse_quantity
 
 RESERVED_ENV = (
@@ -64,7 +64,7 @@ def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
     if spec.cleanPolicy is not None and spec.cleanPolicy not in set(CleanPolicy):
         yield Problem("spec.cleanPolicy", spec.cleanPolicy, f"write one of {', '.join(CleanPolicy)}")
     if spec.tikvGCLifeTime:
-        yield from _duration("spec.tikvGCLifeTime", spec.tikvGCLifeTime)
+        yield from _life_time("spec.tikvGCLifeTime", spec.tikvGCLifeTime)
     if spec.backoffRetryPolicy:
         for name in ("minRetryDuration", "retryTimeout"):
             yield from _duration(f"spec.backoffRetryPolicy.{name}", getattr(spec.backoffRetryPolicy, name))
@@ -82,6 +82,15 @@ def _duration(path: str, text: str) -> Iterator[Problem]:
         parse_duration(text)
     except ValueError:
         yield Problem(path, text, "write a duration such as 30m, 72h or 3d")
+
+
+def _life_time(path: str, text: str) -> Iterator[Problem]:
+    try:
+        fits = parse_duration(text) <= LONGEST_GC_LIFE_TIME
+    except ValueError:
+        fits = False
+    if not fits:
+        yield Problem(path, text, "write a duration up to 8760h, such as 30m, 72h or 3d")
 
 
 def _positive_quantity(text: str) -> bool:

@@ -110,7 +110,9 @@ class BackupSpec:
         "", "Service account of the backup pod. Absent: the namespace's default.", maxLength=NAME_LENGTH
     )
     tikvGCLifeTime: str = declared(
-        "", "How long TiKV keeps old versions during the dump, as a duration; 72h if absent.", maxLength=64
+        "",
+        "How long TiKV keeps old versions during the dump, up to 8760h; 72h if absent, 0s to leave it alone.",
+        maxLength=64,
     )
     tableFilter: tuple[str, ...] = declared(
         (),

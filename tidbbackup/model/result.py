@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     COMPLETE = "Complete"
     FAILED = "Failed"
     CLEANED = "Cleaned"
+    RELEASED = "Released"
 
 
 @frozen
@@ -44,7 +45,7 @@ class WorkerResult:
 
     outcome: Outcome
     step: str = ""
-    """Where it failed: preflight, dump, pack, upload, verify, manifest, clean, inspect."""
+    """Where it failed: preflight, dump, pack, upload, verify, manifest, clean, release, inspect."""
     reason: str = ""
     message: str = ""
     started: Moment | None = None
@@ -58,6 +59,8 @@ class WorkerResult:
     databaseCount: int = 0
     uploadLeftOpen: bool = False
     """The worker could not abort its own multipart upload: somebody has to."""
+    gcLifeTimeHeld: bool = False
+    """The worker could not put TiDB's GC life time back: somebody has to."""
     notices: tuple[Notice, ...] = ()
     formatVersion: int = FORMAT_VERSION
 

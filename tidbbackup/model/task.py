@@ -5,6 +5,8 @@ Must not know how the worker does it, nor Kubernetes.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 from attrs import field, frozen
 
@@ -13,6 +15,8 @@ from tidbbackup.model.storage import ObjectTarget
 FORMAT_VERSION = 1
 
 TASK_VARIABLE = "TIDBBACKUP_TASK"
+LONGEST_GC_LIFE_TIME = timedelta(hours=8760)
+"""TiDB takes no more in its variable of that meaning, and cannot read what is beyond Go's durations."""
 PASSWORD_VARIABLE = "DB_PASSWORD"  # noqa: S105  a variable's name
 
 
@@ -51,6 +55,8 @@ class WorkerTask:
     dump: DumpSettings = field(factory=DumpSettings)
     stagingBytes: int = 0
     """Size of the staging volume in bytes; 0: unknown."""
+    gcLifeTime: str = ""
+    """TiDB's GC life time to be held during the dump, as asked for; empty means the worker's default."""
     deleteData: bool = False
     """For `worker clean`: delete archive and manifest too, not only open uploads."""
     formatVersion: int = FORMAT_VERSION

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import attrs
+
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage import objects
@@ -16,7 +18,7 @@ from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
 from tidbbackup.storage.parts import next_size, part_limits, part_size
 from tidbbackup.storage.rounds import in_rounds
-from tidbbackup.worker import manifest, mydumper, staging
+from tidbbackup.worker import gc_hold, manifest, mydumper, staging
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.belt import Belt
 from tidbbackup.worker.catalog import Survey, estimated_bytes
@@ -46,6 +48,14 @@ async def dump(
     """
     started = now()
     job = read_job(env, journal, limits)
+    async with gc_hold.held(job):
+        result = await _dump(job, started, now)
+    # What could not be put back is told too.
+    return attrs.evolve(result, notices=tuple(journal.notices), gcLifeTimeHeld=journal.life_time_held)
+
+
+async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> WorkerResult:
+    env, journal = job.env, job.journal
     found = await aside(survey, job.login)
     log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
     known = quirks(await aside(mydumper.find("mydumper", env.search_path).read_bytes))
@@ -55,7 +65,7 @@ async def dump(
     target = env.task.target
     folder = staging.prepare(env.staging)
     async with (
-        open_client(target, credentials_from(env.keys), env.s3_ca, limits.patience) as client,
+        open_client(target, credentials_from(env.keys), env.s3_ca, job.limits.patience) as client,
         open_upload(client, job) as upload,
     ):
         journal.step = "dump"
@@ -66,7 +76,7 @@ async def dump(
         await in_rounds(
             lambda: objects.put_json(client, target, target.manifest_key, last),
             "writing the manifest",
-            limits.patience.as_asked(target.transfer),
+            job.limits.patience.as_asked(target.transfer),
         )
         # Dying from here on loses only the message: archive and manifest are whole.
     names = tuple(manifest.printable(database.name) for database in clearance.databases)
@@ -80,7 +90,6 @@ async def dump(
         commitTs=found.commit_ts,
         databases=names,
         databaseCount=len(names),
-        notices=tuple(journal.notices),
     )
 
 

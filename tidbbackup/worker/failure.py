@@ -34,6 +34,8 @@ class Journal:
     step: str = "preflight"
     notices: list[Notice] = field(factory=list)
     upload_left_open: bool = False
+    life_time_held: bool = False
+    """TiDB's GC life time may still be raised by this run."""
     counters: Counters = field(factory=Counters)
     _percent: int | None = None
     """What was said last: it never goes back."""

@@ -17,14 +17,13 @@ from datetime import datetime, timedelta
 import msgspec
 from attrs import field, frozen
 
+from tidbbackup.model.task import LONGEST_GC_LIFE_TIME
 from tidbbackup.model.units import format_duration, parse_duration
 
 MARK = "tidbbackup has raised this value: "
 """What a comment of ours begins with; JSON follows."""
 COMMENT_LIMIT = 1024
 """Characters that TiDB's column takes."""
-LONGEST = timedelta(hours=8760)
-"""More than this TiDB refuses in its system variable of the same meaning."""
 
 _HOLDER_LENGTH = 13
 
@@ -170,4 +169,4 @@ def _read(row: Row) -> _Book | None:
 
 def _written(wish: timedelta) -> str:
     """As TiDB reads it: Go knows neither days nor weeks."""
-    return format_duration(min(wish, LONGEST))
+    return format_duration(min(wish, LONGEST_GC_LIFE_TIME))

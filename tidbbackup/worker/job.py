@@ -10,11 +10,11 @@ from attrs import field, frozen
 from tidbbackup.model import reasons
 from tidbbackup.storage.client import Patience
 from tidbbackup.worker import options
-from tidbbackup.worker.database import Login
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.options import Flags
 from tidbbackup.worker.selection import Selection, selection
+from tidbbackup.worker.session import Login
 
 
 @frozen
@@ -25,6 +25,10 @@ class Limits:
     """Without a byte from the database or to the storage for so long the run ends."""
     withdraw: float = 15
     """For taking back an upload; a pod that is asked to end has 30."""
+    renewal: float = 60
+    """Between two signs of life in the ledger of GC life times; its holders expire after ten of these."""
+    put_back: float = 8
+    """For putting the GC life time back."""
     patience: Patience = field(factory=Patience)
 
 
@@ -48,14 +52,23 @@ def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
     Raises:
         StepFailed: InternalError, LoginFailed, InvalidSpec.
     """
-    task = env.task
-    if task.database is None:
+    task, login = env.task, read_login(env)
+    wanted = options.tuned(options.judged(task.dump.options), task.stagingBytes)
+    chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
+    return Job(env, journal, limits, login, wanted, options.flags(wanted), chosen)
+
+
+def read_login(env: Environment) -> Login:
+    """Where and as whom to log in.
+
+    Raises:
+        StepFailed: InternalError, LoginFailed.
+    """
+    database = env.task.database
+    if database is None:
         raise StepFailed(reasons.INTERNAL_ERROR, "the task names no database")
     if env.password is None:
         raise StepFailed(
             reasons.LOGIN_FAILED, "no password given: the Secret of spec.from.secretName needs `password`"
         )
-    wanted = options.tuned(options.judged(task.dump.options), task.stagingBytes)
-    login = Login(task.database, env.password, env.db_tls if task.database.tls else None)
-    chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
-    return Job(env, journal, limits, login, wanted, options.flags(wanted), chosen)
+    return Login(database, env.password, env.db_tls if database.tls else None)

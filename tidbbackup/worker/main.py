@@ -24,6 +24,7 @@ from tidbbackup.worker.clean import clean
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
+from tidbbackup.worker.gc_hold import release
 from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
 
@@ -36,7 +37,7 @@ _TALKATIVE = ("aiobotocore", "botocore", "aiohttp", "asyncio", "urllib3")
 
 
 def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) -> int:
-    """Do one action (dump, clean, inspect) and say how it ended; the process's exit code."""
+    """Do one action (dump, clean, inspect, release) and say how it ended; the process's exit code."""
     _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
     last_words = termination_log(environ)
     started = _now()
@@ -72,7 +73,9 @@ def work_of(action: str, limits: Limits) -> Work:
         return lambda env, journal: clean(env, journal, limits.patience, _now)
     if action == "inspect":
         return lambda env, journal: inspect(env, journal, limits.patience, _now)
-    raise UsageError(f"unknown action `{action}`: dump, clean or inspect")
+    if action == "release":
+        return lambda env, journal: release(env, journal, _now)
+    raise UsageError(f"unknown action `{action}`: dump, clean, inspect or release")
 
 
 async def _shown(work: Work, env: Environment, started: datetime, pod_ip: str) -> tuple[WorkerResult, int]:
@@ -122,6 +125,7 @@ def _failed(journal: Journal, reason: str, message: str, started: datetime) -> W
         started=started,
         finished=_now(),
         uploadLeftOpen=journal.upload_left_open,
+        gcLifeTimeHeld=journal.life_time_held,
         notices=tuple(journal.notices),
     )
 

@@ -11,6 +11,7 @@ import signal
 from attrs import frozen
 
 from tidbbackup.model import reasons
+from tidbbackup.worker import tidb
 from tidbbackup.worker.failure import StepFailed
 
 # "** (mydumper:17): CRITICAL **: 05:36:41.088: text", "** Message: 05:36:41.088: text"
@@ -55,10 +56,11 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
         "wait for them, kill them, or give spec.mydumper.options --long-query-guard",
     ),
     (
-        r"older than GC safe point|tikv_gc_safe_point",
-        reasons.DUMP_FAILED,
-        "the snapshot was collected during the dump: raise tikv_gc_life_time",
+        tidb.SNAPSHOT_GONE,
+        reasons.SNAPSHOT_LOST,
+        tidb.SNAPSHOT_CURE,
     ),
+    (tidb.SAFE_POINT_MISSING, reasons.GC_SAFE_POINT_MISSING, tidb.SAFE_POINT_CURE),
     (r"option parsing failed|Unknown option", reasons.INVALID_SPEC, "mend spec.mydumper.options"),
 )
 

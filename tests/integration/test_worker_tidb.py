@@ -1,0 +1,246 @@
+"""The real worker and mydumper against a stand-in for TiDB: snapshot, held GC life time, and its ends."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.cluster.database import Database, mariadb
+from tests.cluster.object_store import ObjectStore
+from tests.cluster.processes import Processes
+from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, VERSION, TiDB, tidb_stand_in
+from tests.worker.worker_process import Worker
+from tidbbackup.model import reasons
+from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import DatabaseTarget
+from tidbbackup.worker.gc_ledger import MARK
+
+pytestmark = pytest.mark.integration
+
+BUCKET = "tidb"
+AS_BEFORE = ("10m0s", LIFE_TIME_COMMENT)
+TABLE_DUMP = "FROM `shop`.`items`"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def behind(servers: Processes, object_store: ObjectStore) -> AsyncIterator[Database]:
+    await object_store.create_bucket(BUCKET)
+    async with mariadb(servers, name="behind-tidb") as server:
+        await server.load(
+            [
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.items (id INT PRIMARY KEY, name TEXT)",
+                "INSERT INTO shop.items SELECT seq, CONCAT('item ', seq) FROM shop.seq_1_to_1000",
+                "CREATE VIEW shop.few AS SELECT id FROM shop.items WHERE id < 10",
+            ]
+        )
+        for user, grant in (
+            ("backup", "UPDATE ON mysql.tidb"),
+            ("reader", "SELECT ON mysql.tidb"),
+        ):
+            await server.sql(f"CREATE USER {user}@'%' IDENTIFIED BY 'pw'")
+            await server.sql(f"GRANT SELECT, SHOW VIEW ON *.* TO {user}@'%'")
+            await server.sql("CREATE TABLE IF NOT EXISTS mysql.tidb (a INT)")
+            await server.sql(f"GRANT {grant} TO {user}@'%'")
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tidb(behind: Database) -> AsyncIterator[TiDB]:
+    async with tidb_stand_in(behind) as server:
+        yield server
+
+
+@pytest.fixture
+def a_worker(tidb: TiDB, object_store: ObjectStore, tmp_path: Path) -> Callable[[str], Worker]:
+    def make(uid: str) -> Worker:
+        folder = tmp_path / uid
+        folder.mkdir()
+        target = ObjectTarget(
+            *("ceph", BUCKET, f"backup-{uid}.tgz"), endpoint=object_store.endpoint, pathStyle=True
+        )
+        login = DatabaseTarget("127.0.0.1", tidb.port, "backup")
+        return Worker(folder, object_store, target, login, "pw", uid=uid)
+
+    return make
+
+
+@pytest.fixture
+def worker(a_worker: Callable[[str], Worker]) -> Worker:
+    return a_worker("aaaaaaaa-aaaa")
+
+
+async def halfway(worker: Worker, tidb: TiDB) -> asyncio.subprocess.Process:
+    """Start it and wait until mydumper is about to read a table."""
+    tidb.hold_at = TABLE_DUMP
+    process = await worker.start()
+    waiting = [asyncio.ensure_future(tidb.held.wait()), asyncio.ensure_future(process.wait())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    waiting[0].cancel()
+    assert process.returncode is None, (worker.folder / "log").read_text()
+    return process
+
+
+async def test_a_dump_reads_at_one_snapshot_and_holds_the_life_time_meanwhile(
+    worker: Worker, tidb: TiDB
+) -> None:
+    process = await halfway(worker, tidb)
+    value, comment = await tidb.life_time()
+    assert value == "72h0m0s"
+    assert comment.startswith(MARK)
+    assert "aaaaaaaa-aaaa" in comment
+    tidb.let_go.set()
+    ended = await worker.ended(process)
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert not ended.result.notices
+    assert VERSION in ended.log
+    assert "Connected to a TiDB server" in ended.log
+    assert await tidb.life_time() == AS_BEFORE
+    # The life time was raised before the snapshot was taken, and everybody has read at that one.
+    snapshots = [s for s in tidb.statements if "tidb_snapshot" in s.lower()]
+    assert len(snapshots) > 1
+    assert all(ended.result.commitTs in s for s in snapshots)
+    raised = next(i for i, s in enumerate(tidb.statements) if s.startswith("UPDATE mysql.tidb"))
+    taken = next(i for i, s in enumerate(tidb.statements) if "tidb_current_ts" in s)
+    assert raised < taken
+
+
+async def test_a_failed_dump_puts_it_back(worker: Worker, tidb: TiDB) -> None:
+    process = await halfway(worker, tidb)
+    process.send_signal(signal.SIGTERM)
+    ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED), ended.log
+    assert not ended.result.gcLifeTimeHeld
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_after_sigkill_release_puts_it_back(worker: Worker, tidb: TiDB) -> None:
+    process = await halfway(worker, tidb)
+    os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+    assert (await tidb.life_time())[0] == "72h0m0s"
+    for _ in range(2):
+        ended = await worker.run("release")
+        assert (ended.code, ended.result.outcome) == (0, Outcome.RELEASED), ended.log
+        assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_after_sigkill_the_next_run_puts_it_back(a_worker: Callable[[str], Worker], tidb: TiDB) -> None:
+    dead, next_one = a_worker("dddddddd-dddd"), a_worker("bbbbbbbb-bbbb")
+    dead.renewal = 0.1
+    process = await halfway(dead, tidb)
+    os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+    tidb.let_go.set()
+    # Its hold expires one second after its last sign of life; the ledger counts whole seconds.
+    await asyncio.sleep(1.1)
+    ended = await next_one.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_of_two_at_once_the_last_one_puts_it_back(
+    a_worker: Callable[[str], Worker], tidb: TiDB
+) -> None:
+    first, second = a_worker("aaaaaaaa-aaaa"), a_worker("bbbbbbbb-bbbb")
+    second.gc_life_time = "24h"
+    process = await halfway(first, tidb)
+    tidb.hold_at = ""
+    ended = await second.run()
+    assert ended.code == 0, ended.log
+    assert (await tidb.life_time())[0] == "72h0m0s"
+    tidb.let_go.set()
+    assert (await first.ended(process)).code == 0
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_what_the_user_sets_meanwhile_stays(worker: Worker, tidb: TiDB) -> None:
+    worker.renewal = 0.2
+    process = await halfway(worker, tidb)
+    await tidb.set("tikv_gc_life_time", "45m")
+    await worker.until("somebody else has set tikv_gc_life_time to 45m", process)
+    tidb.let_go.set()
+    ended = await worker.ended(process)
+    assert ended.code == 0, ended.log
+    assert [notice.reason for notice in ended.result.notices] == [reasons.GC_LIFE_TIME_NOT_HELD]
+    assert await tidb.life_time() == ("45m", LIFE_TIME_COMMENT)
+
+
+async def test_a_longer_life_time_is_not_touched(worker: Worker, tidb: TiDB) -> None:
+    await tidb.set("tikv_gc_life_time", "100h", "mine")
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+    assert not [s for s in tidb.statements if s.startswith("UPDATE")]
+    assert await tidb.life_time() == ("100h", "mine")
+
+
+async def test_without_the_right_to_it_is_a_warning_or_a_failure_where_it_was_asked_for(
+    worker: Worker, tidb: TiDB
+) -> None:
+    worker.database = DatabaseTarget("127.0.0.1", tidb.port, "reader")
+    ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    (notice,) = ended.result.notices
+    assert notice.reason == reasons.GC_LIFE_TIME_NOT_HELD
+    assert "GRANT SELECT, UPDATE ON mysql.tidb" in notice.message
+    worker.gc_life_time = "24h"
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.GC_LIFE_TIME_NOT_HELD), ended.log
+    assert "GRANT SELECT, UPDATE ON mysql.tidb" in ended.result.message
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_a_safe_point_that_has_passed_or_is_missing_is_told_with_a_cure(
+    worker: Worker, tidb: TiDB
+) -> None:
+    await tidb.set("tikv_gc_safe_point", "20990101-00:00:00 +0000")
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.SNAPSHOT_LOST), ended.log
+    assert "raise spec.tikvGCLifeTime" in ended.result.message
+    await tidb.behind.sql("DELETE FROM mysql.tidb WHERE variable_name = 'tikv_gc_safe_point'")
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.GC_SAFE_POINT_MISSING), ended.log
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_a_snapshot_that_is_lost_before_mydumper_reads_at_it_is_told_so(
+    worker: Worker, tidb: TiDB
+) -> None:
+    tidb.hold_at = "SHOW GRANTS"
+    process = await worker.start()
+    await tidb.held.wait()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    await tidb.set("tikv_gc_safe_point", later.strftime("%Y%m%d-%H:%M:%S +0000"))
+    tidb.let_go.set()
+    ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason) == (1, reasons.SNAPSHOT_LOST), ended.log
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_a_database_that_is_gone_at_the_end_is_told_and_release_mends_it(
+    worker: Worker, tidb: TiDB
+) -> None:
+    process = await halfway(worker, tidb)
+    await tidb.behind.sql("ALTER USER backup@'%' IDENTIFIED BY 'other'")
+    try:
+        tidb.let_go.set()
+        ended = await worker.ended(process)
+        assert ended.result.gcLifeTimeHeld, ended.log
+        assert reasons.GC_LIFE_TIME_STILL_RAISED in [n.reason for n in ended.result.notices]
+        assert (await worker.run("release")).result.reason == reasons.LOGIN_FAILED
+    finally:
+        await tidb.behind.sql("ALTER USER backup@'%' IDENTIFIED BY 'pw'")
+    assert (await worker.run("release")).code == 0
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_release_on_another_server_is_fine(worker: Worker, behind: Database) -> None:
+    worker.database = DatabaseTarget(behind.host, behind.port, "backup")
+    ended = await worker.run("release")
+    assert (ended.code, ended.result.outcome) == (0, Outcome.RELEASED), ended.log
