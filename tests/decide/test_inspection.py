@@ -163,6 +163,7 @@ def test_refused(refusal: Refusal) -> None:
     ],
 )
 def test_when_its_job_goes(phase: str, found: Job, seconds: float, expected: list[str]) -> None:
-    over = facts(backup(status=status(phase, timeCompleted=NOW)), inspect_job=found)
+    released = job(true("Complete"), verb="release")
+    over = facts(backup(status=status(phase, timeCompleted=NOW)), inspect_job=found, release_job=released)
 
     assert outline(decide(over, later(seconds))) == expected

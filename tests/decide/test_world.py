@@ -103,6 +103,7 @@ def test_how_a_run_ends(script: str, phase: str, reason: str) -> None:
     settle(world, "never")
 
     assert world.summary()[:3] == (phase, reason, script in WHOLE | {"half"})
+    assert not world.raised
     assert world.runs_made == (2 if script == "evict" else 1)
 
 
@@ -117,6 +118,7 @@ def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
 
     assert world.backup is None
     assert not world.upload
+    assert not world.raised
     # At Running the worker is through before the deletion is seen: what it made counts as made.
     made = script in WHOLE | {"half"} and deleted_at in ("Running", "final")
     made = made and (script, deleted_at) != ("evict", "Running")  # the first attempt makes nothing
@@ -149,6 +151,7 @@ def test_deleted_after_a_death_between_the_job_and_its_status(
 
     assert world.backup is None
     assert not world.upload
+    assert not world.raised
     assert world.archive == (over and is_kept(policy, known_whole=script == "complete"))
 
 

@@ -68,6 +68,8 @@ class World:
     archive: bool = False
     manifest: bool = False
     upload: bool = False
+    raised: bool = False
+    """The GC life time of a TiDB."""
     now: datetime = NOW
     version: int = 10
     runs_made: int = 0
@@ -215,6 +217,7 @@ class World:
         if self.script == "pend" and name.startswith("backup-"):
             return False
         self.upload = self.upload or name.startswith("backup-")
+        self.raised = self.raised or name.startswith("backup-")
         self.pods[name] = pod("Running", running(self.now), owner=job.metadata.uid, name=name)
         return True
 
@@ -223,16 +226,20 @@ class World:
         if name.startswith("clean-"):
             self._clean(DELETES_DATA in job.metadata.annotations)
             self.pods[name] = pod("Succeeded", said(result(Outcome.CLEANED)), **owner)
+        elif name.startswith("release-"):
+            self.raised = False
+            self.pods[name] = pod("Succeeded", said(result(Outcome.RELEASED)), **owner)
         elif name.startswith("inspect-"):
             self.pods[name] = self._inspected(owner)
         elif self.script in ("complete", "mute", "late"):
             self.archive, self.manifest, self.upload = True, True, False
+            self.raised = self.script != "complete"
             last = {"complete": said(result()), "mute": terminated(), "late": terminated(exit_code=137)}
             self.pods[name] = pod(
                 "Failed" if self.script == "late" else "Succeeded", last[self.script], **owner
             )
         elif self.script == "fail":
-            self.upload = False
+            self.upload = self.raised = False
             self.pods[name] = pod(
                 "Failed", said(result(Outcome.FAILED, reason="DumpFailed", message="x")), **owner
             )
@@ -267,7 +274,7 @@ class World:
             phase = self.backup.status.phase
             found = self.backup.status.condition(phase)
             reason = found.reason if found else ""
-        return phase, reason, self.archive, self.upload, tuple(sorted(self.jobs))
+        return phase, reason, self.archive, self.upload, self.raised, tuple(sorted(self.jobs))
 
 
 def _deleting(job: Job, now: datetime) -> Job:
@@ -301,6 +308,8 @@ def plan_for(world: World, seen: View) -> Plan:
         clean_pods=tuple(each for name, each in seen.pods.items() if name.startswith("clean-")),
         inspect_job=seen.jobs.get(f"inspect-demo{suffix}"),
         inspect_pods=tuple(each for name, each in seen.pods.items() if name.startswith("inspect-")),
+        release_job=seen.jobs.get("release-demo"),
+        release_pods=tuple(each for name, each in seen.pods.items() if name.startswith("release-")),
     )
     going = found is not None and found.metadata.deletionTimestamp is not None
     decide = gc.decide if going else run_backup.decide

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import diagnosis, finished, inspection, retry
+from tidbbackup.decide import diagnosis, finished, inspection, release, retry
 from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
@@ -62,7 +62,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if backup.foreign:
         return _leave_alone(backup)
     if backup.status.phase in _FINAL:
-        return finished.decide(facts, backup, now)
+        return release.beside(finished.decide(facts, backup, now), facts, backup, now)
     if facts.job is not None and not owned_by(facts.job, backup):
         return _name_is_held(backup, facts.job, now)
     if facts.job is not None:

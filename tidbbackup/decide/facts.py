@@ -48,6 +48,10 @@ class BackupFacts:
     """Whatever holds the name `inspect-<bk>`."""
     inspect_pods: tuple[Pod, ...] = ()
     """The same of `worker inspect`."""
+    release_job: Job | None = None
+    """Whatever holds the name `release-<bk>`."""
+    release_pods: tuple[Pod, ...] = ()
+    """The same of `worker release`."""
     refusal: Refusal | None = None
     unreadable: str = ""
     """Why the object could not be read, where it could not."""

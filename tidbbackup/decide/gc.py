@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from tidbbackup.decide import farewell
+from tidbbackup.decide import farewell, release
 from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, succeeded, verdict, why_in_events
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Create, Delete, Look, Plan
@@ -52,6 +52,8 @@ class Remains:
     """A multipart upload may be open."""
     data: bool
     """An archive may be there, and the policy wants it gone."""
+    unheard: bool = False
+    """Nobody knows how far the run had come."""
 
     def __bool__(self) -> bool:
         return self.uploads or self.data
@@ -64,7 +66,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         return NOTHING
     if FINALIZER not in backup.metadata.finalizers:
         return NOTHING
-    if backup.foreign or facts.unreadable or backup.status.phase == Phase.CLEAN:
+    if backup.foreign or facts.unreadable:
         return Plan((farewell.let_go(backup),))
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
     if job is not None and runs(job, facts.pods):
@@ -73,10 +75,12 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         # Stopped means that its pods are gone too: their end wakes us.
         return _note_that_it_began(backup, facts.pods, now)
     remains = what_remains(backup, job, facts.pods)
+    if backup.status.phase == Phase.CLEAN:
+        return _leave(facts, backup, remains, (), now)
     if facts.clean_job is not None and _of_another_mind(facts.clean_job, backup, remains):
         return _stop_cleaning(backup, facts.clean_job)
     if not remains:
-        return _end(facts, backup, now)
+        return _end(facts, backup, remains, now)
     if not _is_cleaned(facts, backup):
         uninstalled = farewell.if_the_crd_goes(facts, backup)
         if uninstalled is not None:
@@ -109,9 +113,10 @@ def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remain
     if failed is None and _stopped_before_it_began(backup):
         return Remains(uploads=False, data=False)
     if failed is None:
-        return Remains(uploads=True, data=policy is not CleanPolicy.RETAIN)
+        return Remains(uploads=True, data=policy is not CleanPolicy.RETAIN, unheard=True)
     unknown = failed.reason in reasons.DIED_WITHOUT_A_WORD
-    return Remains(uploads=unknown or left_open, data=unknown and policy is not CleanPolicy.RETAIN)
+    data = unknown and policy is not CleanPolicy.RETAIN
+    return Remains(uploads=unknown or left_open, data=data, unheard=unknown)
 
 
 def _stop_run(backup: Backup, job: Job, pods: Sequence[Pod], now: datetime) -> Plan:
@@ -152,11 +157,21 @@ def _stopped_before_it_began(backup: Backup) -> bool:
     return never_ran and scheduled is not None and scheduled.reason == reasons.RUN_STOPPED
 
 
-def _end(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+def _end(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
     # Only a result proves that a run is over: else a Job or pod may be there that no cache shows yet.
     over = backup.status.condition(Phase.COMPLETE) is not None
     running = None if over else _look_for_run(facts, backup, now)
-    return running or Plan((farewell.say_kept(backup), farewell.let_go(backup)))
+    return running or _leave(facts, backup, remains, (farewell.say_kept(backup),), now)
+
+
+def _leave(
+    facts: BackupFacts, backup: Backup, remains: Remains, words: tuple[Action, ...], now: datetime
+) -> Plan:
+    """Nothing is left in the storage; what may be left in the database comes last."""
+    step = release.before_leaving(facts, backup, now, unheard=remains.unheard)
+    if step.over:
+        return Plan((*step.actions, *words, farewell.let_go(backup)))
+    return Plan(step.actions, wake_at=step.wake_at)
 
 
 def _look_for_run(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:

@@ -30,6 +30,8 @@ DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
 # The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
+# One login and one statement; a server that has fallen silent is asked again by the next Job.
+_RELEASE_SECONDS = 120
 _STORAGE_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 _USER = 65532
 # SIGTERM has the worker abort its upload, which it promises to have done within 20 seconds.
@@ -91,6 +93,19 @@ def clean_job(backup: Backup, image: WorkerImage, *, delete_data: bool) -> dict[
 def inspect_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
     """The Job `inspect-<bk>`: looks whether this Backup's archive and manifest are there; changes nothing."""
     return _at_the_storage("inspect", backup, image)
+
+
+def release_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
+    """The Job `release-<bk>`: puts TiDB's GC life time back, if this Backup's run has left it raised."""
+    # What only the storage needs stays away: a missing Secret there must not keep the database waiting.
+    s3 = backup.spec.s3 and attrs.evolve(backup.spec.s3, secretName="", caSecretName="")
+    spec = attrs.evolve(
+        backup.spec, s3=s3, activeDeadlineSeconds=_RELEASE_SECONDS, resources=_STORAGE_RESOURCES
+    )
+    backup = attrs.evolve(backup, spec=spec)
+    password = {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")}
+    work = _Work("release", "release", worker_task(backup), environment=[password], volumes=[], mounts=[])
+    return _job(work, backup, image)
 
 
 def _at_the_storage(

@@ -40,6 +40,8 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         clean_pods=_pods(caches, "clean", key),
         inspect_job=_job(caches, "inspect", key, attempt),
         inspect_pods=_pods(caches, "inspect", key),
+        release_job=_job(caches, "release", key),
+        release_pods=_pods(caches, "release", key),
     )
 
 

@@ -1,0 +1,158 @@
+"""Puts TiDB's GC life time back where a worker may have died with it raised: `release-<bk>`.
+
+Nobody here knows whether the database is a TiDB, or how far the worker had come: the Job finds out, and is
+cheap. A Job that has Completed is the record that it is done, so it stays for as long as it is asked for.
+Bounded both ways: a Backup that lives is released for a day, one that is being deleted waits minutes, and
+then an Event says what to do by hand. Must not know how the worker does it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide.diagnosis import Broken, Ended, verdict
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import Action, Announce, Create, Delete, Plan
+from tidbbackup.decide.render import release_job
+from tidbbackup.decide.run import job_key, may_work_for, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.valid import problems
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import KIND, WARNING, Backup, Phase
+from tidbbackup.model.jobs import Job
+
+_TRIES_FOR = timedelta(days=1)
+_HOLDS_UP_A_DELETION = timedelta(minutes=5)
+_FIRST_RETRY = timedelta(seconds=10)
+_LONGEST_WAIT = timedelta(minutes=10)
+_NEXT_QUESTION = timedelta(minutes=1)
+
+_BY_HAND = (
+    "if the database is a TiDB, see what was there before in the comment of: SELECT * FROM mysql.tidb WHERE "
+    "variable_name = 'tikv_gc_life_time', and set value and comment back to it with UPDATE; the next backup "
+    "of that database does the same"
+)
+
+
+@frozen
+class Step:
+    """What to do for the release now; `over`: nothing more, whether it is done or given up."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: datetime | None = None
+    over: bool = False
+
+
+def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    """The plan for a Backup that has ended, and what its release needs besides."""
+    ended = backup.status.timeCompleted
+    job = facts.release_job
+    ours = job if job is not None and owned_by(job, backup) else None
+    going = Delete(backup.key, backup.metadata.uid) in plan.actions
+    if ended is None or going or not (ours or may_hold(facts, backup, now)):
+        return plan
+    if any(may_work_for(pod, backup) for pod in facts.pods):
+        return plan  # A worker that still stops may put it back itself: its end wakes us.
+    until = ended + _TRIES_FOR
+    step = _step(facts, backup, ended, until, now)
+    actions, wake_at = step.actions, step.wake_at
+    if ours and now >= until and ours.metadata.deletionTimestamp is None:
+        actions = (*actions, Delete(job_key("release", backup), ours.metadata.uid))
+    elif step.over and ours and now < until:
+        wake_at = until
+    wakes = [wake for wake in (plan.wake_at, wake_at) if wake]
+    return attrs.evolve(plan, actions=(*plan.actions, *actions), wake_at=min(wakes, default=None))
+
+
+def before_leaving(facts: BackupFacts, backup: Backup, now: datetime, *, unheard: bool) -> Step:
+    """What has to be done before a Backup that is being deleted may go; once it is over, that may go.
+
+    `unheard`: its run was stopped, or died, and nobody knows how far it had come.
+    """
+    since = backup.metadata.deletionTimestamp
+    assert since is not None
+    old = (backup.status.timeCompleted or since) + _TRIES_FOR <= now
+    if old or not (unheard or may_hold(facts, backup, now)):
+        return Step(over=True)
+    return _step(facts, backup, since, since + _HOLDS_UP_A_DELETION, now)
+
+
+def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
+    """Whether the run of a Backup that has ended may have left a GC life time raised."""
+    status = backup.status
+    if status.timeCompleted is not None and now >= status.timeCompleted + _TRIES_FOR:
+        return False
+    warning, failed = status.condition(WARNING), status.condition(Phase.FAILED)
+    if warning is not None and warning.reason == reasons.GC_LIFE_TIME_STILL_RAISED:
+        return True
+    job = facts.job
+    if job is not None and owned_by(job, backup):
+        found = verdict(job, pods_made_by(job, facts.pods))
+        if isinstance(found, Ended) and found.result.gcLifeTimeHeld:
+            return True
+    if facts.inspect_job is not None and owned_by(facts.inspect_job, backup):
+        return True  # Only a run that ended without a word is inspected.
+    return failed is not None and failed.reason in reasons.DIED_WITHOUT_A_WORD
+
+
+def _step(facts: BackupFacts, backup: Backup, since: datetime, until: datetime, now: datetime) -> Step:
+    job = facts.release_job
+    ours = job is not None and owned_by(job, backup)
+    if job is not None and ours and job.condition("Complete") is not None:
+        return Step(over=True)
+    refusal = facts.refusal
+    if now >= until:
+        return Step((_given_up(backup),) if ours else (), over=True)
+    if refusal is not None and refusal.namespace_terminating:
+        return Step(over=True)
+    if refusal is not None and not ours:
+        text = f"the API server refuses Job {job_key('release', backup).name}: {refusal.message}"
+        return Step((_failed(backup, text),), min(now + _NEXT_QUESTION, until))
+    if job is None and problems(backup.spec):
+        return Step(wake_at=until)  # No Job can be made of a spec that was edited into nonsense.
+    if job is None:
+        # Dying here: the next run finds the Job with our uid, and follows it.
+        return Step((Create(release_job(backup, facts.image)),), until)
+    if job.metadata.deletionTimestamp is not None:
+        return Step(wake_at=until)
+    if not ours:
+        if of_a_former(job, backup):
+            return Step((Delete(job_key("release", backup), job.metadata.uid),), until)
+        text = f"a Job {job.metadata.name} that is not ours is in the way: delete it"
+        return Step((_failed(backup, text),), until)
+    return _follow(facts, backup, job, since, until, now)
+
+
+def _follow(
+    facts: BackupFacts, backup: Backup, job: Job, since: datetime, until: datetime, now: datetime
+) -> Step:
+    failed = job.condition("Failed")
+    if failed is None:
+        return Step(wake_at=until)
+    failed_at = failed.lastTransitionTime or now
+    # As long again as it has been tried already: each pause doubles the last, without any count.
+    retry_at = failed_at + min(max(failed_at - since, _FIRST_RETRY), _LONGEST_WAIT)
+    say = _failed(backup, _why(facts, job))
+    if now < retry_at:
+        return Step((say,), min(retry_at, until))
+    # Its deletion wakes us, and the next round makes it anew.
+    return Step((say, Delete(job_key("release", backup), job.metadata.uid)), until)
+
+
+def _why(facts: BackupFacts, job: Job) -> str:
+    found = verdict(job, pods_made_by(job, facts.release_pods))
+    if isinstance(found, Ended):
+        return found.result.message
+    return found.cause.message if isinstance(found, Broken) else "nothing tells why"
+
+
+def _failed(backup: Backup, text: str) -> Action:
+    said = f"the GC life time that its run may have raised could not be put back yet: {text}"
+    return Announce(KIND, backup.metadata, "Warning", reasons.RELEASE_FAILED, said)
+
+
+def _given_up(backup: Backup) -> Action:
+    said = f"the GC life time that its run may have raised was not put back; {_BY_HAND}"
+    return Announce(KIND, backup.metadata, "Warning", reasons.RELEASE_GIVEN_UP, said)
