@@ -168,10 +168,10 @@ class Scene:
                 raise NeverHappened(f"a pod in {self.namespace} runs on")
             await asyncio.sleep(0.05)
 
-    async def until_no_job(self, seconds: float = 30) -> None:
-        """Wait until no Job and no pod of ours is left here."""
+    async def until_no_job(self, seconds: float = 30, *, but: str = "") -> None:
+        """Wait until no Job (but one) and no pod of a backup is left here."""
         deadline = time.monotonic() + seconds
-        while await self.jobs() or await self.pods():
+        while [j for j in await self.jobs() if j["metadata"]["name"] != but] or await self.pods():
             if time.monotonic() > deadline:
                 raise NeverHappened(f"there is still a Job or pod in {self.namespace}: {await self.jobs()}")
             await asyncio.sleep(0.05)

@@ -24,7 +24,7 @@ from tidbbackup.model.backup import KIND, WARNING, Backup, Phase
 from tidbbackup.model.jobs import Job
 
 _TRIES_FOR = timedelta(days=1)
-_HOLDS_UP_A_DELETION = timedelta(minutes=5)
+_HOLDS_UP_A_DELETION = timedelta(minutes=2)
 _FIRST_RETRY = timedelta(seconds=10)
 _LONGEST_WAIT = timedelta(minutes=10)
 _NEXT_QUESTION = timedelta(minutes=1)

@@ -1,0 +1,65 @@
+"""A TiDB's GC life time is back, however the run of a Backup ends: the controller sees to it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.cluster.lab import Lab
+from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, TiDB, tidb_stand_in
+from tests.integration.faults import within
+from tests.integration.scene import Scene, why
+
+pytestmark = pytest.mark.integration
+
+AS_BEFORE = ("10m0s", LIFE_TIME_COMMENT)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tidb(lab: Lab) -> AsyncIterator[TiDB]:
+    async with tidb_stand_in(lab.database) as server:
+        # When mydumper reads the first row of a table.
+        server.hold_at = "FROM `shop`."
+        yield server
+
+
+async def halfway(scene: Scene, tidb: TiDB) -> None:
+    """A Backup of the TiDB, stopped in the middle of its dump."""
+    await scene.apply(scene.backup(source={"host": "127.0.0.1", "port": tidb.port}))
+    await within(tidb.held)
+    assert (await tidb.life_time())[0] == "72h0m0s"
+
+
+async def test_after_a_killed_worker_it_is_put_back(scene: Scene, tidb: TiDB) -> None:
+    await halfway(scene, tidb)
+    scene.lab.node.kill(scene.namespace, await scene.running_pod())
+    tidb.let_go.set()
+    assert why(await scene.until_phase("Failed"))[0] == "Killed"
+    await scene.kubectl("wait", "--for=create", "job/release-bk", "--timeout=30s")
+    await scene.kubectl("wait", "--for=condition=Complete", "job/release-bk", "--timeout=30s")
+    assert await tidb.life_time() == AS_BEFORE
+    await scene.kubectl("delete", "backup", "bk", "--timeout=30s")
+
+
+async def test_after_a_deletion_in_mid_run_it_is_put_back(scene: Scene, tidb: TiDB) -> None:
+    await halfway(scene, tidb)
+    scene.lab.node.kill(scene.namespace, await scene.running_pod())
+    await scene.delete()
+    tidb.let_go.set()
+    await scene.until_gone()
+    assert await tidb.life_time() == AS_BEFORE
+    await scene.until_no_job()
+
+
+async def test_what_keeps_it_from_being_put_back_is_told_and_then_done(scene: Scene, tidb: TiDB) -> None:
+    await halfway(scene, tidb)
+    await scene.secret("backup-demo1-tidb-secret", {"password": "another"})
+    scene.lab.node.kill(scene.namespace, await scene.running_pod())
+    tidb.let_go.set()
+    message = await scene.until_said("ReleaseFailed")
+    assert "check spec.from.user and the key `password`" in message
+    assert (await tidb.life_time())[0] == "72h0m0s"
+    await scene.secret("backup-demo1-tidb-secret", {"password": scene.lab.database.password})
+    await scene.delete()
+    await scene.until_gone()
+    assert await tidb.life_time() == AS_BEFORE
