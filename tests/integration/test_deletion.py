@@ -50,11 +50,9 @@ async def test_a_running_backup_is_stopped_and_leaves_nothing(scene: Scene, poli
         await within(proxy.reached)
         mydumper = mydumper_of(scene.lab, scene.namespace, await scene.running_pod())
 
-        await scene.delete()
-        await gone(mydumper, seconds=40)
-        # Before it goes somebody looks at the database, which has to answer again for that.
-        proxy.release()
-        await scene.until_gone(seconds=40)
+        await scene.kubectl("delete", "backup", "bk", "--timeout=40s")
+
+        await gone(mydumper)
     assert await scene.objects() == {}
     assert await scene.lab.store.uploads(scene.bucket) == []
     await scene.until_no_job()

@@ -102,11 +102,10 @@ async def test_a_job_deleted_by_hand(scene: Scene) -> None:
 
         assert reason == "JobDeleted"
         assert "Job backup-bk was deleted from outside while the backup ran" in message
-        proxy.release()
         # What puts a TiDB's GC life time back stays as its own record.
         await scene.until_no_job(but="release-bk")
-    await scene.delete()
-    await scene.until_gone()
+        await scene.delete()
+        await scene.until_gone()
 
 
 async def test_a_pod_deleted_by_hand(scene: Scene) -> None:

@@ -1,0 +1,45 @@
+"""Where in the server's binary log a dump stands, as mydumper's `metadata` file tells it. Pure.
+
+On MySQL and MariaDB this is the consistency point: binary log file and offset, and the GTIDs executed so far.
+mydumper writes it only where there is a binary log, and on TiDB never: there it is the TSO. Must not know
+when the file is read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+FILE = "metadata"
+
+# 0.10: "SHOW MASTER STATUS:", then Log, Pos, GTID. From 0.14 on a section of an ini file. What is said of a
+# replica's own source (SHOW SLAVE STATUS, [replication]) is another server's position.
+_SECTION = re.compile(r"(?:SHOW (?P<show>\w+) (?:\w+ )?STATUS:|\[(?P<ini>[^\]]*)\])")
+_OURS = frozenset({"MASTER", "master", "source"})
+_ENTRY = re.compile(r"(?P<name>Log|File|Pos|Position|GTID|Executed_Gtid_Set)\s*[:=]\s*(?P<value>.*)")
+_NAMES = {"Log": "file", "File": "file", "Pos": "offset", "Position": "offset"}
+
+
+@frozen
+class Position:
+    """The consistency point of a dump; "" where nothing is known."""
+
+    binlog: str = ""
+    """`<file>:<offset>`."""
+    gtid: str = ""
+    """GTIDs executed so far, as the server writes them."""
+
+
+def read_position(text: str) -> Position:
+    """The position in the text of a `metadata` file."""
+    found = {"file": "", "offset": "", "gtid": ""}
+    ours = False
+    for line in (line.strip() for line in text.splitlines()):
+        if section := _SECTION.match(line):
+            ours = (section["show"] or section["ini"]) in _OURS
+        elif ours and (entry := _ENTRY.match(line)):
+            name = _NAMES.get(entry["name"], "gtid")
+            found[name] = found[name] or entry["value"].strip().strip("'\"")
+    whole = found["file"] and found["offset"].isdecimal()
+    return Position(f"{found['file']}:{found['offset']}" if whole else "", found["gtid"])
