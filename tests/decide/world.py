@@ -233,7 +233,7 @@ class World:
             self.pods[name] = self._inspected(owner)
         elif self.script in ("complete", "mute", "late"):
             self.archive, self.manifest, self.upload = True, True, False
-            self.raised = self.script != "complete"
+            self.raised = self.script in ("mute", "late")
             last = {"complete": said(result()), "mute": terminated(), "late": terminated(exit_code=137)}
             self.pods[name] = pod(
                 "Failed" if self.script == "late" else "Succeeded", last[self.script], **owner

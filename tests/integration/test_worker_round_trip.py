@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import tarfile
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -132,6 +133,11 @@ def check_manifest(manifest: dict[str, object], size: int, folder: Path) -> None
     assert isinstance(listed, list)
     assert {entry["name"]: entry["size"] for entry in listed} == sizes
     assert manifest["serverVersion"]
+    # The server has a binary log: this is where the dump stands in it.
+    file, _, offset = str(manifest["binlogPosition"]).partition(":")
+    assert file.startswith("binlog.")
+    assert int(offset) > 0
+    assert re.fullmatch(r"\d+-\d+-\d+", str(manifest["gtid"]))
     assert str(manifest["dumper"]).startswith("mydumper")
 
 

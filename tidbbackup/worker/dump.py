@@ -21,7 +21,7 @@ from tidbbackup.storage.rounds import in_rounds
 from tidbbackup.worker import gc_hold, manifest, mydumper, staging
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.belt import Belt
-from tidbbackup.worker.catalog import Survey, estimated_bytes
+from tidbbackup.worker.catalog import estimated_bytes
 from tidbbackup.worker.database import survey
 from tidbbackup.worker.dumping import Assignment, assignment
 from tidbbackup.worker.environment import Environment
@@ -32,7 +32,8 @@ from tidbbackup.worker.job import Job, Limits, read_job
 from tidbbackup.worker.open_upload import open_upload
 from tidbbackup.worker.overlap import Overlap
 from tidbbackup.worker.pack import Archive, PackedFile
-from tidbbackup.worker.preflight import Clearance, clear
+from tidbbackup.worker.position import Position
+from tidbbackup.worker.preflight import clear
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +71,10 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Wor
     ):
         journal.step = "dump"
         task = await assignment(job, found, clearance, folder)
-        archive = await _ship(task, upload, started)
+        output = mydumper.Output()
+        archive = await _ship(task, upload, output, started)
         journal.step = "manifest"
-        last = _manifest(job, found, clearance, task.dumper, archive, started, now())
+        last = _manifest(task, archive, output.position, started, now())
         await in_rounds(
             lambda: objects.put_json(client, target, target.manifest_key, last),
             "writing the manifest",
@@ -93,7 +95,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Wor
     )
 
 
-async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
+async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, started: datetime) -> Archive:
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
@@ -103,7 +105,7 @@ async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
         return next_size(size, parts, handed_out, estimate, limits)
 
     archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part)
-    belt, output = Belt(task.folder, cut_by_size=job.flags.cut_by_size), mydumper.Output()
+    belt = Belt(task.folder, cut_by_size=job.flags.cut_by_size)
     gauge = Gauge(counters, belt, archive, output)
     sent = await Overlap(task, belt, archive, upload, output, gauge).run()
     job.journal.step = "verify"
@@ -115,27 +117,23 @@ async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
 
 
 def _manifest(
-    job: Job,
-    found: Survey,
-    clearance: Clearance,
-    dumper: str,
-    archive: Archive,
-    started: datetime,
-    finished: datetime,
+    assigned: Assignment, archive: Archive, position: Position, started: datetime, finished: datetime
 ) -> bytes:
-    task = job.env.task
+    task = assigned.job.env.task
     return manifest.encode_manifest(
         manifest.Manifest(
             uid=task.uid,
             key=task.target.key,
             size=archive.size,
             sha256=archive.checksum.removeprefix("sha256:"),
-            commitTs=found.commit_ts,
+            commitTs=assigned.found.commit_ts,
+            binlogPosition=position.binlog,
+            gtid=position.gtid,
             started=started,
             finished=finished,
-            dumper=dumper,
-            serverVersion=found.version,
+            dumper=assigned.dumper,
+            serverVersion=assigned.found.version,
             files=tuple(PackedFile(manifest.printable(f.name), f.size) for f in archive.files),
-            databases=manifest.database_rows(clearance.databases),
+            databases=manifest.database_rows(assigned.clearance.databases),
         )
     )

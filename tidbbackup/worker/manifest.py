@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from tidbbackup.model.result import Moment
 from tidbbackup.worker.catalog import Database
@@ -49,6 +49,10 @@ class Manifest:
     size: int
     sha256: str
     commitTs: str
+    binlogPosition: str = field(default="", kw_only=True)
+    """`<file>:<offset>` of the binary log at which the dump is consistent; "" without one, and on TiDB."""
+    gtid: str = field(default="", kw_only=True)
+    """GTIDs executed at that point, as the server writes them."""
     started: datetime
     finished: datetime
     dumper: str

@@ -17,6 +17,7 @@ from attrs import define, field
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.position import Position
 from tidbbackup.worker.verdict import LogLine, explains_others, read_line
 
 log = logging.getLogger("tidbbackup.mydumper")
@@ -36,6 +37,7 @@ class Output:
     """The first line that explains others: disk full, connection lost."""
     empty_tables: set[str] = field(factory=set)
     """`database.table` of tables without rows."""
+    position: Position = field(factory=Position)
     lines: int = 0
     unlocking: bool = False
     """Whether it has said that it is about to unlock the tables."""

@@ -16,7 +16,7 @@ from attrs import define
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
 from tidbbackup.storage.parts import in_flight
-from tidbbackup.worker import closed_files
+from tidbbackup.worker import closed_files, position
 from tidbbackup.worker.belt import Belt
 from tidbbackup.worker.dumping import Assignment, add_views, raise_failure, run_dump
 from tidbbackup.worker.gauge import Gauge
@@ -94,4 +94,8 @@ class Overlap:
     async def _judged(self) -> AsyncIterator[Path]:
         async for path in self.belt.files():
             await check_end(path, self.task.clearance)
+            if path.name == position.FILE:
+                # Now or never: once it is packed it is deleted.
+                text = await asyncio.to_thread(path.read_text, "utf-8", "replace")
+                self.output.position = position.read_position(text)
             yield path
