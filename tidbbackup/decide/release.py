@@ -2,7 +2,7 @@
 
 Nobody here knows whether the database is a TiDB, or how far the worker had come: the Job finds out, and is
 cheap. A Job that has Completed is the record that it is done, so it stays for as long as it is asked for.
-Bounded both ways: a Backup that lives is released for a day, one that is being deleted waits minutes, and
+Bounded both ways: a Backup that lives is released for a day, one that is being deleted waits seconds, and
 then an Event says what to do by hand. Must not know how the worker does it.
 """
 
@@ -24,7 +24,7 @@ from tidbbackup.model.backup import KIND, WARNING, Backup, Phase
 from tidbbackup.model.jobs import Job
 
 _TRIES_FOR = timedelta(days=1)
-_HOLDS_UP_A_DELETION = timedelta(minutes=2)
+_HOLDS_UP_A_DELETION = timedelta(seconds=45)
 _FIRST_RETRY = timedelta(seconds=10)
 _LONGEST_WAIT = timedelta(minutes=10)
 _NEXT_QUESTION = timedelta(minutes=1)
@@ -90,8 +90,8 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
     job = facts.job
     if job is not None and owned_by(job, backup):
         found = verdict(job, pods_made_by(job, facts.pods))
-        if isinstance(found, Ended) and found.result.gcLifeTimeHeld:
-            return True
+        if isinstance(found, Ended):
+            return found.result.gcLifeTimeHeld  # Also of a worker that was asked to end, and by whom.
     if facts.inspect_job is not None and owned_by(facts.inspect_job, backup):
         return True  # Only a run that ended without a word is inspected.
     return failed is not None and failed.reason in reasons.DIED_WITHOUT_A_WORD
