@@ -62,12 +62,6 @@ def runs(job: Job, pods: Iterable[Pod]) -> bool:
     return not job.ended and not (made and all(pod.ended for pod in made))
 
 
-def may_work_for(pod: Pod, backup: Backup) -> bool:
-    """A pod that has not ended and is not older than the Backup, so not of a former one of its name."""
-    created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
-    return not pod.ended and (created is None or begun is None or created >= begun)
-
-
 def events_of_start(job: Job, pods: Iterable[Pod], *, of_claim: bool = False) -> Look:
     """The look for what is said of a start that fails.
 

@@ -17,9 +17,7 @@ from tidbbackup.model.result import Notice
 from tidbbackup.model.task import DatabaseTarget, WorkerTask
 from tidbbackup.model.units import parse_quantity
 
-_NO_EFFECT = (
-    *("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),
-)
+_NO_EFFECT = (*("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),)
 
 
 def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
