@@ -226,13 +226,12 @@ async def test_a_certificate_of_another_authority_is_not_trusted(
     assert "spec.s3.caSecretName" in ended.result.message
 
 
-async def test_tags_are_kept(stores: dict[str, RealStore], source: Database, tmp_path: Path) -> None:
-    real = stores["minio-http"]
-    worker = worker_for(real, source, tmp_path, "tagged", tags={"team": "shop + co/a", "keep": "1"})
+async def test_tags_are_kept(server: RealStore, source: Database, tmp_path: Path) -> None:
+    worker = worker_for(server, source, tmp_path, "tagged", tags={"team": "shop + co/a", "keep": "1"})
     ended = await worker.run()
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    async with real.store.client() as client:
-        answer = await client.get_object_tagging(Bucket=real.bucket, Key=worker.target.key)
+    async with server.store.client() as client:
+        answer = await client.get_object_tagging(Bucket=server.bucket, Key=worker.target.key)
     assert {each["Key"]: each["Value"] for each in answer["TagSet"]} == worker.target.tags
 
 

@@ -103,6 +103,19 @@ async def stream(client: S3Client, target: ObjectTarget, key: str) -> AsyncItera
             log.warning("reading %s broke after %d bytes, going on from there", target.url, done)
 
 
+async def put_tags(client: S3Client, target: ObjectTarget) -> None:
+    """Give the archive, which is there, its tags.
+
+    Raises:
+        StorageError: the storage refused or could not be reached.
+    """
+    tags = [{"Key": key, "Value": value} for key, value in target.tags.items()]
+    try:
+        await client.put_object_tagging(Bucket=target.bucket, Key=target.key, Tagging={"TagSet": tags})
+    except Exception as error:
+        raise explain(error, "tagging", target) from error
+
+
 async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes) -> None:
     """Write a small JSON object in the bucket's default class, with the archive's encryption."""
     try:
