@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
+import math
 import tarfile
 import threading
 from collections import deque
@@ -20,6 +20,7 @@ from pathlib import Path
 from attrs import frozen
 
 from tidbbackup.worker.blocks import MAX_THREADS, BlockGzip, Source
+from tidbbackup.worker.cpus import cpus
 
 _RECORD_BYTES = 10_240
 
@@ -48,7 +49,7 @@ class Archive:
         self._next_part = next_part
         self._parts = 0
         self._parts_bytes = 0
-        self._gzip = BlockGzip(max(1, min(MAX_THREADS, os.cpu_count() or 1)))
+        self._gzip = BlockGzip(min(MAX_THREADS, math.ceil(cpus())))
         self._sha256 = hashlib.sha256()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
