@@ -51,7 +51,7 @@ class Provider:
     unequal_parts: bool = False
     """Takes parts of different sizes; known to us, not guessed."""
     loses_tags: bool = False
-    """Drops the tags of a multipart upload without a word (seen: Ceph 16.2); an object that is there takes them."""
+    """Drops the tags of a multipart upload without a word, but takes them afterwards (seen: Ceph 16.2)."""
     min_part: int = 5 * MIB
     max_part: int = 5 << 30
     """Bytes. The last part may be smaller than `min_part`."""
