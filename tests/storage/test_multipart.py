@@ -45,6 +45,11 @@ class Server:
     parts: dict[int, bytes] = field(factory=dict)
     stored: tuple[int, dict[str, str]] | None = None
 
+    async def put_object_tagging(self, **call: Any) -> dict[str, Any]:
+        assert self.stored, "tags are for an object that is there"
+        self.calls.append(("tag", call))
+        return {}
+
     async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:
         self.calls.append(("create", call))
         if self.create:
