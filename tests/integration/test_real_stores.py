@@ -27,7 +27,7 @@ from tests.worker.cut_proxy import cut_proxy
 from tests.worker.worker_process import Worker
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.storage import ObjectTarget, Transfer
 from tidbbackup.model.task import DatabaseTarget
 
 pytestmark = [pytest.mark.integration, pytest.mark.s3]
@@ -136,6 +136,19 @@ async def test_an_archive_is_taken_and_given_back(
     after = await content(destination)
     assert after.tables == before.tables
     assert after.programs == before.programs
+
+
+async def test_parts_that_travel_as_files(real: RealStore, source: Database, tmp_path: Path) -> None:
+    """Too large for memory: of other bodies client and server must see nothing else."""
+    worker = worker_for(real, source, tmp_path, "files", transfer=Transfer(partBytes=36 * MIB))
+
+    ended = await worker.run()
+
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    archive = await rclone_client.read(real.store, real.rclone, real.bucket, worker.target.key)
+    assert ended.result.checksum == f"sha256:{sha256(archive).hexdigest()}"
+    assert "in 2 parts" in ended.log
+    assert [*worker.staging.glob("*/*")] == []
 
 
 async def test_an_aborted_run_leaves_no_upload(server: RealStore, source: Database, tmp_path: Path) -> None:

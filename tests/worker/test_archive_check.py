@@ -29,7 +29,8 @@ async def _packed(folder: Path) -> bytes:
             (folder / name).write_bytes(content)
             yield folder / name
 
-    return b"".join([part async for part in parts(Archive(TOP, 0, 1 << 20), files())])
+    bodies = [part async for part in parts(Archive(TOP, 0, 1 << 20), files())]
+    return b"".join(body for body in bodies if isinstance(body, bytes))
 
 
 @pytest.fixture(scope="module")

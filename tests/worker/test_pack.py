@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tidbbackup.storage.body import Body
 from tidbbackup.worker.blocks import BLOCK_BYTES, MAX_THREADS
+from tidbbackup.worker.growing import MEMORY_PART, Spool
 from tidbbackup.worker.pack import Archive, PackedFile, parts
 
 MTIME = 1_790_000_000
@@ -23,13 +25,26 @@ LARGE = 4 * MAX_THREADS * BLOCK_BYTES
 """More than is read ahead."""
 
 
-async def packed(paths: list[Path], part_bytes: int) -> tuple[Archive, list[bytes]]:
+async def packed(
+    paths: list[Path], part_bytes: int, spool: Spool | None = None
+) -> tuple[Archive, list[bytes]]:
     async def ready() -> AsyncIterator[Path]:
         for path in paths:
             yield path
 
-    archive = Archive("backup-1", MTIME, part_bytes)
-    return archive, [part async for part in parts(archive, ready())]
+    archive = Archive("backup-1", MTIME, part_bytes, spool=spool)
+    return archive, [whole(part) async for part in parts(archive, ready())]
+
+
+def whole(part: Body) -> bytes:
+    """Its bytes; a file goes, as it does once a part is sent."""
+    if isinstance(part, bytes):
+        return part
+    with part.open() as file:
+        content = file.read()
+    part.discard()
+    assert len(content) == len(part)
+    return content
 
 
 def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
@@ -62,6 +77,24 @@ async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     )
     assert os.listdir(tmp_path) == [], "packed is deleted"
     assert len(gzip.decompress(data)) % 10_240 == 0
+
+
+async def test_parts_too_large_for_memory_are_files(tmp_path: Path) -> None:
+    dump, spool = tmp_path / "dump", tmp_path / "parts"
+    dump.mkdir()
+    spool.mkdir()
+    noise = random.Random(1).randbytes(5 << 20)
+    paths = write(dump, {f"{n:02}.sql": noise for n in range(14)})
+    part_bytes = MEMORY_PART + (1 << 20)
+
+    _, in_memory = await packed(paths, part_bytes)
+    write(dump, {path.name: noise for path in paths})
+    archive, bodies = await packed(paths, part_bytes, Spool(spool, 1 << 30))
+
+    assert [len(body) for body in bodies[:-1]] == [part_bytes, part_bytes]
+    assert bodies == in_memory
+    assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"
+    assert (list(spool.iterdir()), archive.spooled_bytes) == ([], 0)
 
 
 async def test_names_that_are_no_utf8_survive(tmp_path: Path) -> None:
@@ -155,7 +188,7 @@ async def test_parts_grow_as_they_are_told(tmp_path: Path) -> None:
         yield path
 
     archive = Archive("top", MTIME, 1 << 20, double)
-    bodies = [part async for part in parts(archive, ready())]
+    bodies = [whole(part) async for part in parts(archive, ready())]
     assert [len(body) >> 20 for body in bodies] == [1, 2, 4, 2]
     assert seen[:3] == [(1 << 20, 1, 1 << 20), (2 << 20, 2, 3 << 20), (4 << 20, 3, 7 << 20)]
     assert archive.size == sum(map(len, bodies))

@@ -11,13 +11,15 @@ from collections.abc import Iterable
 
 from isal import isal_zlib
 
+from tidbbackup.storage.body import Body, crc32
+
 CRC32 = "ChecksumCRC32"
 """The parameter's name in S3's calls."""
 
 
-async def checksum(body: bytes) -> int:
+async def checksum(body: Body) -> int:
     """CRC32 of a body, reckoned in a thread: gigabytes a second, but a part may have gigabytes."""
-    return await asyncio.to_thread(isal_zlib.crc32, body)
+    return await asyncio.to_thread(crc32, body)
 
 
 def combined(parts: Iterable[tuple[int, int]]) -> int:

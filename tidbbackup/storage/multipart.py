@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlencode
 
 from attrs import define, frozen
@@ -17,6 +18,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
 from tidbbackup.model.storage import HARMLESS_ACLS, PROVIDERS, ObjectTarget
 from tidbbackup.storage import objects
+from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
 from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc
 from tidbbackup.storage.errors import StorageError, code_of, explain
@@ -101,7 +103,7 @@ class Upload:
         this one whose answer was lost. How many there were."""
         return await objects.abort_uploads(self._client, self._target, keep=self._id)
 
-    async def send(self, bodies: AsyncIterator[bytes], in_flight: int) -> tuple[Part, ...]:
+    async def send(self, bodies: AsyncIterator[Body], in_flight: int) -> tuple[Part, ...]:
         """Upload the bodies as parts 1, 2, …; at most `in_flight` (or as many as the user's options say)
         travel and one more waits.
 
@@ -176,7 +178,7 @@ class Upload:
         if found and found.metadata.get(RUN_METADATA, self._run) == self._run:
             await objects.delete(self._client, self._target, self._target.key)
 
-    async def _send_part(self, number: int, body: bytes, slots: asyncio.Semaphore) -> Part:
+    async def _send_part(self, number: int, body: Body, slots: asyncio.Semaphore) -> Part:
         limit = part_limits(self._target).count
         if number > limit:
             raise StorageError(
@@ -194,22 +196,25 @@ class Upload:
                 lambda: self._put_part(number, body, crc), f"part {number}", self._patience, retried
             )
         finally:
+            if isinstance(body, FileBody):
+                body.discard()
             slots.release()
 
-    async def _put_part(self, number: int, body: bytes, crc: int | None) -> Part:
+    async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
         await self._pace.wait(len(body))
         sums = {} if crc is None else {CRC32: encode_crc(crc)}
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
             async with asyncio.timeout(longest):
-                answer = await self._client.upload_part(
-                    Bucket=self._target.bucket,
-                    Key=self._target.key,
-                    UploadId=self._id,
-                    PartNumber=number,
-                    Body=body,
-                    **sums,
-                )
+                with _readable(body) as content:
+                    answer = await self._client.upload_part(
+                        Bucket=self._target.bucket,
+                        Key=self._target.key,
+                        UploadId=self._id,
+                        PartNumber=number,
+                        Body=content,
+                        **sums,
+                    )
         except TimeoutError as error:
             late = OSError(f"{len(body)} bytes were not taken within {longest:.0f} s")
             raise explain(late, f"uploading part {number} of", self._target) from error
@@ -267,6 +272,11 @@ async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) ->
         checks_parts=answer.get("ChecksumAlgorithm") == "CRC32",
         checks_whole=answer.get("ChecksumType") == _WHOLE,
     )
+
+
+def _readable(body: Body) -> AbstractContextManager[bytes | BinaryIO]:
+    """What the client takes for a body, for as long as one try lasts."""
+    return body.open() if isinstance(body, FileBody) else nullcontext(body)
 
 
 def _completed(parts: tuple[Part, ...], opened: _Opened) -> dict[str, Any]:

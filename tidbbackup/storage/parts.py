@@ -17,7 +17,7 @@ _PLANNED = 0.9
 _RESERVE = 1.5
 
 _MEMORY_BYTES = 64 * MIB
-_MAX_IN_FLIGHT = 4
+MAX_IN_FLIGHT = 4
 
 
 @frozen
@@ -70,6 +70,6 @@ def next_size(size: int, sent_parts: int, sent_bytes: int, estimate: int, limits
     return min(max(size, rounded if wanted > size else 0), limits.most)
 
 
-def in_flight(part_bytes: int) -> int:
-    """How many parts may be under way at once, so that their bodies stay within the memory budget."""
-    return max(1, min(_MAX_IN_FLIGHT, _MEMORY_BYTES // part_bytes))
+def in_flight(part_bytes: int, *, in_files: bool = False) -> int:
+    """How many parts may be under way at once, so that bodies in memory stay within the budget."""
+    return MAX_IN_FLIGHT if in_files else max(1, min(MAX_IN_FLIGHT, _MEMORY_BYTES // part_bytes))

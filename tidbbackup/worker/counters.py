@@ -17,7 +17,7 @@ class Counters:
     dumped_bytes: int = 0
     """Written by mydumper to the staging volume."""
     staged_bytes: int = 0
-    """On the staging volume now."""
+    """Of the dump, on the staging volume now."""
     packed_bytes: int = 0
     """Of the dump, read into the archive."""
     uploaded_bytes: int = 0

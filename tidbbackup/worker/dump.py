@@ -27,6 +27,7 @@ from tidbbackup.worker.dumping import Assignment, assignment
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.gauge import Gauge
+from tidbbackup.worker.growing import Spool
 from tidbbackup.worker.hazards import quirks
 from tidbbackup.worker.job import Job, Limits, read_job
 from tidbbackup.worker.open_upload import open_upload
@@ -104,7 +105,8 @@ async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, start
     def next_part(size: int, parts: int, handed_out: int) -> int:
         return next_size(size, parts, handed_out, estimate, limits)
 
-    archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part)
+    spool = Spool(staging.prepare(job.env.staging, staging.PARTS_FOLDER), task.budget)
+    archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part, spool)
     belt = Belt(task.folder, cut_by_size=job.flags.cut_by_size)
     gauge = Gauge(counters, belt, archive, output)
     sent = await Overlap(task, belt, archive, upload, output, gauge).run()

@@ -12,7 +12,7 @@ from pathlib import Path
 from attrs import frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.worker import defaults_file, mydumper, options, staging, verdict
+from tidbbackup.worker import defaults_file, hold, mydumper, options, staging, verdict
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.catalog import Survey
 from tidbbackup.worker.cpus import cpus
@@ -37,6 +37,8 @@ class Assignment:
     found: Survey
     clearance: Clearance
     folder: Path
+    budget: int
+    """So many bytes may be on the staging volume."""
     argv: list[str]
     dumper: str
     """Name and version of the program."""
@@ -64,7 +66,8 @@ async def assignment(job: Job, found: Survey, clearance: Clearance, folder: Path
     )
     asked_for = options.judged(job.env.task.dump.options)
     argv = mydumper.command(options.arguments(plan, asked_for), job.env.search_path)
-    return Assignment(job, found, clearance, folder, argv, program.version)
+    budget = hold.budget(job.env.task.stagingBytes, staging.free_bytes(folder))
+    return Assignment(job, found, clearance, folder, budget, argv, program.version)
 
 
 async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | None:

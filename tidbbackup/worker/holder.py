@@ -19,7 +19,7 @@ from tidbbackup.worker.hold import Decision, HoldFacts
 from tidbbackup.worker.manifest import printable
 from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive
-from tidbbackup.worker.staging import free_bytes, readable
+from tidbbackup.worker.staging import readable
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ class Holder:
             StepFailed: StagingTooSmall.
         """
         loop = asyncio.get_running_loop()
-        budget = hold.budget(self.task.job.env.task.stagingBytes, free_bytes(self.task.folder))
         held, since = False, loop.time()
         while True:
             now = loop.time()
             harmless = self.task.found.is_tidb or self.output.holds_no_lock()
+            budget = self.task.budget - self.archive.spooled_bytes
             facts = self._facts(budget, harmless, held, since)
             decision = hold.decide(facts, now)
             if decision is Decision.TOO_SMALL:

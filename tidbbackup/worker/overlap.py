@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from attrs import define
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
 from tidbbackup.storage.parts import in_flight
-from tidbbackup.worker import closed_files, position
+from tidbbackup.worker import closed_files, position, staging
 from tidbbackup.worker.belt import Belt
 from tidbbackup.worker.dumping import Assignment, add_views, raise_failure, run_dump
 from tidbbackup.worker.gauge import Gauge
@@ -88,8 +89,14 @@ class Overlap:
         belt.end()
 
     async def _send(self) -> tuple[Part, ...]:
-        async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
-            return await self.upload.send(bodies, in_flight(self.archive.part_bytes))
+        count = in_flight(self.archive.part_bytes, in_files=self.archive.spools)
+        try:
+            async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
+                return await self.upload.send(bodies, count)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise staging.full(self.task.folder, self.task.job.env.task.stagingBytes) from error
 
     async def _judged(self) -> AsyncIterator[Path]:
         async for path in self.belt.files():

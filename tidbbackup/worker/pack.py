@@ -1,7 +1,8 @@
 """The archive: finished files become a tar inside gzip, handed out as parts while it grows.
 
-Nothing of it touches a disk. Hashing runs in a thread, one part at a time, compressing in several, and only
-when somebody asks for the next part: that is what bounds memory. Must not know S3 or mydumper.
+Nothing of it touches a disk but parts that are too large for memory. Hashing runs in a thread, one part at a
+time, compressing in several, and only when somebody asks for the next part: that is what bounds memory. Must
+not know S3 or mydumper.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 import math
 import tarfile
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,8 +19,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from tidbbackup.storage.body import Body
 from tidbbackup.worker.blocks import MAX_THREADS, BlockGzip, Source
 from tidbbackup.worker.cpus import cpus
+from tidbbackup.worker.growing import Growing, Spool
 
 _RECORD_BYTES = 10_240
 
@@ -40,7 +42,12 @@ class Archive:
     """
 
     def __init__(
-        self, top: str, mtime: int, part_bytes: int, next_part: Callable[[int, int, int], int] | None = None
+        self,
+        top: str,
+        mtime: int,
+        part_bytes: int,
+        next_part: Callable[[int, int, int], int] | None = None,
+        spool: Spool | None = None,
     ) -> None:
         """`next_part`: from the size of a part, how many there are and their bytes, the next one's size."""
         self._top = top
@@ -51,8 +58,9 @@ class Archive:
         self._parts_bytes = 0
         self._gzip = BlockGzip(min(MAX_THREADS, math.ceil(cpus())))
         self._sha256 = hashlib.sha256()
-        self._pending: deque[bytes] = deque()
-        self._pending_bytes = 0
+        self.spools = bool(spool and spool.takes(part_bytes))
+        """Whether the parts go into files, from the first one on."""
+        self._growing = Growing(spool)
         self._source: Source | None = None
         self._offset = 0
         self._opened: list[Source] = []
@@ -79,19 +87,24 @@ class Archive:
         self._source, self._offset = source, 0
         self._opened = [known for known in self._opened if not known.over] + [source]
 
-    def fill(self) -> bytes | None:
+    @property
+    def spooled_bytes(self) -> int:
+        """Of parts on the staging volume."""
+        return self._growing.on_disk
+
+    def fill(self) -> Body | None:
         """Compress on; the next full part, or None when the file needs no more calls. It is deleted as soon
         as its last byte has been read.
 
         Raises:
-            OSError: a file could not be read, or has become shorter.
+            OSError: a file could not be read, or has become shorter; the volume is full.
         """
-        while self._pending_bytes < self.part_bytes:
+        while self._growing.size < self.part_bytes:
             if not self._step():
                 return None
         return self._take()
 
-    def finish(self) -> list[bytes]:
+    def finish(self) -> list[Body]:
         """End of the tar and the gzip: the last parts."""
         padding = -(self._tar_bytes + 1024) % _RECORD_BYTES
         self._add(bytes(1024 + padding))
@@ -99,8 +112,8 @@ class Archive:
         while pieces := self._gzip.take():
             self._out(*pieces)
         self._out(self._gzip.trailer())
-        parts = []
-        while self._pending:
+        parts: list[Body] = []
+        while self._growing.size:
             parts.append(self._take())
         self.close()
         return parts
@@ -108,6 +121,7 @@ class Archive:
     def close(self) -> None:
         """Let go of the files that were being packed, and of the threads."""
         self._gzip.close()
+        self._growing.close()
         for source in self._opened:
             source.give_up()
         self._source, self._opened = None, []
@@ -145,23 +159,12 @@ class Archive:
     def _out(self, *pieces: bytes) -> None:
         for data in pieces:
             self._sha256.update(data)
-            self._pending.append(data)
+            self._growing.add(data, self.part_bytes)
             self.size += len(data)
-            self._pending_bytes += len(data)
 
-    def _take(self) -> bytes:
+    def _take(self) -> Body:
         """One part, or less if less is there."""
-        taken: list[bytes] = []
-        room = self.part_bytes
-        while self._pending and room:
-            piece = self._pending.popleft()
-            if len(piece) > room:
-                self._pending.appendleft(piece[room:])
-                piece = piece[:room]
-            taken.append(piece)
-            room -= len(piece)
-        part = b"".join(taken)
-        self._pending_bytes -= len(part)
+        part = self._growing.take(self.part_bytes)
         self._parts += 1
         self._parts_bytes += len(part)
         if self._next_part:
@@ -173,7 +176,7 @@ class Archive:
             self.freed_bytes += count
 
 
-async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[bytes, None]:
+async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[Body, None]:
     """The archive's parts as its files become ready; each file is deleted once it is packed."""
     # One thread of its own: parts made by ever other threads stay in as many heaps of the C library.
     thread = ThreadPoolExecutor(1, thread_name_prefix="pack")

@@ -14,17 +14,18 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
 
 FOLDER = "dump"
+PARTS_FOLDER = "parts"
 _NEARLY_NOTHING = 64 << 10
 _MIB = 1 << 20
 
 
-def prepare(volume: Path) -> Path:
-    """Make the folder for the dump anew.
+def prepare(volume: Path, name: str = FOLDER) -> Path:
+    """Make a folder anew: that for the dump, or another.
 
     Raises:
         StepFailed: StagingNotWritable.
     """
-    folder = volume / FOLDER
+    folder = volume / name
     try:
         # What an earlier run of this pod left is of no use: its upload was never completed.
         shutil.rmtree(folder, ignore_errors=True)

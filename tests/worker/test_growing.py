@@ -1,0 +1,80 @@
+"""The growing part: whatever goes in comes out in order, in parts of the size asked for, and its files go."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidbbackup.storage.body import Body, FileBody, crc32
+from tidbbackup.worker import growing
+from tidbbackup.worker.growing import Growing, Spool
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("part_bytes", "budget", "files"),
+    [
+        (16 * MIB, 1 << 40, False),
+        (32 * MIB, 1 << 40, False),
+        (33 * MIB, 1 << 40, True),
+        (33 * MIB, 8 * 33 * MIB, True),
+        (33 * MIB, 8 * 33 * MIB - 1, False),
+    ],
+)
+def test_large_parts_go_into_files_where_there_is_room(part_bytes: int, budget: int, files: bool) -> None:
+    assert Spool(Path(), budget).takes(part_bytes) is files
+
+
+def content(body: Body) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    with body.open() as first, body.open() as second:
+        found = first.read()
+        assert second.read() == found, "each has a place of its own"
+    return found
+
+
+@given(
+    st.lists(st.binary(max_size=40), max_size=30),
+    st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    st.integers(0, 60),
+)
+def test_what_goes_in_comes_out(pieces: list[bytes], sizes: list[int], memory: int) -> None:
+    """The size of a part changes from one to the next, across the bound of what goes into files."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growing, "MEMORY_PART", memory)
+        pending = Growing(Spool(Path(folder), 1 << 20))
+        wanted, bodies = [*sizes], list[Body]()
+
+        def take() -> None:
+            bodies.append(pending.take(wanted[0]))
+            if len(wanted) > 1:
+                wanted.pop(0)
+
+        for piece in pieces:
+            pending.add(piece, wanted[0])
+            while pending.size >= wanted[0]:
+                take()
+        while pending.size:
+            take()
+        assert b"".join(content(body) for body in bodies) == b"".join(pieces)
+        asked = [*sizes, *[sizes[-1]] * len(bodies)]
+        assert all(len(body) == size for body, size in zip(bodies[:-1], asked, strict=False))
+        assert pending.on_disk == sum(len(body) for body in bodies if isinstance(body, FileBody))
+        for body in bodies:
+            assert crc32(body) == crc32(content(body))
+            if isinstance(body, FileBody):
+                body.discard()
+        pending.close()
+        assert (pending.on_disk, list(Path(folder).iterdir())) == (0, [])
+
+
+def test_a_part_that_is_given_up_leaves_no_file(tmp_path: Path) -> None:
+    pending = Growing(Spool(tmp_path, 1 << 40))
+    pending.add(b"x" * 100, 64 * MIB)
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0], "buffered"
+    pending.close()
+    assert list(tmp_path.iterdir()) == []

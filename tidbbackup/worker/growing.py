@@ -1,0 +1,120 @@
+"""The part that is growing: in memory, or on the staging volume where it is to be large.
+
+Must not know what is in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+from attrs import frozen
+
+from tidbbackup.storage.body import Body, FileBody
+
+MEMORY_PART = 32 << 20
+"""Larger parts go into files. Bytes."""
+_LIVE_PARTS = 8
+"""So many parts must fit: one grows, one waits, up to four travel; the rest is the dump's."""
+
+
+@frozen
+class Spool:
+    """A folder for parts, on a volume of which the worker may use `budget` bytes."""
+
+    folder: Path
+    budget: int
+
+    def takes(self, part_bytes: int) -> bool:
+        """Whether parts of this size go into files: too large for memory, and room for them is left."""
+        return part_bytes > MEMORY_PART and part_bytes * _LIVE_PARTS <= self.budget
+
+
+class Growing:
+    """Bytes that wait to become parts.
+
+    Invariant: they come out in the order in which they went in; in memory is at most one part, or the last
+    piece where parts go into files.
+    """
+
+    def __init__(self, spool: Spool | None) -> None:
+        self._spool = spool
+        self._pieces: deque[bytes] = deque()
+        self._in_pieces = 0
+        self._file: BinaryIO | None = None
+        self._path = Path()
+        self._in_file = 0
+        self._files = 0
+        self._on_disk = 0
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        return self._in_file + self._in_pieces
+
+    @property
+    def on_disk(self) -> int:
+        """Bytes on the volume, with those of parts that have been handed out and not been discarded."""
+        return self._on_disk
+
+    def add(self, data: bytes, part_bytes: int) -> None:
+        """Append bytes to a part that is to have `part_bytes`.
+
+        Raises:
+            OSError: the volume is full.
+        """
+        self._pieces.append(data)
+        self._in_pieces += len(data)
+        if self._file or (self._spool and self._spool.takes(part_bytes)):
+            self._spill(part_bytes)
+
+    def take(self, part_bytes: int) -> Body:
+        """One part, or less if less is there."""
+        if not self._file:
+            return b"".join(self._cut(part_bytes))
+        self._spill(part_bytes)
+        self._file.close()
+        self._file = None
+        body = FileBody(self._path, self._in_file, self._gone)
+        self._in_file = 0
+        return body
+
+    def close(self) -> None:
+        """Let go of the file of a part that will never be whole."""
+        if self._file:
+            self._file.close()
+            self._file = None
+            self._path.unlink(missing_ok=True)
+            self._gone(self._in_file)
+
+    def _spill(self, part_bytes: int) -> None:
+        """Move what is in memory to the file, as far as it belongs to this part."""
+        if not self._file:
+            assert self._spool is not None
+            self._files += 1
+            self._path = self._spool.folder / f"part-{self._files:05}"
+            self._file = self._path.open("xb")
+        for piece in self._cut(part_bytes - self._in_file):
+            self._file.write(piece)
+            self._in_file += len(piece)
+            self._gone(-len(piece))
+
+    def _cut(self, room: int) -> list[bytes]:
+        """The first `room` bytes of those in memory."""
+        taken: list[bytes] = []
+        while self._pieces and room:
+            piece = self._pieces.popleft()
+            if len(piece) > room:
+                self._pieces.appendleft(piece[room:])
+                piece = piece[:room]
+            taken.append(piece)
+            room -= len(piece)
+            self._in_pieces -= len(piece)
+        return taken
+
+    def _gone(self, count: int) -> None:
+        with self._lock:
+            self._on_disk -= count
