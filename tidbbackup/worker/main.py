@@ -27,6 +27,7 @@ from tidbbackup.worker.failure import Journal, StepFailed, UsageError
 from tidbbackup.worker.gc_hold import release
 from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
+from tidbbackup.worker.memory import hand_large_blocks_back
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ _TALKATIVE = ("aiobotocore", "botocore", "aiohttp", "asyncio", "urllib3")
 def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) -> int:
     """Do one action (dump, clean, inspect, release) and say how it ended; the process's exit code."""
     _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
+    hand_large_blocks_back()
     last_words = termination_log(environ)
     started = _now()
     try:
