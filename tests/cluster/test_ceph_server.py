@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.s3]
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def cluster(servers: Processes, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ceph]:
     certificates = write_certificates(tmp_path_factory.mktemp("ceph"), ["127.0.0.1"])
-    async with ceph(servers, certificates) as found:
+    async with ceph(servers, certificates, name="ceph-alone") as found:
         yield found
     assert not found.http.child.running
 
