@@ -32,9 +32,9 @@ from tests.decide.builders import (
 )
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.farewell import CRD_LOOK
-from tidbbackup.decide.gc import decide
+from tidbbackup.decide.gc import decide, what_remains
 from tidbbackup.decide.plan import Create
-from tidbbackup.model.backup import BackupStatus
+from tidbbackup.model.backup import BackupStatus, RetryRecord
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
 from tidbbackup.model.task import decode_task
@@ -130,6 +130,14 @@ def test_what_is_cleaned(told: BackupStatus, policy: str | None, cleans: bool, d
         (container,) = create.manifest["spec"]["template"]["spec"]["containers"]
         assert decode_task(container["env"][0]["value"]).deleteData == data
         assert (DELETES_DATA in create.manifest["metadata"]["annotations"]) == data
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Invalid"])
+def test_an_earlier_attempt_that_died_is_cleaned_after(phase: str) -> None:
+    record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
+    told = attrs.evolve(status("Running", phase, reason="Unschedulable"), backoffRetryStatus=(record,))
+    found = what_remains(going("Delete", told), None, ())
+    assert (found.uploads, found.data, found.unheard) == (True, True, True)
 
 
 def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:

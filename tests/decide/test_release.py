@@ -30,7 +30,7 @@ from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Announce, Plan
 from tidbbackup.decide.render import release_job
 from tidbbackup.model import reasons
-from tidbbackup.model.backup import Backup, BackupStatus, Condition
+from tidbbackup.model.backup import Backup, BackupStatus, Condition, RetryRecord
 from tidbbackup.model.jobs import Job
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.task import decode_task
@@ -153,6 +153,24 @@ def test_a_deletion_is_not_held_up_for_longer_than_45_seconds() -> None:
         "Warning ReleaseGivenUp",
         "finalizers ",
     ]
+
+
+def test_what_the_storage_took_is_not_taken_from_the_release() -> None:
+    told = status("Scheduled", "Running", "Clean")
+    late = attrs.evolve(true("Clean"), lastTransitionTime=later(600))
+    conditions = tuple(late if each.type == "Clean" else each for each in told.conditions)
+    stopped = going("Retain", attrs.evolve(told, conditions=conditions))
+    plan = leaving(stopped, 600)
+    assert (outline(plan), plan.wake_at) == (["create release-demo"], later(645))
+    assert outline(leaving(stopped, 645)) == ["Warning ReleaseGivenUp", "finalizers "]
+
+
+def test_an_attempt_that_never_began_says_nothing_of_the_one_that_died() -> None:
+    record = RetryRecord(1, NOW, later(10), later(10), "NodeLost", "gone")
+    told = attrs.evolve(ended(reason="Unschedulable"), backoffRetryStatus=(record,))
+    assert outline(live(told)) == ["create release-demo"]
+    refused = attrs.evolve(told, timeCompleted=None)
+    assert outline(live(refused)) == ["create release-demo"]
 
 
 def cleaned(reason: str, seconds: float) -> BackupStatus:

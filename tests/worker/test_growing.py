@@ -63,13 +63,13 @@ def test_what_goes_in_comes_out(pieces: list[bytes], sizes: list[int], memory: i
         assert b"".join(content(body) for body in bodies) == b"".join(pieces)
         asked = [*sizes, *[sizes[-1]] * len(bodies)]
         assert all(len(body) == size for body, size in zip(bodies[:-1], asked, strict=False))
-        assert pending.on_disk == sum(len(body) for body in bodies if isinstance(body, FileBody))
+        assert pending.handed_out == sum(len(body) for body in bodies if isinstance(body, FileBody))
         for body in bodies:
             assert crc32(body) == crc32(content(body))
             if isinstance(body, FileBody):
                 body.discard()
         pending.close()
-        assert (pending.on_disk, list(Path(folder).iterdir())) == (0, [])
+        assert (pending.handed_out, pending.in_file, list(Path(folder).iterdir())) == (0, 0, [])
 
 
 def test_a_part_that_is_given_up_leaves_no_file(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_parts_too_large_for_memory_are_files(tmp_path: Path) -> None:
     assert [len(body) for body in bodies[:-1]] == [part_bytes, part_bytes]
     assert bodies == in_memory
     assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"
-    assert (list(spool.iterdir()), archive.spooled_bytes) == ([], 0)
+    assert (list(spool.iterdir()), archive.sending_bytes) == ([], 0)
 
 
 async def test_names_that_are_no_utf8_survive(tmp_path: Path) -> None:

@@ -144,8 +144,9 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
         return Plan(move(backup, Phase.INVALID, cause, now))
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
-    assert backup.metadata.creationTimestamp is not None
-    deadline = backup.metadata.creationTimestamp + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
+    since = retry.due(backup) or backup.metadata.creationTimestamp
+    assert since is not None
+    deadline = since + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
     if now >= deadline:
         return Plan(move(backup, Phase.FAILED, cause, now))
     return Plan(

@@ -102,7 +102,9 @@ def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remain
     """
     status = backup.status
     policy = clean_policy(backup)
-    if status.phase in ("", Phase.INVALID) and job is None:
+    # What the last attempt says is no word of those before it, which died.
+    tried_before = bool(status.backoffRetryStatus)
+    if status.phase in ("", Phase.INVALID) and job is None and not tried_before:
         return Remains(uploads=False, data=False)
     completed = job is not None and succeeded(verdict(job, pods_made_by(job, pods)))
     if completed or status.condition(Phase.COMPLETE) is not None:
@@ -110,11 +112,11 @@ def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remain
     failed = status.condition(Phase.FAILED)
     warning = status.condition(WARNING)
     left_open = warning is not None and warning.reason == reasons.UPLOAD_LEFT_OPEN
-    if failed is None and _stopped_before_it_began(backup):
+    if failed is None and not tried_before and _stopped_before_it_began(backup):
         return Remains(uploads=False, data=False)
     if failed is None:
         return Remains(uploads=True, data=policy is not CleanPolicy.RETAIN, unheard=True)
-    unknown = failed.reason in reasons.DIED_WITHOUT_A_WORD
+    unknown = tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
     data = unknown and policy is not CleanPolicy.RETAIN
     return Remains(uploads=unknown or left_open, data=data, unheard=unknown)
 

@@ -47,7 +47,9 @@ class Step:
 
 def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     """The plan for a Backup that has ended, and what its release needs besides."""
-    ended = backup.status.timeCompleted
+    failed = backup.status.condition(Phase.FAILED)
+    # A Job that the API server refused has no end of its own.
+    ended = backup.status.timeCompleted or (failed.lastTransitionTime if failed else None)
     job = facts.release_job
     ours = job if job is not None and owned_by(job, backup) else None
     going = Delete(backup.key, backup.metadata.uid) in plan.actions
@@ -71,8 +73,10 @@ def before_leaving(facts: BackupFacts, backup: Backup, now: datetime, *, unheard
 
     `unheard`: its run was stopped, or died, and nobody knows how far it had come.
     """
-    since = backup.metadata.deletionTimestamp
-    assert since is not None
+    deleted, cleaned = backup.metadata.deletionTimestamp, backup.status.condition(Phase.CLEAN)
+    assert deleted is not None
+    # The storage comes first, however long that takes: what holds up is counted from then on.
+    since = max(deleted, (cleaned.lastTransitionTime if cleaned else None) or deleted)
     old = (backup.status.timeCompleted or since) + _TRIES_FOR <= now
     if old or not (unheard or may_hold(facts, backup, now)):
         return Step(over=True)
@@ -85,16 +89,19 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
     if status.timeCompleted is not None and now >= status.timeCompleted + _TRIES_FOR:
         return False
     warning, failed = status.condition(WARNING), status.condition(Phase.FAILED)
+    # What the last attempt says is no word of those before it, which died.
+    tried_before = failed is not None and bool(status.backoffRetryStatus)
     if warning is not None and warning.reason == reasons.GC_LIFE_TIME_STILL_RAISED:
         return True
     job = facts.job
     if job is not None and owned_by(job, backup):
         found = verdict(job, pods_made_by(job, facts.pods))
         if isinstance(found, Ended):
-            return found.result.gcLifeTimeHeld  # Also of a worker that was asked to end, and by whom.
+            # Also of a worker that was asked to end, and by whom.
+            return found.result.gcLifeTimeHeld or tried_before
     if facts.inspect_job is not None and owned_by(facts.inspect_job, backup):
         return True  # Only a run that ended without a word is inspected.
-    return failed is not None and failed.reason in reasons.DIED_WITHOUT_A_WORD
+    return tried_before or (failed is not None and failed.reason in reasons.DIED_WITHOUT_A_WORD)
 
 
 def _step(facts: BackupFacts, backup: Backup, since: datetime, until: datetime, now: datetime) -> Step:
@@ -104,7 +111,7 @@ def _step(facts: BackupFacts, backup: Backup, since: datetime, until: datetime, 
         return Step(over=True)
     refusal = facts.refusal
     if now >= until:
-        return Step((_given_up(backup),) if ours else (), over=True)
+        return Step((_given_up(backup),), over=True)
     if refusal is not None and refusal.namespace_terminating:
         return Step(over=True)
     if refusal is not None and not ours:

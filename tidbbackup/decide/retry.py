@@ -62,6 +62,12 @@ def is_to_come(backup: Backup) -> bool:
     return bool(records) and records[-1].realRetryAt is None
 
 
+def due(backup: Backup) -> datetime | None:
+    """When the newest attempt was to begin; None for the first one, which is due from its creation on."""
+    records = backup.status.backoffRetryStatus
+    return records[-1].expectedRetryAt if records else None
+
+
 def has_begun(status: BackupStatus, now: datetime) -> BackupStatus:
     """The status once the newest record's attempt has its Job."""
     records = status.backoffRetryStatus

@@ -176,6 +176,8 @@ class Upload:
         found = await objects.head(self._client, self._target, self._target.key)
         # A second worker of the same Backup (its node was cut off) may have written the key meanwhile.
         if found and found.metadata.get(RUN_METADATA, self._run) == self._run:
+            # It may be there although its answer was lost, and must never promise what is gone.
+            await objects.delete(self._client, self._target, self._target.manifest_key)
             await objects.delete(self._client, self._target, self._target.key)
 
     async def _send_part(self, number: int, body: Body, slots: asyncio.Semaphore) -> Part:

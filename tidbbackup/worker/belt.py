@@ -77,11 +77,12 @@ class Belt:
     def writing_sizes(self) -> dict[str, int]:
         """The files that are being written, name to bytes so far."""
         found = {}
-        for name in self.writing:
+        for name in tuple(self.writing):
             try:
                 found[name] = os.stat(self._folder / name, follow_symlinks=False).st_size
             except FileNotFoundError:
-                continue
+                # Of an empty table, or renamed: not to be asked for at every look.
+                self.writing.discard(name)
         return found
 
     async def files(self) -> AsyncIterator[Path]:

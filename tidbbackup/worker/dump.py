@@ -16,7 +16,7 @@ from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
-from tidbbackup.storage.parts import next_size, part_limits, part_size
+from tidbbackup.storage.parts import MAX_IN_FLIGHT, next_size, part_limits, part_size
 from tidbbackup.storage.rounds import in_rounds
 from tidbbackup.worker import gc_hold, manifest, mydumper, staging
 from tidbbackup.worker.aside import aside
@@ -105,7 +105,8 @@ async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, start
     def next_part(size: int, parts: int, handed_out: int) -> int:
         return next_size(size, parts, handed_out, estimate, limits)
 
-    spool = Spool(staging.prepare(job.env.staging, staging.PARTS_FOLDER), task.budget)
+    folder = staging.prepare(job.env.staging, staging.PARTS_FOLDER)
+    spool = Spool(folder, task.budget, target.transfer.concurrency or MAX_IN_FLIGHT)
     archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part, spool)
     belt = Belt(task.folder, cut_by_size=job.flags.cut_by_size)
     gauge = Gauge(counters, belt, archive, output)

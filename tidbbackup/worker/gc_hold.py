@@ -96,6 +96,10 @@ async def _acquire(job: Job, holder: str) -> bool:
         # The statement may have been heard.
         job.journal.life_time_held = True
         raise
+    except StepFailed as error:
+        # So it may where only the answer was lost.
+        job.journal.life_time_held = error.reason == reasons.DATABASE_LOST
+        raise
     except CannotHold as error:
         text = f"tikv_gc_life_time is not held at {asked or DEFAULT_LIFE_TIME}: {error}"
         if asked:

@@ -13,23 +13,25 @@ from typing import BinaryIO
 from attrs import frozen
 
 from tidbbackup.storage.body import Body, FileBody
+from tidbbackup.storage.parts import MAX_IN_FLIGHT
 
 MEMORY_PART = 32 << 20
 """Larger parts go into files. Bytes."""
-_LIVE_PARTS = 8
-"""So many parts must fit: one grows, one waits, up to four travel; the rest is the dump's."""
+_OTHER_PARTS = 4
+"""So many must fit beside those that travel: one grows, one waits; the rest is the dump's."""
 
 
 @frozen
 class Spool:
-    """A folder for parts, on a volume of which the worker may use `budget` bytes."""
+    """A folder for parts, on a volume of which the worker may use `budget` bytes; `travelling` at once."""
 
     folder: Path
     budget: int
+    travelling: int = MAX_IN_FLIGHT
 
     def takes(self, part_bytes: int) -> bool:
         """Whether parts of this size go into files: too large for memory, and room for them is left."""
-        return part_bytes > MEMORY_PART and part_bytes * _LIVE_PARTS <= self.budget
+        return part_bytes > MEMORY_PART and part_bytes * (self.travelling + _OTHER_PARTS) <= self.budget
 
 
 class Growing:
@@ -47,7 +49,7 @@ class Growing:
         self._path = Path()
         self._in_file = 0
         self._files = 0
-        self._on_disk = 0
+        self._handed_out = 0
         self._lock = threading.Lock()
 
     @property
@@ -56,9 +58,14 @@ class Growing:
         return self._in_file + self._in_pieces
 
     @property
-    def on_disk(self) -> int:
-        """Bytes on the volume, with those of parts that have been handed out and not been discarded."""
-        return self._on_disk
+    def in_file(self) -> int:
+        """Of these, bytes on the volume."""
+        return self._in_file
+
+    @property
+    def handed_out(self) -> int:
+        """Bytes on the volume of parts that have been handed out and not been discarded."""
+        return self._handed_out
 
     def add(self, data: bytes, part_bytes: int) -> None:
         """Append bytes to a part that is to have `part_bytes`.
@@ -79,6 +86,7 @@ class Growing:
         self._file.close()
         self._file = None
         body = FileBody(self._path, self._in_file, self._gone)
+        self._gone(-self._in_file)
         self._in_file = 0
         return body
 
@@ -88,7 +96,7 @@ class Growing:
             self._file.close()
             self._file = None
             self._path.unlink(missing_ok=True)
-            self._gone(self._in_file)
+            self._in_file = 0
 
     def _spill(self, part_bytes: int) -> None:
         """Move what is in memory to the file, as far as it belongs to this part."""
@@ -100,7 +108,6 @@ class Growing:
         for piece in self._cut(part_bytes - self._in_file):
             self._file.write(piece)
             self._in_file += len(piece)
-            self._gone(-len(piece))
 
     def _cut(self, room: int) -> list[bytes]:
         """The first `room` bytes of those in memory."""
@@ -117,4 +124,4 @@ class Growing:
 
     def _gone(self, count: int) -> None:
         with self._lock:
-            self._on_disk -= count
+            self._handed_out -= count

@@ -44,6 +44,8 @@ class HoldFacts:
     """Of them, in closed files that have yet to be packed."""
     budget: int
     """May be on the volume."""
+    sending: int
+    """On the volume too: parts of the archive on their way, which make room once they are sent."""
     harmless: bool
     """Whether mydumper holds no lock that others wait for."""
     held: bool
@@ -53,7 +55,7 @@ class HoldFacts:
     @property
     def limit(self) -> int:
         """More than this is too much while there is anything to pack."""
-        return min(self.budget, AHEAD_BYTES)
+        return min(self.budget - self.sending, AHEAD_BYTES)
 
 
 def budget(storage_size: int, free: int) -> int:
@@ -66,7 +68,7 @@ def decide(facts: HoldFacts, now: float) -> Decision:
     limit = facts.limit
     if not facts.harmless or facts.budget < MIN_BUDGET:
         return Decision.RUN
-    if not facts.waiting:
+    if not facts.waiting and not facts.sending:
         return Decision.TOO_SMALL if facts.staged > facts.budget else Decision.RUN
     lasted = now - facts.since
     if facts.held:

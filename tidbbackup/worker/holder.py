@@ -46,7 +46,7 @@ class Holder:
         while True:
             now = loop.time()
             harmless = self.task.found.is_tidb or self.output.holds_no_lock()
-            budget = self.task.budget - self.archive.spooled_bytes
+            budget = self.task.budget - self.archive.growing_bytes
             facts = self._facts(budget, harmless, held, since)
             decision = hold.decide(facts, now)
             if decision is Decision.TOO_SMALL:
@@ -68,7 +68,7 @@ class Holder:
     def _facts(self, budget: int, harmless: bool, held: bool, since: float) -> HoldFacts:
         waiting = self.belt.closed_bytes - self.archive.freed_bytes
         staged = waiting + sum(self.belt.writing_sizes().values())
-        return HoldFacts(staged, waiting, budget, harmless, held, since)
+        return HoldFacts(staged, waiting, budget, self.archive.sending_bytes, harmless, held, since)
 
     def _too_small(self, budget: int) -> StepFailed:
         sizes = sorted(self.belt.writing_sizes().items(), key=lambda item: -item[1])

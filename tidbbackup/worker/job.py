@@ -23,7 +23,7 @@ class Limits:
 
     stall: float = 1800
     """Without a byte from the database or to the storage for so long the run ends."""
-    withdraw: float = 15
+    withdraw: float = 10
     """For taking back an upload; a pod that is asked to end has 30."""
     renewal: float = 60
     """Between two signs of life in the ledger of GC life times; its holders expire after ten of these."""

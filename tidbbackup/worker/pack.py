@@ -88,9 +88,14 @@ class Archive:
         self._opened = [known for known in self._opened if not known.over] + [source]
 
     @property
-    def spooled_bytes(self) -> int:
-        """Of parts on the staging volume."""
-        return self._growing.on_disk
+    def growing_bytes(self) -> int:
+        """On the staging volume, of the part that is not whole yet."""
+        return self._growing.in_file
+
+    @property
+    def sending_bytes(self) -> int:
+        """On the staging volume, of parts that wait to be sent, or travel."""
+        return self._growing.handed_out
 
     def fill(self) -> Body | None:
         """Compress on; the next full part, or None when the file needs no more calls. It is deleted as soon
