@@ -119,6 +119,11 @@ class ObjectTarget:
     transfer: Transfer = field(factory=Transfer)
 
     @property
+    def row(self) -> Provider:
+        """The provider's quirks; of one that this version does not know, the most careful."""
+        return PROVIDERS.get(self.provider, PROVIDERS["other"])
+
+    @property
     def url(self) -> str:
         """The archive's address as status and people write it."""
         return f"s3://{self.bucket}/{self.key}"

@@ -17,7 +17,7 @@ from aiobotocore.session import get_session
 from attrs import field, frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
+from tidbbackup.model.storage import ObjectTarget, Transfer
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.identity import find_identity
 
@@ -124,7 +124,7 @@ def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
 
 def has_checksums(target: ObjectTarget) -> bool:
     """Whether the service takes the checksum headers that AWS added after 2021."""
-    return PROVIDERS.get(target.provider, PROVIDERS["other"]).full_checksum
+    return target.row.full_checksum
 
 
 @asynccontextmanager

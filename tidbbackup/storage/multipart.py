@@ -16,7 +16,7 @@ from attrs import define, frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
-from tidbbackup.model.storage import HARMLESS_ACLS, PROVIDERS, ObjectTarget
+from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
@@ -158,8 +158,7 @@ class Upload:
                 reasons.VERIFY_FAILED,
                 f"{self._target.url} has {found.size} bytes, {size} were sent; it has been deleted again",
             )
-        row = PROVIDERS.get(self._target.provider, PROVIDERS["other"])
-        if self._target.tags and row.loses_tags:
+        if self._target.tags and self._target.row.loses_tags:
             # Dying before it: the archive has no manifest yet, so it is not taken for a whole one.
             await objects.put_tags(self._client, self._target)
         return size

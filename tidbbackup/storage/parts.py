@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from tidbbackup.model.storage import MIB, PROVIDERS, ObjectTarget
+from tidbbackup.model.storage import MIB, ObjectTarget
 
 USUAL_PART = 16 * MIB
 
@@ -38,7 +38,7 @@ class PartLimits:
 
 def part_limits(target: ObjectTarget) -> PartLimits:
     """The limits for this target."""
-    row, wanted = PROVIDERS.get(target.provider, PROVIDERS["other"]), target.transfer
+    row, wanted = target.row, target.transfer
     return PartLimits(
         usual=min(max(wanted.partBytes or USUAL_PART, row.min_part), row.max_part),
         most=row.max_part,
