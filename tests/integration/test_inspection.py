@@ -58,7 +58,9 @@ async def test_one_that_had_done_nothing_is_not_complete(scene: Scene, tmp_path:
         "ResultLost",
         "the worker ended with exit code 0 and left no result; see the pod's log",
     )
-    assert {job["metadata"]["name"] for job in await scene.jobs()} == {"backup-bk", "inspect-bk"}
+    jobs = {job["metadata"]["name"] for job in await scene.jobs()}
+    # Nobody knows what it had raised either, so release-bk follows, at a time of its own.
+    assert {"backup-bk", "inspect-bk"} <= jobs <= {"backup-bk", "inspect-bk", "release-bk"}
 
 
 async def test_where_the_bucket_cannot_be_asked_it_says_so(scene: Scene, tmp_path: Path) -> None:
