@@ -18,7 +18,6 @@ def test_keys_of_the_environment() -> None:
     assert credentials_from({"AWS_SESSION_TOKEN": "x"}) is None
     assert credentials_from(KEYS) == Credentials("id", "secret", None)
     assert credentials_from(KEYS | {"AWS_SESSION_TOKEN": "t"}) == Credentials("id", "secret", "t")
-    assert credentials_from(KEYS | {"AWS_SESSION_TOKEN": ""}) == Credentials("id", "secret", None)
     assert "secret" not in repr(credentials_from(KEYS))
 
 
@@ -29,6 +28,9 @@ def test_keys_of_the_environment() -> None:
         (KEYS | {"AWS_SECRET_ACCESS_KEY": ""}, reasons.CREDENTIALS_MISSING, "`secret_key` .* is empty"),
         ({"AWS_ACCESS_KEY_ID": "id"}, reasons.CREDENTIALS_MISSING, "`secret_key` .* is missing"),
         (KEYS | {"AWS_SECRET_ACCESS_KEY": "s\n"}, reasons.CREDENTIALS_REFUSED, "`secret_key` .* white space"),
+        (KEYS | {"AWS_SESSION_TOKEN": ""}, reasons.CREDENTIALS_MISSING, "`session_token` .* is empty"),
+        (KEYS | {"AWS_SESSION_TOKEN": "t\n"}, reasons.CREDENTIALS_REFUSED, "`session_token` .* white space"),
+        (KEYS | {"AWS_SESSION_TOKEN": "\n"}, reasons.CREDENTIALS_REFUSED, "`session_token` .* white space"),
     ],
 )
 def test_half_a_pair_is_an_error_never_the_nodes_identity(

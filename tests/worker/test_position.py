@@ -56,3 +56,12 @@ def test_without_a_binary_log_there_is_none(text: str) -> None:
 
 def test_without_gtids_the_offset_stands_alone() -> None:
     assert read_position(AS_OF_0_10.replace("GTID:0-1-5", "GTID:")) == Position("binlog.000002:1234")
+
+
+@pytest.mark.parametrize("text", [AS_OF_0_10, AS_OF_0_16])
+def test_gtids_of_several_servers_are_told_whole(text: str) -> None:
+    """MySQL breaks the set after each comma, and mydumper writes it as it is: after a failover there are
+    two, and half of them would set a replica to the wrong place."""
+    first, second = "3E11FA47-71CA-11E1-9E33-C80AA9429562:1-77", "8a94f357-aab4-11df-86ab-c80aa9429562:1-5:7"
+    several = text.replace("0-1-5", f"{first},\n{second},\n{first}")
+    assert read_position(several) == Position("binlog.000002:1234", f"{first},{second},{first}")

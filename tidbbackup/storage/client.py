@@ -25,6 +25,10 @@ S3Client = Any
 """aiobotocore makes its client classes at run time; there is no type to name."""
 
 
+_PAIR = {"AWS_ACCESS_KEY_ID": "access_key", "AWS_SECRET_ACCESS_KEY": "secret_key"}
+_ALL = _PAIR | {"AWS_SESSION_TOKEN": "session_token"}
+
+
 @frozen
 class Credentials:
     """A pair of keys, as a Secret holds them. Never shown."""
@@ -75,20 +79,24 @@ def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
     """The keys in the environment; None: there are none, the AWS chain (the pod's identity) applies.
 
     Raises:
-        StorageError: CredentialsMissing where a key is there but empty, or only one is there (that never
+        StorageError: CredentialsMissing where one is there but empty, or half of the pair (that never
             falls through to the node's identity); CredentialsRefused where one has white space at an end.
     """
-    names = {"AWS_ACCESS_KEY_ID": "access_key", "AWS_SECRET_ACCESS_KEY": "secret_key"}
-    if not any(name in environ for name in names):
+    if not any(name in environ for name in _PAIR):
         return None
-    for name, key in names.items():
+    for name, key in _ALL.items():
         value = environ.get(name)
+        if value is None and name not in _PAIR:
+            continue
         if not value:
             state = "is empty" if value == "" else "is missing"
+            way_out = "spec.s3.secretName to use the pod's own identity"
+            if name not in _PAIR:
+                way_out = "it from the Secret"
             raise StorageError(
                 reasons.CREDENTIALS_MISSING,
                 f"`{key}` in the Secret of spec.s3.secretName {state} ({name}); put the key there, or "
-                "remove spec.s3.secretName to use the pod's own identity",
+                f"remove {way_out}",
             )
         if value != value.strip():
             raise StorageError(
@@ -96,8 +104,7 @@ def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
                 f"`{key}` in the Secret of spec.s3.secretName begins or ends with white space ({name}), "
                 "perhaps a line feed from `echo`; make it with `kubectl create secret --from-literal`",
             )
-    token = environ.get("AWS_SESSION_TOKEN") or None
-    return Credentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token)
+    return Credentials(*(environ[name] for name in _ALL if name in environ))
 
 
 def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:

@@ -42,6 +42,14 @@ _RIGHTS = (
 )
 _REGION = "set spec.s3.region and spec.s3.endpoint to where the bucket is"
 
+_TOO_FAST = "the storage could not take the bytes as fast as they came, or lost some"
+_THROTTLED = (
+    *("SlowDown", "Throttling", "ThrottlingException", "RequestThrottled", "RequestThrottledException"),
+    *("TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded"),
+)
+# Of any code: proxies and gateways say so too, each in its own words or in none.
+_TOO_FAST_STATUSES = frozenset({408, 429})
+
 _BY_CODE: dict[str, tuple[str, str]] = {
     "NoSuchBucket": (reasons.BUCKET_NOT_FOUND, "create the bucket or mend spec.s3.bucket"),
     "InvalidBucketName": (reasons.STORAGE_REFUSED, "mend spec.s3.bucket"),
@@ -73,9 +81,10 @@ _BY_CODE: dict[str, tuple[str, str]] = {
         (reasons.UPLOAD_FAILED, "the bytes were changed on the way; look at proxies in front of the storage"),
     ),
     **dict.fromkeys(
-        ("IncompleteBody", "RequestTimeout", "SlowDown", "ServiceUnavailable", "Throttling"),
-        (reasons.UPLOAD_FAILED, "the storage could not take the bytes as fast as they came, or lost some"),
+        ("IncompleteBody", "RequestTimeout", "ServiceUnavailable", *_THROTTLED),
+        (reasons.UPLOAD_FAILED, _TOO_FAST),
     ),
+    "OperationAborted": (reasons.UPLOAD_FAILED, "another request for the same thing was under way"),
     "RequestTimeTooSkewed": (reasons.STORAGE_REFUSED, "the node's clock is wrong by more than 15 minutes"),
     "InvalidStorageClass": (
         reasons.STORAGE_REFUSED,
@@ -162,7 +171,9 @@ def _refused(error: ClientError, where: str, target: ObjectTarget) -> StorageErr
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if error.operation_name.startswith("AssumeRole") and status < 500:
         return _identity_refused(error)
-    if code in _BY_CODE:
+    if status in _TOO_FAST_STATUSES:
+        reason, cure = reasons.UPLOAD_FAILED, _TOO_FAST
+    elif code in _BY_CODE:
         reason, cure = _BY_CODE[code]
     elif status >= 500:
         reason, cure = reasons.UPLOAD_FAILED, "the storage failed, not the request; look at its own log"

@@ -18,6 +18,8 @@ FILE = "metadata"
 _SECTION = re.compile(r"(?:SHOW (?P<show>\w+) (?:\w+ )?STATUS:|\[(?P<ini>[^\]]*)\])")
 _OURS = frozenset({"MASTER", "master", "source"})
 _ENTRY = re.compile(r"(?P<name>Log|File|Pos|Position|GTID|Executed_Gtid_Set)\s*[:=]\s*(?P<value>.*)")
+# MySQL breaks a set of several servers after each comma, and mydumper writes it as it is.
+_BREAK_IN_GTIDS = re.compile(r",\s*\n\s*(?=[0-9A-Fa-f]{8}-)")
 _NAMES = {"Log": "file", "File": "file", "Pos": "offset", "Position": "offset"}
 
 
@@ -28,14 +30,14 @@ class Position:
     binlog: str = ""
     """`<file>:<offset>`."""
     gtid: str = ""
-    """GTIDs executed so far, as the server writes them."""
+    """GTIDs executed so far, as the server writes them but in one line."""
 
 
 def read_position(text: str) -> Position:
     """The position in the text of a `metadata` file."""
     found = {"file": "", "offset": "", "gtid": ""}
     ours = False
-    for line in (line.strip() for line in text.splitlines()):
+    for line in (line.strip() for line in _BREAK_IN_GTIDS.sub(",", text).splitlines()):
         if section := _SECTION.match(line):
             ours = (section["show"] or section["ini"]) in _OURS
         elif ours and (entry := _ENTRY.match(line)):
