@@ -120,6 +120,28 @@ async def test_a_failed_dump_puts_it_back(worker: Worker, tidb: TiDB) -> None:
     assert await tidb.life_time() == AS_BEFORE
 
 
+async def test_asked_to_end_once_the_manifest_is_written_it_ends_as_complete(
+    worker: Worker, tidb: TiDB
+) -> None:
+    process = await halfway(worker, tidb)
+    tidb.held.clear()
+    tidb.hold_at, begun = "UPDATE mysql.tidb", tidb.let_go
+    tidb.let_go = asyncio.Event()
+    begun.set()
+    await tidb.held.wait()
+    manifest = {worker.target.key, worker.target.manifest_key}
+    assert await worker.left_in_bucket() == (manifest, []), "all that is left is to put the life time back"
+    process.send_signal(signal.SIGTERM)
+    await worker.until("SIGTERM", process)
+    tidb.let_go.set()
+    ended = await worker.ended(process)
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert ended.result.checksum.startswith("sha256:")
+    assert not ended.result.gcLifeTimeHeld
+    assert await tidb.life_time() == AS_BEFORE
+    assert await worker.left_in_bucket() == (manifest, [])
+
+
 async def test_after_sigkill_release_puts_it_back(worker: Worker, tidb: TiDB) -> None:
     process = await halfway(worker, tidb)
     os.killpg(process.pid, signal.SIGKILL)

@@ -1,5 +1,9 @@
 """The worker's last words on paths that need no server."""
 
+import asyncio
+import os
+import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +12,11 @@ from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult, decode_result
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import main as entry
-from tidbbackup.worker.main import main
+from tidbbackup.worker.environment import read_environment
+from tidbbackup.worker.failure import Journal
+from tidbbackup.worker.main import main, supervise
 
 
 def environ(folder: Path, more: dict[str, str] | None = None, *options: str) -> dict[str, str]:
@@ -73,6 +80,45 @@ def test_a_bug_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(entry, "clean", broken)
     assert main("clean", environ(tmp_path)) == 1
     assert (said(tmp_path).reason, said(tmp_path).message) == (reasons.INTERNAL_ERROR, "KeyError: 'what'")
+
+
+WHOLE = WorkerResult(Outcome.COMPLETE, path="s3://bucket/k.tgz", size=7)
+
+
+async def test_once_the_backup_is_complete_sigterm_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left then, putting the GC life time back above all, goes on to its end."""
+    journal, steps = Journal(), []
+
+    async def work(*_: object) -> WorkerResult:
+        journal.complete = WHOLE
+        os.kill(os.getpid(), signal.SIGTERM)
+        while "SIGTERM" not in caplog.text:  # noqa: ASYNC110  a signal's handler tells nobody else
+            await asyncio.sleep(0)
+        steps.append("put back")
+        return WHOLE
+
+    env = read_environment(environ(tmp_path))
+    assert await supervise(work, env, journal, datetime.now(UTC)) == (WHOLE, 0)
+    assert steps == ["put back"]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyError("x"), StorageError("Stalled", "no")])
+async def test_whatever_ends_a_run_whose_backup_is_complete(tmp_path: Path, error: BaseException) -> None:
+    journal = Journal()
+
+    async def work(*_: object) -> WorkerResult:
+        journal.complete = WHOLE
+        journal.life_time_held = True
+        journal.notice(reasons.GC_LIFE_TIME_STILL_RAISED, "by hand")
+        raise error
+
+    env = read_environment(environ(tmp_path))
+    result, code = await supervise(work, env, journal, datetime.now(UTC))
+    assert (code, result.outcome, result.path, result.size) == (0, Outcome.COMPLETE, WHOLE.path, 7)
+    assert result.gcLifeTimeHeld
+    assert [notice.message for notice in result.notices] == ["by hand"]
 
 
 def test_an_unwritable_termination_log_changes_nothing_else(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-import attrs
-
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage import objects
@@ -51,12 +49,14 @@ async def dump(
     started = now()
     job = read_job(env, journal, limits)
     async with gc_hold.held(job):
-        result = await _dump(job, started, now)
+        await _dump(job, started, now)
     # What could not be put back is told too.
-    return attrs.evolve(result, notices=tuple(journal.notices), gcLifeTimeHeld=journal.life_time_held)
+    result = journal.whole()
+    assert result is not None
+    return result
 
 
-async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> WorkerResult:
+async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> None:
     env, journal = job.env, job.journal
     found = await aside(survey, job.login)
     log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
@@ -82,18 +82,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Wor
             job.limits.patience.as_asked(target.transfer),
         )
         # Dying from here on loses only the message: archive and manifest are whole.
-    names = tuple(manifest.printable(database.name) for database in clearance.databases)
-    return WorkerResult(
-        outcome=Outcome.COMPLETE,
-        started=started,
-        finished=now(),
-        path=target.url,
-        size=archive.size,
-        checksum=archive.checksum,
-        commitTs=found.commit_ts,
-        databases=names,
-        databaseCount=len(names),
-    )
+        journal.complete = _result(task, archive, started, now())
 
 
 async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, started: datetime) -> Archive:
@@ -117,6 +106,21 @@ async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, start
         raise StepFailed(reasons.VERIFY_FAILED, f"{archive.size} bytes were packed, {size} sent")
     log.info("uploaded %d bytes in %d parts, %s", size, len(sent), archive.checksum)
     return archive
+
+
+def _result(task: Assignment, archive: Archive, started: datetime, finished: datetime) -> WorkerResult:
+    names = tuple(manifest.printable(database.name) for database in task.clearance.databases)
+    return WorkerResult(
+        outcome=Outcome.COMPLETE,
+        started=started,
+        finished=finished,
+        path=task.job.env.task.target.url,
+        size=archive.size,
+        checksum=archive.checksum,
+        commitTs=task.found.commit_ts,
+        databases=names,
+        databaseCount=len(names),
+    )
 
 
 def _manifest(

@@ -5,10 +5,11 @@ Must not know how failures are found or reported.
 
 from __future__ import annotations
 
+import attrs
 from attrs import define, field
 
 from tidbbackup.model.progress import Report, percent
-from tidbbackup.model.result import Notice
+from tidbbackup.model.result import Notice, WorkerResult
 from tidbbackup.worker.counters import Counters
 
 
@@ -36,6 +37,8 @@ class Journal:
     upload_left_open: bool = False
     life_time_held: bool = False
     """TiDB's GC life time may still be raised by this run."""
+    complete: WorkerResult | None = None
+    """What is to be said once the manifest is written, whatever becomes of the run after that."""
     counters: Counters = field(factory=Counters)
     _percent: int | None = None
     """What was said last: it never goes back."""
@@ -43,6 +46,12 @@ class Journal:
     def notice(self, reason: str, message: str) -> None:
         """Something the user should know although the run goes on."""
         self.notices.append(Notice(reason, message))
+
+    def whole(self) -> WorkerResult | None:
+        """The result of a run whose backup is complete, with all that is to be told besides; None before."""
+        if self.complete is None:
+            return None
+        return attrs.evolve(self.complete, notices=tuple(self.notices), gcLifeTimeHeld=self.life_time_held)
 
     def report(self) -> Report:
         """How far the run is now."""

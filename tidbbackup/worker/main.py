@@ -51,8 +51,7 @@ def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) 
         _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
         return EXIT_USAGE
     # Only a dump takes so long that somebody wants to look at it.
-    result, code = asyncio.run(_shown(work, env, started, env.pod_ip if action == "dump" else ""))
-    _say(last_words, result)
+    result, code = asyncio.run(_said(work, env, started, env.pod_ip if action == "dump" else ""))
     if code:
         log.error("%s in step %s: %s", result.reason, result.step, result.message)
     else:
@@ -80,22 +79,30 @@ def work_of(action: str, limits: Limits) -> Work:
     raise UsageError(f"unknown action `{action}`: dump, clean, inspect or release")
 
 
-async def _shown(work: Work, env: Environment, started: datetime, pod_ip: str) -> tuple[WorkerResult, int]:
+async def _said(work: Work, env: Environment, started: datetime, pod_ip: str) -> tuple[WorkerResult, int]:
     journal = Journal()
     async with exporter.serve(journal, pod_ip):
-        return await supervise(work, env, journal, started)
+        result, code = await supervise(work, env, journal, started)
+        # At once: a thread that stands in a read of a silent disk or name server is waited for after this.
+        _say(env.termination_log, result)
+        return result, code
 
 
 async def supervise(
     work: Work, env: Environment, journal: Journal, started: datetime
 ) -> tuple[WorkerResult, int]:
-    """Run the work to an end that can be reported. SIGTERM cancels it once, its clean-up runs through."""
+    """Run the work to an end that can be reported. SIGTERM cancels it once, its clean-up runs through.
+
+    Once the backup is complete it stays so: what is left then is bounded, and no end of it is a failure.
+    """
     task = asyncio.create_task(work(env, journal))
     terminated = False
 
     def terminate() -> None:
         nonlocal terminated
-        if not terminated:
+        if journal.complete is not None:
+            log.warning("SIGTERM: the backup is complete, ending")
+        elif not terminated:
             log.warning("SIGTERM: stopping")
             terminated = True
             task.cancel()
@@ -106,16 +113,19 @@ async def supervise(
     try:
         return await task, EXIT_OK
     except asyncio.CancelledError:
-        message = f"asked to end (SIGTERM) in step {journal.step}"
-        return _failed(journal, reasons.TERMINATED, message, started), EXIT_TERMINATED
+        reason, message = reasons.TERMINATED, f"asked to end (SIGTERM) in step {journal.step}"
     except (StepFailed, StorageError) as error:
+        reason, message = error.reason, str(error)
         if terminated:
-            return _failed(journal, reasons.TERMINATED, f"asked to end: {error}", started), EXIT_TERMINATED
-        return _failed(journal, error.reason, str(error), started), EXIT_FAILED
+            reason, message = reasons.TERMINATED, f"asked to end: {error}"
     except Exception as error:
         log.exception("a bug of the worker")
-        message = f"{type(error).__name__}: {error}"
-        return _failed(journal, reasons.INTERNAL_ERROR, message, started), EXIT_FAILED
+        reason, message = reasons.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
+    if result := journal.whole():
+        log.warning("the backup is complete all the same: %s", message)
+        return result, EXIT_OK
+    code = EXIT_TERMINATED if reason == reasons.TERMINATED else EXIT_FAILED
+    return _failed(journal, reason, message, started), code
 
 
 def _failed(journal: Journal, reason: str, message: str, started: datetime) -> WorkerResult:
