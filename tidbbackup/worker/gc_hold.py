@@ -119,9 +119,12 @@ async def _renew(job: Job, holder: str) -> None:
     while True:
         await asyncio.sleep(period)
         try:
-            row = await aside(change, job.login, lambda now: Renew(holder, now + lasting))
-        except (StepFailed, CannotHold) as error:
-            log.warning("the hold of tikv_gc_life_time is not renewed, once more in %g s: %s", period, error)
+            # A server that has fallen silent must not take the time of the signs that are still to come.
+            async with asyncio.timeout(period):
+                row = await aside(change, job.login, lambda now: Renew(holder, now + lasting))
+        except (StepFailed, CannotHold, TimeoutError) as error:
+            why = str(error) or f"no answer for {period:g} s"
+            log.warning("the hold of tikv_gc_life_time is not renewed, once more in %g s: %s", period, why)
             continue
         if row is not None and not is_held(row, holder):
             _note_loss(job.journal, row)
