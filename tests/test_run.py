@@ -13,7 +13,7 @@ from tidbbackup.run import Ask, Here, run
 from tidbbackup.screen import Screen
 from tidbbackup.worker import main as worker
 from tidbbackup.worker.environment import Environment
-from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.failure import Journal, StepFailed
 
 TLS = GOOD.replace("secretName: db}", "secretName: db, tlsClientSecretName: tls}")
 OWN_CA = GOOD.replace("secretName: s3}", "secretName: s3, caSecretName: ca}")
@@ -154,6 +154,7 @@ def test_no_answer(tmp_path: Path, nothing: type[BaseException]) -> None:
         (IN_POD, lambda _: Here(), "--ca-cert in spec.s3.options is /cas/my.pem, which is not here: give"),
         (GOOD, lambda folder: Here(s3_ca=folder), "--s3-ca has no effect unless spec.s3.caSecretName is set"),
         (TLS, lambda folder: Here(db_tls=folder / "no"), "/no: no such folder"),
+        (TLS, lambda folder: Here(db_tls=folder), ": has no ca.crt, the CA of the database's certificate"),
         (OWN_CA, lambda folder: Here(s3_ca=folder), ": no such file"),
     ],
 )
@@ -221,6 +222,7 @@ def test_the_worker_finds_the_certificates(
     tmp_path: Path, seen: list[tuple[Environment, bytes | None]]
 ) -> None:
     (tmp_path / "my-ca.pem").write_text("a certificate")
+    (tmp_path / "ca.crt").write_text("the database's")
     both = TLS.replace("secretName: s3}", "secretName: s3, caSecretName: ca}")
 
     assert ran(tmp_path, both, here=Here(db_tls=tmp_path, s3_ca=tmp_path / "my-ca.pem"))[0] == 1
@@ -229,6 +231,22 @@ def test_the_worker_finds_the_certificates(
     assert (seen[0][0].db_tls, seen[0][1]) == (tmp_path, b"a certificate")
     assert seen[1][1] is None
     assert (seen[2][1], seen[2][0].task.target.transfer.caFile) == (b"a certificate", "")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_life_time_that_may_still_be_raised_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    async def dump(_: Environment, journal: Journal, *__: object) -> WorkerResult:
+        journal.life_time_held = held
+        raise StepFailed("DatabaseLost", "gone")
+
+    monkeypatch.setattr(worker, "dump", dump)
+    code, said = ran(tmp_path, GOOD)
+
+    assert code == 1
+    assert ("SELECT * FROM mysql.tidb WHERE variable_name = 'tikv_gc_life_time'" in said) is held
+    assert ("set value and comment back to it with UPDATE" in said) is held
 
 
 def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

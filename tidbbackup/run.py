@@ -20,6 +20,7 @@ from typing import TextIO
 import attrs
 from attrs import frozen
 
+from tidbbackup.decide.release import BY_HAND
 from tidbbackup.decide.task import notices, worker_task
 from tidbbackup.model.backup import KIND, Backup
 from tidbbackup.model.result import WorkerResult
@@ -159,6 +160,8 @@ def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
             raise UsageError(f"{flag.split()[0]} has no effect unless {field} is set, to any name")
     if here.db_tls and not here.db_tls.is_dir():
         raise UsageError(f"--db-tls {here.db_tls}: no such folder")
+    if here.db_tls and not (here.db_tls / "ca.crt").is_file():
+        raise UsageError(f"--db-tls {here.db_tls}: has no ca.crt, the CA of the database's certificate")
     if here.s3_ca and not here.s3_ca.is_file():
         raise UsageError(f"--s3-ca {here.s3_ca}: no such file")
     if not here.s3_ca:
@@ -209,6 +212,9 @@ async def _run(given: Mapping[str, str], screen: Screen) -> tuple[WorkerResult, 
 def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
     for notice in result.notices:
         screen.say(f"warning: {notice.message}")
+    if result.gcLifeTimeHeld:
+        # In a cluster the Job release-<backup> would do it.
+        screen.say(f"warning: the GC life time that this run has raised may be left so; {BY_HAND}")
     if code != OK:
         screen.say(f"tidbbackup run: {result.reason} in step {result.step}: {result.message}")
         if result.uploadLeftOpen:

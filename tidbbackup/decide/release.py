@@ -29,7 +29,7 @@ _FIRST_RETRY = timedelta(seconds=10)
 _LONGEST_WAIT = timedelta(minutes=10)
 _NEXT_QUESTION = timedelta(minutes=1)
 
-_BY_HAND = (
+BY_HAND = (
     "if the database is a TiDB, see what was there before in the comment of: SELECT * FROM mysql.tidb WHERE "
     "variable_name = 'tikv_gc_life_time', and set value and comment back to it with UPDATE; the next backup "
     "of that database does the same"
@@ -161,5 +161,5 @@ def _failed(backup: Backup, text: str) -> Action:
 
 
 def _given_up(backup: Backup) -> Action:
-    said = f"the GC life time that its run may have raised was not put back; {_BY_HAND}"
+    said = f"the GC life time that its run may have raised was not put back; {BY_HAND}"
     return Announce(KIND, backup.metadata, "Warning", reasons.RELEASE_GIVEN_UP, said)
