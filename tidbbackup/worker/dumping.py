@@ -79,7 +79,7 @@ async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | No
     target = login.target
     content = defaults_file.defaults_file(
         *(target.host, target.port, target.user, login.password),
-        check_host=login.tls is not None and (login.tls / "ca.crt").exists(),
+        check_host=login.tls is not None,
     )
     try:
         defaults_file.write_private(secret, content)
@@ -98,7 +98,7 @@ def raise_failure(task: Assignment, failure: StepFailed | None, was_full: bool) 
         StepFailed: the failure, or StagingFull.
     """
     if was_full or (failure and failure.reason == reasons.STAGING_FULL) or staging.is_full(task.folder):
-        raise staging.full(task.folder, task.job.env.task.stagingBytes)
+        raise staging.full(task.job.env.staging, task.job.env.task.stagingBytes)
     if failure:
         raise failure
 

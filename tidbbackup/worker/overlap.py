@@ -96,7 +96,7 @@ class Overlap:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            raise staging.full(self.task.folder, self.task.job.env.task.stagingBytes) from error
+            raise staging.full(self.task.job.env.staging, self.task.job.env.task.stagingBytes) from error
 
     async def _judged(self) -> AsyncIterator[Path]:
         async for path in self.belt.files():

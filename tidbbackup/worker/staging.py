@@ -5,6 +5,7 @@ Must not know what the files mean.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -40,9 +41,13 @@ def prepare(volume: Path, name: str = FOLDER) -> Path:
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """File name to bytes."""
+    """File name to bytes; of files that are deleted meanwhile, as the packer does, not all."""
+    found = {}
     with os.scandir(folder) as entries:
-        return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                found[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return found
 
 
 def is_full(folder: Path) -> bool:
@@ -57,16 +62,21 @@ def free_bytes(folder: Path) -> int:
     return room.f_bavail * room.f_frsize
 
 
-def full(folder: Path, asked_bytes: int) -> StepFailed:
-    """The failure that tells how large the volume is and what cures it."""
-    room = os.statvfs(folder)
+def full(volume: Path, asked_bytes: int) -> StepFailed:
+    """The failure that tells how large the volume is, what is on it and what cures it."""
+    room = os.statvfs(volume)
     total = asked_bytes or room.f_blocks * room.f_frsize
-    used = sum(sizes(folder).values())
+    dump, parts = (_used(volume / name) for name in (FOLDER, PARTS_FOLDER))
+    beside = f" and {readable(parts)} of parts that wait to be sent" if parts else ""
     return StepFailed(
         reasons.STAGING_FULL,
-        f"the staging volume of {readable(total)} is full after {readable(used)} of dump; "
+        f"the staging volume of {readable(total)} is full after {readable(dump)} of dump{beside}; "
         "raise spec.storageSize above the size of the data",
     )
+
+
+def _used(folder: Path) -> int:
+    return sum(sizes(folder).values()) if folder.is_dir() else 0
 
 
 def readable(count: int) -> str:
