@@ -5,6 +5,8 @@ Must not know the steps.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from attrs import field, frozen
 
 from tidbbackup.model import reasons
@@ -71,4 +73,15 @@ def read_login(env: Environment) -> Login:
         raise StepFailed(
             reasons.LOGIN_FAILED, "no password given: the Secret of spec.from.secretName needs `password`"
         )
-    return Login(database, env.password, env.db_tls if database.tls else None)
+    return Login(database, env.password, _certificates(env.db_tls) if database.tls else None)
+
+
+def _certificates(folder: Path) -> Path:
+    """The folder, if what is in it can be used: mydumper, told of no CA, would trust any server."""
+    there = [name for name in ("tls.crt", "tls.key") if (folder / name).exists()]
+    lacking = "`ca.crt`, the CA of the database's certificate"
+    if (folder / "ca.crt").exists():
+        if len(there) != 1:
+            return folder
+        lacking = f"`tls.crt` and `tls.key` together, it has only `{there[0]}`"
+    raise StepFailed(reasons.LOGIN_FAILED, f"the Secret of spec.from.tlsClientSecretName needs {lacking}")

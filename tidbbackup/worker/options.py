@@ -136,7 +136,7 @@ class DumpPlan:
     outputdir: Path
     defaults_file: Path
     tls: Path | None
-    """Folder with ca.crt, tls.crt and tls.key; None: no TLS."""
+    """Folder with ca.crt, and perhaps tls.crt and tls.key; None: no TLS."""
     snapshot: str
     """TSO for TiDB; "" for every other server."""
     programs: Programs
@@ -181,9 +181,9 @@ def _arguments(plan: DumpPlan) -> list[str]:
     asked = attrs.asdict(plan.programs)
     argv += [f"--{kind}" for kind, there in asked.items() if there]
     if plan.tls:
-        argv.append("--ssl")
-        files = {"ca": plan.tls / "ca.crt", "cert": plan.tls / "tls.crt", "key": plan.tls / "tls.key"}
-        argv += [f"--{name}={path}" for name, path in files.items() if path.exists()]
+        argv += ["--ssl", f"--ca={plan.tls / 'ca.crt'}"]
+        ours = {"cert": plan.tls / "tls.crt", "key": plan.tls / "tls.key"}
+        argv += [f"--{name}={path}" for name, path in ours.items() if path.exists()]
     given = dict(plan.options)
     given.setdefault("threads", str(plan.threads))
     if plan.complete_insert:

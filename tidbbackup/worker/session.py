@@ -35,7 +35,7 @@ class Login:
     target: DatabaseTarget
     password: bytes = field(repr=False)
     tls: Path | None = None
-    """Folder with ca.crt, tls.crt, tls.key."""
+    """Folder with ca.crt, and with both of tls.crt and tls.key or none."""
 
     @property
     def where(self) -> str:
@@ -81,8 +81,7 @@ def _broken(error: pymysql.Error, login: Login) -> StepFailed:
 
 def _tls(folder: Path) -> ssl.SSLContext:
     """The server has to show a certificate of the Secret's CA for the host name; ours is shown if given."""
-    ca = folder / "ca.crt"
-    context = ssl.create_default_context(cafile=str(ca) if ca.exists() else None)
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     if (folder / "tls.crt").exists():
         context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     return context
