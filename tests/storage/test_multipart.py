@@ -4,15 +4,24 @@ import asyncio
 import base64
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import pytest
+from aiobotocore.hooks import AioHierarchicalEmitter
 from attrs import define, field
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+)
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget, Transfer
+from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import RUN_METADATA, Uncounted, start_upload
@@ -44,6 +53,8 @@ class Server:
     calls: list[tuple[str, dict[str, Any]]] = field(factory=list)
     parts: dict[int, bytes] = field(factory=dict)
     stored: tuple[int, dict[str, str]] | None = None
+    meta: Any = field(factory=lambda: SimpleNamespace(events=AioHierarchicalEmitter()))
+    """Where the client tells of each try."""
 
     async def put_object_tagging(self, **call: Any) -> dict[str, Any]:
         assert self.stored, "tags are for an object that is there"
@@ -53,7 +64,10 @@ class Server:
     async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:
         self.calls.append(("create", call))
         if self.create:
-            raise self.create.pop(0)
+            error = self.create.pop(0)
+            told = None if isinstance(error, ClientError) else error
+            await self.meta.events.emit("needs-retry.s3.CreateMultipartUpload", caught_exception=told)
+            raise error
         return {"UploadId": "u", **self.promises}
 
     async def upload_part(self, **call: Any) -> dict[str, Any]:
@@ -141,7 +155,7 @@ async def test_a_part_is_tried_again_with_the_same_bytes() -> None:
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE, tally)
     assert await upload.complete(await upload.send(bodies(b"one", b"two", b"x"), 2)) == 7
     assert server.parts == {1: b"one", 2: b"two", 3: b"x"}
-    assert tally == Uncounted(uploaded_bytes=7, parts=3, retries=2)
+    assert (tally.uploaded_bytes, tally.parts, tally.retries) == (7, 3, 2)
 
 
 @pytest.mark.looptime
@@ -169,6 +183,32 @@ async def test_as_many_parts_at_once_as_the_user_allows() -> None:
 
     await upload.send(watched(), 4)
     assert most == 1
+
+
+async def test_bytes_of_a_part_that_is_a_file_are_counted_as_they_are_sent(tmp_path: Path) -> None:
+    """A part of a gigabyte takes longer over a slow link than a run may stand still."""
+    path, tally = tmp_path / "part", Uncounted()
+    path.write_bytes(b"x" * 300_000)
+    seen: list[tuple[int, int]] = []
+
+    @define
+    class Slow(Server):
+        async def upload_part(self, **call: Any) -> dict[str, Any]:
+            while piece := call["Body"].read(100_000):
+                seen.append((tally.sent_bytes, tally.uploaded_bytes))
+                self.parts[1] = self.parts.get(1, b"") + piece
+            if self.part:
+                raise self.part.pop(0)
+            return {"ETag": "e"}
+
+    upload, _ = await start_upload(Slow(part=[LOST]), TARGET, "run-1", PATIENCE, tally)
+
+    async def one() -> AsyncIterator[Body]:
+        yield FileBody(path, 300_000, 0, lambda _: None)
+
+    await upload.send(one(), 1)
+    assert seen == [(sent, 0) for sent in range(100_000, 600_001, 100_000)]
+    assert (tally.sent_bytes, tally.uploaded_bytes) == (600_000, 300_000)
 
 
 async def test_a_part_that_is_refused_is_not_tried_again() -> None:
@@ -231,6 +271,24 @@ async def test_a_harmless_acl_refused_as_unsupported_is_a_notice() -> None:
     _, notices = await start_upload(server, TARGET, "run-1", PATIENCE)
     assert [notice.reason for notice in notices] == [reasons.ACL_NOT_SUPPORTED]
     assert "ACL" not in server.calls[1][1]
+
+
+@pytest.mark.parametrize(
+    ("errors", "lost"),
+    [
+        ([refused("AccessDenied", 403)], False),
+        ([LOST], True),
+        ([ReadTimeoutError(endpoint_url="http://s3")], True),
+        ([ConnectTimeoutError(endpoint_url="http://s3")], False),
+        ([refused("AccessControlListNotSupported"), LOST], True),
+    ],
+)
+async def test_an_upload_that_may_have_been_opened_without_an_answer(
+    errors: list[Exception], lost: bool
+) -> None:
+    with pytest.raises(StorageError) as caught:
+        await start_upload(Server(create=errors), TARGET, "run-1", PATIENCE)
+    assert caught.value.answer_lost is lost
 
 
 async def test_an_acl_that_asks_for_more_fails() -> None:

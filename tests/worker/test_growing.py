@@ -1,13 +1,14 @@
 """The growing part: whatever goes in comes out in order, in parts of the size asked for, and its files go."""
 
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidbbackup.storage.body import Body, FileBody, crc32
+from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.worker import growing
 from tidbbackup.worker.growing import Growing, Spool
 
@@ -65,8 +66,8 @@ def test_what_goes_in_comes_out(pieces: list[bytes], sizes: list[int], memory: i
         assert all(len(body) == size for body, size in zip(bodies[:-1], asked, strict=False))
         assert pending.handed_out == sum(len(body) for body in bodies if isinstance(body, FileBody))
         for body in bodies:
-            assert crc32(body) == crc32(content(body))
             if isinstance(body, FileBody):
+                assert body.crc == zlib.crc32(content(body))
                 body.discard()
         pending.close()
         assert (pending.handed_out, pending.in_file, list(Path(folder).iterdir())) == (0, 0, [])

@@ -26,8 +26,11 @@ class StorageError(Exception):
     """The storage refused or could not be reached.
 
     `reason` is a constant of model.reasons, `code` the server's own word ("" where no server answered),
-    the text says what happened and what cures it; it never holds a key.
+    the text says what happened and what cures it; it never holds a key. `answer_lost`: the storage may have
+    done it all the same.
     """
+
+    answer_lost = False
 
     def __init__(self, reason: str, message: str, code: str = "") -> None:
         super().__init__(message)

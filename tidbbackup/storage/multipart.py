@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, BinaryIO, Protocol
@@ -22,6 +23,7 @@ from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
 from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc
 from tidbbackup.storage.errors import StorageError, code_of, explain
+from tidbbackup.storage.lost import LostAnswers
 from tidbbackup.storage.pace import Pace
 from tidbbackup.storage.parts import part_limits
 from tidbbackup.storage.rounds import in_rounds
@@ -49,6 +51,7 @@ class Part:
 class Tally(Protocol):
     """Where an upload counts what it has done, for whoever wants to look."""
 
+    sent_bytes: int
     uploaded_bytes: int
     parts: int
     retries: int
@@ -58,6 +61,7 @@ class Tally(Protocol):
 class Uncounted:
     """The tally of an upload that nobody looks at."""
 
+    sent_bytes: int = 0
     uploaded_bytes: int = 0
     parts: int = 0
     retries: int = 0
@@ -87,7 +91,11 @@ class Upload:
         run: str,
         patience: Patience,
         tally: Tally,
+        *,
+        twins: bool = False,
     ) -> None:
+        """`twins`: uploads of a first try to open this one, whose answer was lost, may be open too."""
+        self.twins = twins
         self._client = client
         self._target = target
         self._opened = opened
@@ -96,11 +104,11 @@ class Upload:
         self._patience = patience.as_asked(target.transfer)
         self._pace = Pace(target.transfer.bytesPerSecond)
         self._tally = tally
+        self._lock = threading.Lock()
         self._completing = False
 
     async def abort_others(self) -> int:
-        """Abort every other open upload of this key: of a run that was killed, or of a first try to open
-        this one whose answer was lost. How many there were."""
+        """Abort every other open upload of this key. How many there were."""
         return await objects.abort_uploads(self._client, self._target, keep=self._id)
 
     async def send(self, bodies: AsyncIterator[Body], in_flight: int) -> tuple[Part, ...]:
@@ -207,7 +215,7 @@ class Upload:
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
             async with asyncio.timeout(longest):
-                with _readable(body) as content:
+                with self._readable(body) as content:
                     answer = await self._client.upload_part(
                         Bucket=self._target.bucket,
                         Key=self._target.key,
@@ -221,9 +229,20 @@ class Upload:
             raise explain(late, f"uploading part {number} of", self._target) from error
         except Exception as error:
             raise explain(error, f"uploading part {number} of", self._target) from error
+        if isinstance(body, bytes):
+            # The client takes them in one piece.
+            self._sent(len(body))
         self._tally.parts += 1
         self._tally.uploaded_bytes += len(body)
         return Part(number, len(body), answer["ETag"], crc)
+
+    def _readable(self, body: Body) -> AbstractContextManager[bytes | BinaryIO]:
+        """What the client takes for a body, for as long as one try lasts."""
+        return body.open(self._sent) if isinstance(body, FileBody) else nullcontext(body)
+
+    def _sent(self, count: int) -> None:
+        with self._lock:
+            self._tally.sent_bytes += count
 
 
 async def start_upload(
@@ -234,11 +253,22 @@ async def start_upload(
     An ACL that asks for no more than the bucket gives anyway, refused as unsupported, becomes a Notice.
 
     Raises:
-        StorageError: the storage refused or could not be reached.
+        StorageError: the storage refused or could not be reached. With `answer_lost` uploads may have been
+            opened of which nobody knows.
     """
-    notices: tuple[Notice, ...] = ()
+    with LostAnswers(client, "CreateMultipartUpload") as lost:
+        try:
+            opened, notices = await _open(client, target, run)
+        except StorageError as error:
+            error.answer_lost = lost.count > 0
+            raise
+    twins = lost.count > 0
+    return Upload(client, target, opened, run, patience, tally or Uncounted(), twins=twins), notices
+
+
+async def _open(client: S3Client, target: ObjectTarget, run: str) -> tuple[_Opened, tuple[Notice, ...]]:
     try:
-        opened = await _create(client, target, run, target.acl)
+        return await _create(client, target, run, target.acl), ()
     except Exception as error:
         refused = explain(error, "starting the upload of", target)
         if target.acl not in HARMLESS_ACLS or code_of(error) not in _ACL_REFUSED:
@@ -249,8 +279,7 @@ async def start_upload(
             # Without the ACL it fails as well: the first answer is the one to show.
             raise refused from error
         text = f"the storage refused acl `{target.acl}` as unsupported; uploaded without"
-        notices = (Notice(reasons.ACL_NOT_SUPPORTED, text),)
-    return Upload(client, target, opened, run, patience, tally or Uncounted()), notices
+        return opened, (Notice(reasons.ACL_NOT_SUPPORTED, text),)
 
 
 async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) -> _Opened:
@@ -273,11 +302,6 @@ async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) ->
         checks_parts=answer.get("ChecksumAlgorithm") == "CRC32",
         checks_whole=answer.get("ChecksumType") == _WHOLE,
     )
-
-
-def _readable(body: Body) -> AbstractContextManager[bytes | BinaryIO]:
-    """What the client takes for a body, for as long as one try lasts."""
-    return body.open() if isinstance(body, FileBody) else nullcontext(body)
 
 
 def _completed(parts: tuple[Part, ...], opened: _Opened) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class Counters:
     """Of the dump, on the staging volume now."""
     packed_bytes: int = 0
     """Of the dump, read into the archive."""
+    sent_bytes: int = 0
+    """Of the archive, handed to the network, by tries that failed too."""
     uploaded_bytes: int = 0
     """Of the archive, taken by the storage."""
     parts: int = 0

@@ -42,7 +42,7 @@ class Gauge:
         """Changes as long as a byte is read or sent, or mydumper says something."""
         self.count()
         counters = self.counters
-        return counters.dumped_bytes, counters.packed_bytes, counters.uploaded_bytes, self.output.lines
+        return counters.dumped_bytes, counters.packed_bytes, counters.sent_bytes, self.output.lines
 
     def where(self) -> str:
         """What seems to wait for what, for a run in which nothing moves."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attrs import frozen
+from isal import isal_zlib
 
 from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.parts import MAX_IN_FLIGHT
@@ -48,6 +49,7 @@ class Growing:
         self._file: BinaryIO | None = None
         self._path = Path()
         self._in_file = 0
+        self._crc = 0
         self._files = 0
         self._handed_out = 0
         self._lock = threading.Lock()
@@ -85,7 +87,7 @@ class Growing:
         self._spill(part_bytes)
         self._file.close()
         self._file = None
-        body = FileBody(self._path, self._in_file, self._gone)
+        body = FileBody(self._path, self._in_file, self._crc, self._gone)
         self._gone(-self._in_file)
         self._in_file = 0
         return body
@@ -104,9 +106,10 @@ class Growing:
             assert self._spool is not None
             self._files += 1
             self._path = self._spool.folder / f"part-{self._files:05}"
-            self._file = self._path.open("xb")
+            self._file, self._crc = self._path.open("xb"), 0
         for piece in self._cut(part_bytes - self._in_file):
             self._file.write(piece)
+            self._crc = isal_zlib.crc32(piece, self._crc)
             self._in_file += len(piece)
 
     def _cut(self, room: int) -> list[bytes]:

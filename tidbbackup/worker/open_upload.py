@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
-from tidbbackup.model import reasons
+from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Upload, start_upload
@@ -29,35 +29,55 @@ async def open_upload(client: S3Client, job: Job) -> AsyncIterator[Upload]:
             whether the upload had to be left open.
     """
     target = job.env.task.target
+    # Where nobody answers this ends the run before anything is opened, so that its Backup can be deleted at
+    # once: docs/decisions/0006.
+    await _sweep(lambda: objects.abort_uploads(client, target))
+    # Dying from here on leaves this upload open: the next run of this Backup and its cleaner abort it.
+    upload = await _started(client, job)
+    try:
+        if upload.twins:
+            await _sweep(upload.abort_others)
+        yield upload
+    except BaseException:
+        await _take_back(upload.withdraw, job)
+        raise
+
+
+async def _sweep(call: Callable[[], Awaitable[object]]) -> None:
+    """Abort uploads of this very Backup that an earlier run, or an earlier try of this one, left open."""
+    try:
+        await call()
+    except StorageError as error:
+        if not error.code:
+            raise
+        # A right that is lacking for it is no failure, and any other refusal is told by what comes next.
+        log.warning("cannot look for uploads left open earlier: %s", error)
+
+
+async def _started(client: S3Client, job: Job) -> Upload:
+    target, journal = job.env.task.target, job.journal
     try:
         upload, notices = await start_upload(
-            client, target, uuid4().hex, job.limits.patience, job.journal.counters
+            client, target, uuid4().hex, job.limits.patience, journal.counters
         )
     except asyncio.CancelledError:
         # The request may have been heard.
-        job.journal.upload_left_open = True
+        journal.upload_left_open = True
         raise
-    job.journal.notices += notices
-    # Dying from here on leaves this upload open: the next run of this Backup and its cleaner abort it.
-    try:
-        await _abort_others(upload)
-        yield upload
-    except BaseException:
-        job.journal.upload_left_open = True
-        try:
-            async with asyncio.timeout(job.limits.withdraw):
-                await upload.withdraw()
-            job.journal.upload_left_open = False
-        except (StorageError, TimeoutError) as error:
-            log.error("could not take back the upload of %s: %s", target.url, error)
-        raise
-
-
-async def _abort_others(upload: Upload) -> None:
-    """Sweep up after an earlier run of this very Backup; a right that is lacking for it is no failure."""
-    try:
-        await upload.abort_others()
     except StorageError as error:
-        if error.reason != reasons.ACCESS_DENIED:
-            raise
-        log.warning("cannot look for uploads left open by an earlier run: %s", error)
+        if error.answer_lost:
+            await _take_back(lambda: objects.abort_uploads(client, target), job)
+        raise
+    journal.notices += notices
+    return upload
+
+
+async def _take_back(call: Callable[[], Awaitable[object]], job: Job) -> None:
+    """Leave no upload open, or say in the journal that one may be."""
+    job.journal.upload_left_open = True
+    try:
+        async with asyncio.timeout(job.limits.withdraw):
+            await call()
+        job.journal.upload_left_open = False
+    except (StorageError, TimeoutError) as error:
+        log.error("could not take back the upload of %s: %s", job.env.task.target.url, error)
