@@ -143,6 +143,14 @@ def test_refused(refusal: Refusal, seconds: float, expected: list[str], wake: fl
     assert plan.wake_at == (None if wake is None else later(wake))
 
 
+def test_what_is_refused_for_good_ends_then_and_its_ttl_counts_from_there() -> None:
+    refused = facts(backup({"ttlSecondsAfterFinished": 60}), refusal=Refusal(403, "no"))
+
+    patch = patch_of(decide(refused, later(1800)))
+    assert (patch["phase"], patch["timeCompleted"]) == ("Failed", "2026-11-23T03:30:00Z")
+    assert "timeTaken" not in patch
+
+
 @pytest.mark.parametrize(
     ("jobs", "expected"),
     [

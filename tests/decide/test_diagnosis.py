@@ -272,6 +272,8 @@ def test_events_without_a_last_time_are_dated_all_the_same() -> None:
         (job(true("FailureTarget")), "PodDeleted"),
         (job(true("Failed", "DeadlineExceeded", "too long")), "DeadlineExceeded"),
         (job(true("Failed", "DeadlineExceeded")), "DeadlineExceeded"),
+        (job(true("Failed", "PodFailurePolicy", "has condition DisruptionTarget")), "Evicted"),
+        (job(true("FailureTarget", "PodFailurePolicy")), "Evicted"),
     ],
 )
 def test_why_a_job_without_pods_ended(found: Job, reason: str) -> None:

@@ -9,6 +9,7 @@ from tests.decide.builders import (
     FAILED,
     JOB_LOOK,
     NOW,
+    PODS_LOOK,
     URL,
     backup,
     cause_of,
@@ -27,10 +28,12 @@ from tests.decide.builders import (
     true,
 )
 from tidbbackup.decide.backup import decide
+from tidbbackup.decide.diagnosis import Broken, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Create
 from tidbbackup.model.backup import Condition
 from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import ENDED_BY, ENDED_BY_MESSAGE
 
 RUNNING = status("Scheduled", "Running", timeStarted=NOW)
 KILLED = pod("Failed", terminated(exit_code=137))
@@ -47,6 +50,11 @@ def silent(told: Pod = KILLED, found: Job | None = None, *pods: Pod, **parts: An
 def inspection(*conditions: Condition, **meta: Any) -> Job:
     """The Job that inspects."""
     return job(*conditions, verb="inspect", **({"uid": "inspect-uid"} | meta))
+
+
+def told_of(reason: str, message: str) -> dict[str, str]:
+    """The annotations of a Job that inspects a run which ended so."""
+    return {ENDED_BY: reason, ENDED_BY_MESSAGE: message}
 
 
 def answer(told: Pod) -> Pod:
@@ -75,6 +83,14 @@ def test_whoever_had_begun_and_left_no_word_is_asked_after(told: Pod) -> None:
     container = create.manifest["spec"]["template"]["spec"]["containers"][0]
     assert container["command"] == ["tidbbackup", "worker", "inspect"]
     assert "DB_PASSWORD" not in [variable["name"] for variable in container["env"]]
+    assert create.manifest["metadata"]["annotations"][ENDED_BY] == verdict_reason(told)
+
+
+def verdict_reason(told: Pod) -> str:
+    """What is read from a pod that left no word."""
+    found = verdict(job(), (told,))
+    assert isinstance(found, Broken)
+    return found.cause.reason
 
 
 def test_whoever_had_not_begun_is_not() -> None:
@@ -93,6 +109,33 @@ def test_a_job_that_was_deleted_is_not_but_an_inspection_that_is_on_is_followed(
     assert patch_of(decide(on, NOW))["phase"] == "Complete"
 
 
+@pytest.mark.parametrize(
+    "later_on",
+    [
+        {"job": job(FAILED), "pods": (), "evidence": {PODS_LOOK: ()}},
+        {"job": None, "pods": (), "evidence": {JOB_LOOK: ()}},
+    ],
+    ids=["pod gone", "job gone"],
+)
+def test_what_ended_the_run_stays_its_cause_whatever_is_deleted_meanwhile(later_on: dict[str, Any]) -> None:
+    """A lost node's pod is deleted soon after: the retry that a lost node is promised must not be lost."""
+    found = inspection(annotations=told_of("NodeLost", "the node is gone"))
+    nothing = answer(gave_up("NothingStored", "there is no archive"))
+    known = silent(KILLED, found, nothing, **later_on)
+
+    assert cause_of(decide(known, NOW)) == ("NodeLost", "the node is gone")
+    with_policy = backup({"backoffRetryPolicy": {}}, RUNNING)
+    assert cause_of(decide(attrs.evolve(known, backup=with_policy), NOW))[0] == "RetryWaits"
+    still_on = attrs.evolve(known, inspect_pods=())
+    assert "(NodeLost: the node is gone)" in cause_of(decide(still_on, NOW))[1]
+
+
+def test_an_inspecting_job_that_lost_its_annotations_knows_no_better() -> None:
+    found = silent(KILLED, inspection(), answer(gave_up("NothingStored", "no")))
+
+    assert cause_of(decide(found, NOW)) == ("Killed", WHY_KILLED)
+
+
 def test_a_manifest_makes_it_complete_with_what_it_tells() -> None:
     plan = decide(silent(MUTE, inspection(), answer(pod("Succeeded", said(result())))), later(99))
 
@@ -102,7 +145,7 @@ def test_a_manifest_makes_it_complete_with_what_it_tells() -> None:
     assert (patch["commitTs"], patch["databases"], patch["databaseCount"]) == ("5", ("a", "b"), 2)
     assert patch["timeCompleted"] == "2026-11-23T03:01:00Z"
     reason, message = cause_of(plan)
-    assert reason == "ArchiveStored"
+    assert reason == "ArchiveFound"
     assert "read from its manifest, the worker's own word was lost (ResultLost: " in message
 
 

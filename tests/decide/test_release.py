@@ -88,8 +88,12 @@ def test_a_worker_that_could_not_says_so(outcome: Outcome) -> None:
 
 
 def test_a_run_that_was_inspected_is_released_also_where_it_was_whole() -> None:
-    inspected = job(true("Complete"), verb="inspect")
-    assert outline(live(ended("Complete", "ArchiveStored"), inspect_job=inspected)) == ["create release-demo"]
+    """The inspecting Job goes after minutes, and anybody may delete it: the status alone tells."""
+    found = ended("Complete", "ArchiveFound")
+    assert outline(live(found)) == ["create release-demo"]
+    assert outline(live(found, DAY - 1)) == ["create release-demo"]
+    assert outline(live(found, DAY)) == []
+    assert outline(leaving(going("Retain", found))) == ["create release-demo"]
 
 
 def test_not_while_the_worker_may_still_do_it_itself() -> None:
@@ -169,8 +173,6 @@ def test_an_attempt_that_never_began_says_nothing_of_the_one_that_died() -> None
     record = RetryRecord(1, NOW, later(10), later(10), "NodeLost", "gone")
     told = attrs.evolve(ended(reason="Unschedulable"), backoffRetryStatus=(record,))
     assert outline(live(told)) == ["create release-demo"]
-    refused = attrs.evolve(told, timeCompleted=None)
-    assert outline(live(refused)) == ["create release-demo"]
 
 
 def cleaned(reason: str, seconds: float) -> BackupStatus:

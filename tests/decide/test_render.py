@@ -6,9 +6,12 @@ import pytest
 
 from tests.decide.builders import IMAGE, UID, backup
 from tidbbackup.decide.render import WorkerImage, backup_job, clean_job, inspect_job, pod_annotations
+from tidbbackup.decide.status import Cause
 from tidbbackup.model.backup import Backup
 from tidbbackup.model.names import DELETES_DATA
 from tidbbackup.model.task import decode_task
+
+KILLED = Cause("Killed", "by somebody")
 
 
 def pod_of(found: Backup) -> dict[str, Any]:
@@ -51,6 +54,8 @@ def test_the_job() -> None:
         "ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": True}],
     }
     assert job["spec"]["backoffLimit"] == 0
+    (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+    assert rule == {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     assert job["spec"]["template"]["metadata"]["labels"] == labels
     assert "activeDeadlineSeconds" not in job["spec"]
     assert "ttlSecondsAfterFinished" not in job["spec"]
@@ -269,7 +274,7 @@ def test_what_cleans_up_has_the_authority_that_an_option_names_and_no_other_volu
         },
         s3={"options": ["--ca-cert=/ca/ca.pem"]},
     )
-    for job in (clean_job(found, IMAGE, delete_data=True), inspect_job(found, IMAGE)):
+    for job in (clean_job(found, IMAGE, delete_data=True), inspect_job(found, IMAGE, KILLED)):
         pod = job["spec"]["template"]["spec"]
         assert [volume["name"] for volume in pod["volumes"]] == ["ca", "run"]
         assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == [

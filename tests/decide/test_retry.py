@@ -15,15 +15,17 @@ from tests.decide.builders import (
     gave_up,
     job,
     later,
+    notice,
     outline,
     patch_of,
     pod,
     running,
     status,
     terminated,
+    true,
 )
 from tidbbackup.decide.backup import decide
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Create, Look, Plan
 from tidbbackup.model.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.jobs import Pod
@@ -31,6 +33,8 @@ from tidbbackup.model.jobs import Pod
 POLICY: dict[str, Any] = {"backoffRetryPolicy": {}}
 RUNNING = status("Scheduled", "Running", timeStarted=NOW)
 EVICTED = pod("Failed", reason="Evicted", message="low on memory")
+DISRUPTED = true("Failed", "PodFailurePolicy", "Pod ns/p has condition DisruptionTarget")
+NOTHING_THERE = attrs.evolve(gave_up("NothingStored", "no archive"), metadata=pod(owner="i").metadata)
 INSPECT_LOOK = Look("Job", "ns", name="inspect-demo")
 NO_FORMER: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), INSPECT_LOOK: (), PODS_LOOK: ()}
 
@@ -89,6 +93,15 @@ def test_nothing_else_is(told: Pod) -> None:
     assert "backoffRetryStatus" not in patch_of(plan)
 
 
+def test_a_disruption_is_known_from_the_job_alone() -> None:
+    """The controller was away, and the pod went with its node before anybody read its conditions."""
+    found = facts(backup(POLICY, status("Scheduled")), job=job(DISRUPTED), evidence={PODS_LOOK: ()})
+    inspected = attrs.evolve(found, inspect_job=job(verb="inspect", uid="i"), inspect_pods=(NOTHING_THERE,))
+
+    assert cause_of(decide(inspected, NOW))[0] == "RetryWaits"
+    assert DISRUPTED.message in cause_of(decide(inspected, NOW))[1]
+
+
 def test_without_a_policy_nothing_is_retried() -> None:
     found = facts(backup(status=status("Scheduled")), job=job(), pods=(EVICTED,))
 
@@ -119,6 +132,30 @@ def test_each_pause_is_twice_the_last() -> None:
     plan = decide(ended(EVICTED, {"maxRetryTimes": 9}, record(1)), later(400))
 
     assert patch_of(plan)["backoffRetryStatus"][1]["expectedRetryAt"] == "2026-11-23T03:16:40Z"
+
+
+def test_what_the_worker_warned_of_is_not_lost_on_the_way_to_the_next_attempt() -> None:
+    told = gave_up("Terminated", "SIGTERM", uploadLeftOpen=True, notices=(notice("GcLifeTimeStillRaised"),))
+    told = attrs.evolve(told, status=attrs.evolve(told.status, reason="NodeLost"))
+    patch = patch_of(decide(ended(told), NOW))
+
+    (warning,) = (each for each in patch["conditions"] if each["type"] == "Warning")
+    assert warning["reason"] == "UploadLeftOpen"
+    assert "so what" in warning["message"]
+    assert "timeCompleted" not in patch
+
+
+@pytest.mark.parametrize("refusal", [None, Refusal(400, "cannot unmarshal"), Refusal(422, "Invalid")])
+def test_a_spec_that_became_wrong_ends_it_for_good(refusal: Refusal | None) -> None:
+    """Invalid would let the key's fields be edited, and what the first attempt left is found by that key."""
+    found = waiting()
+    if refusal is None:
+        found = attrs.evolve(found, spec=backup(POLICY, s3={"sse": "x"}).spec)
+    plan = decide(facts(found, evidence=NO_FORMER, refusal=refusal), later(300))
+
+    assert outline(plan) == ["Warning Failed", "status Failed"]
+    assert cause_of(plan)[0] == "InvalidSpec"
+    assert patch_of(plan)["timeCompleted"] == "2026-11-23T03:05:00Z"
 
 
 def test_the_next_attempt_waits_for_its_time() -> None:

@@ -93,8 +93,8 @@ def test_dying_after_any_action_ends_in_the_same_world(
         ("die", "Failed", "Killed"),
         ("pend", "Failed", "PendingTooLong"),
         ("half", "Failed", "Killed"),
-        ("late", "Complete", "ArchiveStored"),
-        ("mute", "Complete", "ArchiveStored"),
+        ("late", "Complete", "ArchiveFound"),
+        ("mute", "Complete", "ArchiveFound"),
         ("evict", "Complete", "ArchiveStored"),
     ],
 )

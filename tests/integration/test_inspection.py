@@ -36,7 +36,7 @@ async def test_one_that_had_done_everything_is_complete(
     backup = await scene.until_over()
 
     reason, message = why(backup)
-    assert reason == "ArchiveStored", message
+    assert reason == "ArchiveFound", message
     assert f"read from its manifest, the worker's own word was lost ({lost}: " in message
     status = backup["status"]
     key = status["backupPath"].removeprefix(f"s3://{scene.bucket}/")

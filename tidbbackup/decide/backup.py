@@ -36,8 +36,7 @@ from tidbbackup.decide.run import (
     pods_of,
 )
 from tidbbackup.decide.status import Cause, move, warn
-from tidbbackup.decide.storage_target import object_target
-from tidbbackup.decide.task import notices
+from tidbbackup.decide.task import archive_url, notices
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
@@ -100,7 +99,7 @@ def _name_is_held(backup: Backup, job: Job, now: datetime) -> Plan:
         f"a Job {job.metadata.name} that is not ours ({held_by}) is in the way: "
         "delete it, or create this Backup under another name",
     )
-    return Plan(move(backup, Phase.FAILED, cause, now))
+    return Plan(_fail(backup, cause, now))
 
 
 def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
@@ -117,8 +116,7 @@ def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> P
 def _begin(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     wrong = problems(backup.spec)
     if wrong:
-        cause = Cause(reasons.INVALID_SPEC, "; ".join(str(problem) for problem in wrong))
-        return Plan(move(backup, Phase.INVALID, cause, now))
+        return _wrong(backup, "; ".join(str(problem) for problem in wrong), now)
     if facts.refusal is not None:
         return _refused(facts, backup, facts.refusal, now)
     if FINALIZER not in backup.metadata.finalizers:
@@ -140,19 +138,26 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
             f"the API server refuses the Job: {message}; mend what is passed on to the pod "
             "(spec.resources, env, tolerations, affinity, additionalVolumes, ...)"
         )
-        cause = Cause(reasons.INVALID_SPEC, text)
-        return Plan(move(backup, Phase.INVALID, cause, now))
+        return _wrong(backup, text, now)
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
     since = retry.due(backup) or backup.metadata.creationTimestamp
     assert since is not None
     deadline = since + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
     if now >= deadline:
-        return Plan(move(backup, Phase.FAILED, cause, now))
+        return Plan(_fail(backup, cause, now))
     return Plan(
         (Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message),),
         wake_at=min(now + _NEXT_QUESTION, deadline),
     )
+
+
+def _wrong(backup: Backup, text: str, now: datetime) -> Plan:
+    cause = Cause(reasons.INVALID_SPEC, text)
+    if backup.attempt > 1:
+        # Invalid lets the fields be edited by which the leftovers of the attempts before are found.
+        return Plan(_fail(backup, cause, now))
+    return Plan(move(backup, Phase.INVALID, cause, now))
 
 
 def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Action, ...]:
@@ -163,8 +168,7 @@ def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Ac
 
 def _told_at_the_start(backup: Backup, now: datetime) -> BackupStatus:
     # A spec that was edited before this status is written may be wrong by now; its Job is not.
-    path = backup.status.backupPath if problems(backup.spec) else object_target(backup).url
-    status = retry.has_begun(attrs.evolve(backup.status, backupPath=path), now)
+    status = retry.has_begun(attrs.evolve(backup.status, backupPath=archive_url(backup)), now)
     return warn(status, notices(backup.spec), now)
 
 
@@ -209,7 +213,7 @@ def _after_silence(
     """The run is over and the worker had no say."""
     found = inspection.inspect(facts, backup, pods, cause, now)
     if isinstance(found, WorkerResult):
-        return Plan(_finish(backup, found, now))
+        return Plan(_finish(backup, found, now, whole=reasons.ARCHIVE_FOUND))
     if isinstance(found, Cause):
         return Plan(_fail(backup, found, now))
     say = move(backup, Phase.RUNNING, found.cause, now, status=_told_at_the_start(backup, now))
@@ -242,15 +246,13 @@ def _wait(facts: BackupFacts, backup: Backup, job: Job, found: Waiting, now: dat
     return Plan((*_fail(backup, Cause(cause.reason, text), now), stop))
 
 
-def _finish(backup: Backup, result: WorkerResult, now: datetime) -> tuple[Action, ...]:
-    told = (*notices(backup.spec), *result.notices)
-    if result.uploadLeftOpen:
-        text = "a multipart upload could not be aborted and is still open: it goes when the Backup is deleted"
-        told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
-    status = _ended(warn(backup.status, told, now), result.started, result.finished or now)
+def _finish(
+    backup: Backup, result: WorkerResult, now: datetime, *, whole: str = reasons.ARCHIVE_STORED
+) -> tuple[Action, ...]:
     if result.outcome is not Outcome.COMPLETE:
         cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
-        return _fail(backup, cause, now, status)
+        return _fail(backup, cause, now, result)
+    status = _ended(_warned(backup, result, now), result.started, result.finished or now)
     status = attrs.evolve(
         status,
         backupPath=result.path or status.backupPath,
@@ -262,18 +264,30 @@ def _finish(backup: Backup, result: WorkerResult, now: datetime) -> tuple[Action
         databaseCount=result.databaseCount,
     )
     text = f"{status.backupSizeReadable} from {result.databaseCount} databases in {status.timeTaken}"
-    cause = Cause(reasons.ARCHIVE_STORED, f"{text}; {result.message}" if result.message else text)
+    cause = Cause(whole, f"{text}; {result.message}" if result.message else text)
     return move(backup, Phase.COMPLETE, cause, now, status=status)
 
 
+def _warned(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
+    told = (*notices(backup.spec), *result.notices)
+    if result.uploadLeftOpen:
+        text = "a multipart upload could not be aborted and is still open: it goes when the Backup is deleted"
+        told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
+    return warn(backup.status, told, now)
+
+
 def _fail(
-    backup: Backup, cause: Cause, now: datetime, status: BackupStatus | None = None
+    backup: Backup, cause: Cause, now: datetime, result: WorkerResult | None = None
 ) -> tuple[Action, ...]:
+    """The end of an attempt, and of the Backup where no other follows; `result` if the worker had its say."""
+    status = _warned(backup, result, now) if result else backup.status
     found = retry.after(backup, cause, now)
     if isinstance(found, retry.Again):
         # Dying here: the next run finds the record, which is all that it goes by.
-        return move(backup, Phase.SCHEDULED, found.cause, now, status=found.status)
-    return move(backup, Phase.FAILED, found, now, status=status or _ended(backup.status, None, now))
+        status = attrs.evolve(status, backoffRetryStatus=found.records)
+        return move(backup, Phase.SCHEDULED, found.cause, now, status=status)
+    started, finished = (result.started, result.finished) if result else (None, None)
+    return move(backup, Phase.FAILED, found, now, status=_ended(status, started, finished or now))
 
 
 def _ended(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:

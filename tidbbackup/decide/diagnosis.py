@@ -216,6 +216,10 @@ def why_job_ended(job: Job) -> Cause:
         )
     if failed.reason == "DeadlineExceeded":
         return Cause(reasons.DEADLINE_EXCEEDED, failed.message or "the Job ran longer than its deadline")
+    if failed.reason == "PodFailurePolicy":
+        # An eviction or a lost node, which the Job does not tell apart.
+        text = f"the worker's pod was taken away, with its node or from it, and is gone ({failed.message})"
+        return Cause(reasons.EVICTED, text)
     return Cause(
         reasons.POD_DELETED, f"the worker's pod is gone, deleted from outside ({failed.reason or 'failed'})"
     )

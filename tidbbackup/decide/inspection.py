@@ -14,7 +14,7 @@ import attrs
 from attrs import frozen
 
 from tidbbackup.decide.diagnosis import Broken, Ended, verdict
-from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Action, Create, Delete
 from tidbbackup.decide.render import inspect_job
 from tidbbackup.decide.run import job_key, of_a_former, owned_by, pods_made_by
@@ -23,6 +23,7 @@ from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import Backup, Phase
 from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import ENDED_BY, ENDED_BY_MESSAGE
 from tidbbackup.model.result import Outcome, WorkerResult
 
 _PATIENCE = timedelta(minutes=5)
@@ -44,21 +45,27 @@ def inspect(
 ) -> Looking | WorkerResult | Cause:
     """What became of a run that ended by `cause`, `pods` being its own: on the way, complete, or failed."""
     job = facts.inspect_job
-    if job is None and not _worth_a_look(backup, pods, cause):
+    if job is not None and owned_by(job, backup):
+        return _follow(facts, job, _first_cause(job) or cause, now)
+    if not _worth_a_look(backup, pods, cause):
         return cause
-    if facts.refusal is not None and (job is None or not owned_by(job, backup)):
-        return _untold(cause, _why_refused(facts.refusal))
-    looking = Cause(
-        reasons.INSPECTING,
-        f"the run ended and the worker left no word ({cause.reason}: {cause.message}): looking in the "
-        "storage whether the backup is whole",
-    )
-    if job is None:
-        # Dying here: the next run finds the Job with our uid, and follows it.
-        return Looking((Create(inspect_job(backup, facts.image)),), looking, now + _PATIENCE)
-    if not owned_by(job, backup):
-        return _other_holds_the_name(backup, job, looking, cause)
-    return _follow(facts, job, looking, cause, now)
+    if facts.refusal is not None:
+        return _untold(cause, f"the API server refuses the Job: {facts.refusal.message}")
+    if job is not None:
+        return _other_holds_the_name(backup, job, cause)
+    # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
+    return Looking((Create(inspect_job(backup, facts.image, cause)),), _looking(cause), now + _PATIENCE)
+
+
+def _first_cause(job: Job) -> Cause | None:
+    """What ended the run as it was first seen: since then its pod, or its Job, may have been deleted too."""
+    told = job.metadata.annotations
+    return Cause(told[ENDED_BY], told.get(ENDED_BY_MESSAGE, "")) if ENDED_BY in told else None
+
+
+def _looking(cause: Cause) -> Cause:
+    text = f"the run ended and the worker left no word ({cause.reason}: {cause.message})"
+    return Cause(reasons.INSPECTING, f"{text}: looking in the storage whether the backup is whole")
 
 
 def _worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
@@ -68,17 +75,16 @@ def _worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
     return begun or not pods or any(pod.state.running or pod.state.terminated for pod in pods)
 
 
-def _other_holds_the_name(backup: Backup, job: Job, looking: Cause, cause: Cause) -> Looking | Cause:
+def _other_holds_the_name(backup: Backup, job: Job, cause: Cause) -> Looking | Cause:
     if not of_a_former(job, backup):
         return _untold(cause, f"a Job {job.metadata.name} that is not ours is in the way")
     going = job.metadata.deletionTimestamp is not None
     # Its disappearance wakes us.
-    return Looking(() if going else (Delete(job_key("inspect", backup), job.metadata.uid),), looking)
+    stop = () if going else (Delete(job_key("inspect", backup), job.metadata.uid),)
+    return Looking(stop, _looking(cause))
 
 
-def _follow(
-    facts: BackupFacts, job: Job, looking: Cause, cause: Cause, now: datetime
-) -> Looking | WorkerResult | Cause:
+def _follow(facts: BackupFacts, job: Job, cause: Cause, now: datetime) -> Looking | WorkerResult | Cause:
     found = verdict(job, pods_made_by(job, facts.inspect_pods))
     if isinstance(found, Ended):
         return _told(found.result, cause)
@@ -87,7 +93,7 @@ def _follow(
     assert job.metadata.creationTimestamp is not None
     deadline = job.metadata.creationTimestamp + _PATIENCE
     if now < deadline:
-        return Looking((), looking, deadline)
+        return Looking((), _looking(cause), deadline)
     return _untold(cause, f"Job {job.metadata.name} did not end within {_PATIENCE.seconds // 60} minutes")
 
 
@@ -104,7 +110,3 @@ def _told(result: WorkerResult, cause: Cause) -> WorkerResult | Cause:
 
 def _untold(cause: Cause, why: str) -> Cause:
     return Cause(cause.reason, f"{cause.message}; whether its archive is whole could not be told: {why}")
-
-
-def _why_refused(refusal: Refusal) -> str:
-    return f"the API server refuses the Job: {refusal.message}"

@@ -47,9 +47,7 @@ class Step:
 
 def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     """The plan for a Backup that has ended, and what its release needs besides."""
-    failed = backup.status.condition(Phase.FAILED)
-    # A Job that the API server refused has no end of its own.
-    ended = backup.status.timeCompleted or (failed.lastTransitionTime if failed else None)
+    ended = backup.status.timeCompleted
     job = facts.release_job
     ours = job if job is not None and owned_by(job, backup) else None
     going = Delete(backup.key, backup.metadata.uid) in plan.actions
@@ -89,6 +87,7 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
     if status.timeCompleted is not None and now >= status.timeCompleted + _TRIES_FOR:
         return False
     warning, failed = status.condition(WARNING), status.condition(Phase.FAILED)
+    complete = status.condition(Phase.COMPLETE)
     # What the last attempt says is no word of those before it, which died.
     tried_before = failed is not None and bool(status.backoffRetryStatus)
     if warning is not None and warning.reason == reasons.GC_LIFE_TIME_STILL_RAISED:
@@ -99,8 +98,8 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
         if isinstance(found, Ended):
             # Also of a worker that was asked to end, and by whom.
             return found.result.gcLifeTimeHeld or tried_before
-    if facts.inspect_job is not None and owned_by(facts.inspect_job, backup):
-        return True  # Only a run that ended without a word is inspected.
+    if complete is not None and complete.reason == reasons.ARCHIVE_FOUND:
+        return True  # Its worker died without a word too, after the archive was whole.
     return tried_before or (failed is not None and failed.reason in reasons.DIED_WITHOUT_A_WORD)
 
 

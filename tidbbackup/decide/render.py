@@ -11,11 +11,19 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from tidbbackup.decide.status import Cause
 from tidbbackup.decide.storage_target import ca_mount
 from tidbbackup.decide.task import worker_task
 from tidbbackup.model.backup import KIND, Backup, BackupSpec
 from tidbbackup.model.jobs import CONTAINER
-from tidbbackup.model.names import API_VERSION, DELETES_DATA, job_name, labels
+from tidbbackup.model.names import (
+    API_VERSION,
+    DELETES_DATA,
+    ENDED_BY,
+    ENDED_BY_MESSAGE,
+    job_name,
+    labels,
+)
 from tidbbackup.model.progress import WORKER_PORT
 from tidbbackup.model.rclone import asked
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
@@ -34,6 +42,7 @@ TERMINATION_LOG = "/dev/termination-log"
 _RELEASE_SECONDS = 120
 _STORAGE_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 _USER = 65532
+_DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
 # SIGTERM has the worker abort its upload, which it promises to have done within 20 seconds.
 _GRACE_SECONDS = 30
 
@@ -90,9 +99,27 @@ def clean_job(backup: Backup, image: WorkerImage, *, delete_data: bool) -> dict[
     return job
 
 
-def inspect_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
+def idle_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
+    """What could be created as `clean-<bk>` whatever the spec, only to ask whether a Job could be."""
+    meta = backup.metadata
+    pod = {"restartPolicy": "Never", "containers": [{"name": CONTAINER, "image": image.name}]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name("clean", meta.name),
+            "namespace": meta.namespace,
+            "labels": labels("clean", meta.name),
+        },
+        "spec": {"template": {"spec": pod}},
+    }
+
+
+def inspect_job(backup: Backup, image: WorkerImage, ended_by: Cause) -> dict[str, Any]:
     """The Job `inspect-<bk>`: looks whether this Backup's archive and manifest are there; changes nothing."""
-    return _at_the_storage("inspect", backup, image)
+    job = _at_the_storage("inspect", backup, image)
+    job["metadata"]["annotations"] = {ENDED_BY: ended_by.reason, ENDED_BY_MESSAGE: ended_by.message}
+    return job
 
 
 def release_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
@@ -139,6 +166,8 @@ def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
             "parallelism": 1,
             # A new pod only when the old one is gone for good: two must never write to one key.
             "podReplacementPolicy": "Failed",
+            # Changes nothing but that the Job says so: the pod, which also does, may soon go with its node.
+            "podFailurePolicy": {"rules": [{"action": "FailJob", "onPodConditions": _DISRUPTED}]},
             "template": {
                 "metadata": {"labels": owned, "annotations": pod_annotations(meta.annotations)},
                 "spec": _pod(spec, _container(work, spec, image), work.volumes),

@@ -28,9 +28,9 @@ _NEXT_LOOK = timedelta(seconds=10)
 
 @frozen
 class Again:
-    """There is to be another attempt: what the status then says."""
+    """There is to be another attempt: the records with its own, and what is said of it."""
 
-    status: BackupStatus
+    records: tuple[RetryRecord, ...]
     cause: Cause
 
 
@@ -51,9 +51,8 @@ def after(backup: Backup, cause: Cause, now: datetime) -> Again | Cause:
     if at > limit:
         return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}")
     record = RetryRecord(number, now, at, None, cause.reason, cause.message)
-    status = attrs.evolve(backup.status, backoffRetryStatus=(*records, record))
     text = f"attempt {number} ended ({cause.reason}: {cause.message}); the next begins at {format_time(at)}"
-    return Again(status, Cause(reasons.RETRY_WAITS, text))
+    return Again((*records, record), Cause(reasons.RETRY_WAITS, text))
 
 
 def is_to_come(backup: Backup) -> bool:

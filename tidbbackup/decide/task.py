@@ -1,7 +1,6 @@
 """A Backup in the worker's terms: every default filled in, every name computed.
 
-Must not know Jobs or pods, and is
-only asked about a spec that valid.problems() finds nothing wrong with.
+Must not know Jobs or pods. A task is only asked for of a spec that valid.problems() finds nothing wrong with.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 
 from tidbbackup.decide.dumper import dump_settings, dumper_notices
 from tidbbackup.decide.storage_target import object_target, storage_notices
+from tidbbackup.decide.valid import problems
 from tidbbackup.model.backup import Backup, BackupSpec, CleanPolicy
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
 from tidbbackup.model.reasons import NO_EFFECT
@@ -36,6 +36,11 @@ def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
         gcLifeTime=spec.tikvGCLifeTime,
         deleteData=delete_data,
     )
+
+
+def archive_url(backup: Backup) -> str:
+    """`s3://bucket/key`, to be told: of a spec that was edited into nonsense what the status knows of it."""
+    return backup.status.backupPath if problems(backup.spec) else object_target(backup).url
 
 
 def clean_policy(backup: Backup) -> CleanPolicy:

@@ -28,6 +28,9 @@ DUE_TIME = "tidb.pingcap.com/due-time"
 SCHEDULE_UID = "tidb.pingcap.com/schedule-uid"
 DELETES_DATA = "tidb.pingcap.com/deletes-data"
 """On a cleaning Job that was told to delete the archive: the policy may have changed since."""
+ENDED_BY = "tidb.pingcap.com/ended-by"
+ENDED_BY_MESSAGE = "tidb.pingcap.com/ended-by-message"
+"""On an inspecting Job, what ended the run: its pod, which told that, is soon deleted with its node."""
 
 _LABEL_LIMIT = 63
 _KEPT = 54
