@@ -10,7 +10,17 @@ import msgspec
 
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.farewell import CRD_LOOK
-from tidbbackup.decide.plan import Announce, Create, Delete, Look, PatchStatus, Plan, SetFinalizers, Tally
+from tidbbackup.decide.plan import (
+    Announce,
+    Ask,
+    Create,
+    Delete,
+    Look,
+    PatchStatus,
+    Plan,
+    SetFinalizers,
+    Tally,
+)
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, decode_backup
 from tidbbackup.model.jobs import (
@@ -181,6 +191,8 @@ def _word(action: object) -> str:
     match action:
         case Create(manifest=manifest):
             return f"create {manifest['metadata']['name']}"
+        case Ask(manifest=manifest):
+            return f"ask {manifest['metadata']['name']}"
         case Delete(key=key, uid=uid):
             return f"delete {key.name} {uid}"
         case PatchStatus(changes=changes):

@@ -11,10 +11,13 @@ from tests.decide.builders import (
     NOW,
     PODS_LOOK,
     URL,
+    backup,
+    cause_of,
     clean,
     facts,
     going,
     job,
+    later,
     outline,
     pod,
     running,
@@ -25,8 +28,8 @@ from tests.decide.builders import (
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.gc import decide
-from tidbbackup.decide.plan import Announce, Counted, Plan, Tally
-from tidbbackup.model.backup import Backup, BackupStatus
+from tidbbackup.decide.plan import Announce, Ask, Counted, Plan, Tally
+from tidbbackup.model.backup import Backup, BackupSpec, BackupStatus
 from tidbbackup.model.jobs import Job
 from tidbbackup.model.meta import Definition, Meta
 
@@ -62,6 +65,21 @@ def test_where_it_goes_the_data_stays(told: BackupStatus, words: str) -> None:
     assert tallies(plan) == [Tally(Counted.KEPT, "ns", "", "CRDTerminating")]
     (said,) = (action for action in plan.actions if isinstance(action, Announce))
     assert words in said.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "told", "wanted_gone"),
+    [("Delete", WHOLE, True), ("Delete", HALF, True), ("OnFailure", HALF, True), ("Retain", HALF, False)],
+)
+def test_only_what_the_policy_wanted_gone_is_counted(
+    policy: str, told: BackupStatus, wanted_gone: bool
+) -> None:
+    """An open upload alone is told of, but it is no data."""
+    refusal = Refusal(403, "no", namespace_terminating=True)
+    for found in (uninstalled(going(policy, told)), without_run(going(policy, told), refusal=refusal)):
+        plan = decide(found, NOW)
+        assert outline(plan)[-1] == "finalizers "
+        assert [tally.what for tally in tallies(plan)] == [Counted.KEPT] * wanted_gone
 
 
 def test_one_that_cannot_be_cleaned_goes_too() -> None:
@@ -101,6 +119,31 @@ def test_what_has_nothing_to_clean_asks_nothing_of_the_crd() -> None:
 
     assert outline(plan) == ["Normal DataKept", "finalizers "]
     assert tallies(plan) == []
+
+
+def test_with_a_wrong_spec_too_it_is_asked_whether_the_namespace_goes() -> None:
+    """No Job can be made of such a spec, so no refusal of one would ever tell."""
+    wrong = attrs.evolve(going("Delete", WHOLE), spec=backup({"cleanPolicy": "Delete"}, s3={"sse": "x"}).spec)
+    plan = decide(without_run(wrong), NOW)
+    assert outline(plan) == ["ask clean-demo", "Warning CleanFailed", "status CleanFailed"]
+    assert plan.wake_at == later(30)
+
+    refusal = Refusal(403, "no", namespace_terminating=True)
+    assert outline(decide(without_run(wrong, refusal=refusal), NOW)) == [
+        "Warning NamespaceTerminating",
+        "finalizers ",
+    ]
+    stays = decide(without_run(wrong, refusal=Refusal(403, "a webhook says no")), NOW)
+    assert (cause_of(stays)[0], stays.wake_at) == ("InvalidSpec", later(30))
+
+
+def test_what_it_asks_with_is_a_job_that_names_no_secret_and_needs_no_spec() -> None:
+    wrong = attrs.evolve(going("Delete", WHOLE), spec=BackupSpec(cleanPolicy="Delete"))
+    (ask,) = (action for action in decide(without_run(wrong), NOW).actions if isinstance(action, Ask))
+
+    assert ask.manifest["metadata"]["namespace"] == "ns"
+    (container,) = ask.manifest["spec"]["template"]["spec"]["containers"]
+    assert set(container) == {"name", "image"}
 
 
 def test_in_a_namespace_that_goes_it_is_said_of_the_namespace() -> None:

@@ -32,8 +32,9 @@ from tests.decide.builders import (
 )
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.farewell import CRD_LOOK
-from tidbbackup.decide.gc import decide, what_remains
+from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import Create
+from tidbbackup.decide.remains import what_remains
 from tidbbackup.model.backup import BackupStatus, RetryRecord
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
@@ -140,6 +141,13 @@ def test_an_earlier_attempt_that_died_is_cleaned_after(phase: str) -> None:
     assert (found.uploads, found.data, found.unheard) == (True, True, True)
 
 
+def test_a_job_that_completed_has_made_a_whole_archive_although_nobody_heard_of_it() -> None:
+    """Its pod is gone, or being inspected: OnFailure is not asked to delete a good archive."""
+    for policy, cleans in (("OnFailure", False), ("Retain", False), ("Delete", True)):
+        found = what_remains(going(policy, status("Scheduled", "Running")), job(COMPLETE), ())
+        assert (found.uploads, found.data, found.unheard) == (False, cleans, True)
+
+
 def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
     warned = status("Failed", reason="DumpFailed")
     warned = attrs.evolve(warned, conditions=(*warned.conditions, true("Warning", "UploadLeftOpen")))
@@ -165,7 +173,8 @@ def test_a_run_that_ended_unnoticed_counts(
     told: BackupStatus, policy: str, ended: Pod, expected: list[str]
 ) -> None:
     """Deleted just then, or while the controller was away: what it left or made still counts."""
-    found = without_run(going(policy, told), job=job(COMPLETE), pods=(ended,))
+    condition = COMPLETE if ended.status.phase == "Succeeded" else FAILED
+    found = without_run(going(policy, told), job=job(condition), pods=(ended,))
 
     assert outline(decide(found, NOW)) == expected
 
@@ -217,8 +226,15 @@ def test_what_is_final_stays_when_a_run_is_stopped(phase: str) -> None:
 def test_what_is_kept_is_said() -> None:
     told = attrs.evolve(status("Complete"), backupPath=URL, checksum="sha256:00")
     (say, _) = decide(facts(going("Retain", told)), NOW).actions
-
     assert getattr(say, "message", "") == f"{URL} is kept"
+
+    unnoticed = without_run(going("Retain", BackupStatus()), job=job(COMPLETE), pods=(done(),))
+    (say, _) = decide(unnoticed, NOW).actions
+    assert getattr(say, "message", "") == f"{URL} is kept"
+
+    never = without_run(going("Delete", status("Failed", reason="BucketNotFound")))
+    (say, _) = decide(never, NOW).actions
+    assert getattr(say, "message", "") == "there is nothing to clean"
 
 
 def test_the_status_of_one_that_goes_observes_its_generation() -> None:

@@ -1,11 +1,14 @@
 """The table of a Backup that is being deleted, from its cleaning Job on: (facts, now) -> Plan."""
 
+from datetime import timedelta
+
 import attrs
 import pytest
 
 from tests.decide.builders import (
     COMPLETE,
     FAILED,
+    IMAGE,
     NO_RUN,
     NOW,
     URL,
@@ -31,10 +34,12 @@ from tests.decide.builders import (
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import NOTHING, Look
-from tidbbackup.model.backup import BackupStatus
+from tidbbackup.decide.render import WorkerImage, clean_job
+from tidbbackup.model.backup import Backup, BackupStatus, Condition
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage_spec import S3Spec
 
 LET_GO = ["Normal DataKept", "finalizers "]
 
@@ -132,7 +137,8 @@ def test_each_pause_before_the_next_try_is_longer(failed_after: float, pause: fl
     failed = clean(true("Failed", at=later(failed_after)))
     found = without_run(going("Delete", status("Complete")), clean_job=failed)
 
-    assert decide(found, later(failed_after)).wake_at == later(failed_after + pause)
+    assert decide(found, later(failed_after)).wake_at == later(failed_after + min(pause, 30))
+    assert "delete clean-demo clean-uid" not in outline(decide(found, later(failed_after + pause - 1)))
     assert outline(decide(found, later(failed_after + pause)))[-1] == "delete clean-demo clean-uid"
 
 
@@ -168,6 +174,17 @@ def test_a_spec_that_is_wrong_cannot_be_cleaned() -> None:
     assert "spec.s3.sse" in cause_of(plan)[1]
 
 
+def test_a_spec_that_has_become_wrong_does_not_undo_a_cleaning() -> None:
+    told = status("Complete", backupPath=URL)
+    found = attrs.evolve(going("Delete", told), spec=backup({"cleanPolicy": "Delete"}, s3={"sse": "x"}).spec)
+
+    done = decide(without_run(found, clean_job=clean(COMPLETE)), NOW)
+    assert cause_of(done) == ("ArchiveDeleted", f"{URL} is deleted")
+    assert decide(without_run(found, clean_job=clean()), NOW).wake_at == later(30)
+    failed = decide(without_run(found, clean_job=clean(FAILED)), later(10))
+    assert outline(failed)[-1] == "delete clean-demo clean-uid"
+
+
 # A cleaning pod that does not start.
 
 LOOK_AT_POD = Look("Event", "ns", fields="involvedObject.uid=pod-uid")
@@ -181,7 +198,7 @@ def test_it_is_given_half_a_minute() -> None:
     early, late = decide(found, later(29)), decide(found, later(30))
     assert (outline(early), early.wake_at) == ([], later(30))
     assert cause_of(late)[0] == "SecretMissing"
-    assert late.wake_at == later(90)
+    assert late.wake_at == later(60)
 
 
 @pytest.mark.parametrize(("pods", "look"), [((), LOOK_AT_JOB), ((cleaning_pod(),), LOOK_AT_POD)])
@@ -194,7 +211,7 @@ def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Lo
     plan = decide(attrs.evolve(found, evidence=NO_RUN | {look: (told,)}), later(30))
     assert cause_of(plan)[0] == "ServiceAccountMissing"
     silent = decide(attrs.evolve(found, evidence=NO_RUN | {look: ()}), later(30))
-    assert (silent.actions, silent.wake_at) == ((), later(90))
+    assert (silent.actions, silent.wake_at) == ((), later(60))
 
 
 def test_one_that_works_is_left_alone() -> None:
@@ -202,6 +219,58 @@ def test_one_that_works_is_left_alone() -> None:
     found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=(busy,))
 
     assert decide(found, later(999)) == NOTHING
+
+
+# What it was made of has been mended since.
+
+NO_SECRET = cleaning_pod(state=waiting("CreateContainerConfigError", 'secret "s3" not found'))
+NEWER = WorkerImage("example.com/worker:2")
+
+
+def made_of(found: Backup, *conditions: Condition) -> Job:
+    """The cleaning Job as it is made of this Backup now."""
+    annotations = clean_job(found, IMAGE, delete_data=True)["metadata"]["annotations"]
+    return clean(*conditions, annotations=annotations)
+
+
+@pytest.mark.parametrize("pods", [(), (NO_SECRET,)])
+@pytest.mark.parametrize("mended", ["spec", "image"])
+def test_one_that_cannot_start_is_made_anew_of_what_was_mended(mended: str, pods: tuple[Pod, ...]) -> None:
+    """Its pod would wait for the old Secret for ever, after the very cure that was told."""
+    before = going("Delete", status("Complete"))
+    found = without_run(before, clean_job=made_of(before), clean_pods=pods)
+    assert outline(decide(found, later(1))) == []
+
+    s3 = attrs.evolve(before.spec.s3 or S3Spec(), secretName="another")
+    after = attrs.evolve(before, spec=attrs.evolve(before.spec, s3=s3))
+    changed = attrs.evolve(found, backup=after) if mended == "spec" else attrs.evolve(found, image=NEWER)
+    assert outline(decide(changed, later(1))) == ["delete clean-demo clean-uid"]
+
+
+def test_one_that_has_failed_is_too_without_a_pause() -> None:
+    before = going("Delete", status("Complete", "CleanFailed"))
+    found = without_run(before, clean_job=made_of(before, FAILED))
+    assert "delete clean-demo clean-uid" not in outline(decide(found, later(1)))
+    assert outline(decide(attrs.evolve(found, image=NEWER), later(1))) == ["delete clean-demo clean-uid"]
+
+
+def test_one_that_works_or_is_done_is_not() -> None:
+    before = going("Delete", status("Complete"))
+    busy = without_run(before, clean_job=made_of(before), clean_pods=(cleaning_pod("Running", running()),))
+    done = without_run(before, clean_job=made_of(before, COMPLETE))
+    for found in (busy, done):
+        assert not [
+            word for word in outline(decide(attrs.evolve(found, image=NEWER), NOW)) if "delete" in word
+        ]
+
+
+def test_whatever_it_waits_for_it_is_looked_at_twice_a_minute() -> None:
+    """The CRD may be deleted meanwhile, or its namespace, and nobody would tell."""
+    late = later(7200)
+    failed = clean(true("Failed", at=late))
+    for found in (failed, clean(owner="")):
+        plan = decide(without_run(going("Delete", status("Complete")), clean_job=found), late)
+        assert plan.wake_at == late + timedelta(seconds=30)
 
 
 # The API server refuses the cleaning Job.
@@ -215,9 +284,9 @@ def test_one_that_works_is_left_alone() -> None:
             ["Warning NamespaceTerminating", "finalizers "],
             None,
         ),
-        (Refusal(403, "a webhook: being terminated"), ["Warning CleanFailed", "status CleanFailed"], 60),
-        (Refusal(422, "invalid"), ["Warning CleanFailed", "status CleanFailed"], 60),
-        (Refusal(409, "already exists"), ["Warning CleanFailed", "status CleanFailed"], 60),
+        (Refusal(403, "a webhook: being terminated"), ["Warning CleanFailed", "status CleanFailed"], 30),
+        (Refusal(422, "invalid"), ["Warning CleanFailed", "status CleanFailed"], 30),
+        (Refusal(409, "already exists"), ["Warning CleanFailed", "status CleanFailed"], 30),
     ],
 )
 def test_refused(refusal: Refusal, expected: list[str], wake: float | None) -> None:

@@ -28,7 +28,7 @@ from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Announce, Plan
-from tidbbackup.decide.render import release_job
+from tidbbackup.decide.render import WorkerImage, release_job
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import Backup, BackupStatus, Condition, RetryRecord
 from tidbbackup.model.jobs import Job
@@ -120,6 +120,16 @@ def test_a_failure_is_told_and_tried_again_at_doubling_pauses() -> None:
         "Warning ReleaseFailed",
         "delete release-demo release-uid",
     ]
+
+
+def test_one_that_waits_or_failed_is_made_anew_of_what_was_mended() -> None:
+    annotations = release_job(backup(), IMAGE)["metadata"]["annotations"]
+    for conditions, changes in (((), True), ((FAILED,), True), ((true("Complete"),), False)):
+        found = facts(backup(status=ended()), release_job=releasing(*conditions, annotations=annotations))
+        assert "delete" not in " ".join(outline(run_backup.decide(found, later(1))))
+        mended = attrs.evolve(found, image=WorkerImage("w:2"))
+        deleted = outline(run_backup.decide(mended, later(1)))[-1:] == ["delete release-demo release-uid"]
+        assert deleted == changes
 
 
 def test_after_a_day_it_is_given_up_with_what_to_do_by_hand() -> None:

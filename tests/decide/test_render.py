@@ -1,14 +1,23 @@
 """The Job and its pod: what they hold, and what they must never hold."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.decide.builders import IMAGE, UID, backup
-from tidbbackup.decide.render import WorkerImage, backup_job, clean_job, inspect_job, pod_annotations
+from tidbbackup.decide.render import (
+    WorkerImage,
+    backup_job,
+    clean_job,
+    inspect_job,
+    pod_annotations,
+    release_job,
+)
 from tidbbackup.decide.status import Cause
 from tidbbackup.model.backup import Backup
-from tidbbackup.model.names import DELETES_DATA
+from tidbbackup.model.names import DELETES_DATA, MADE_OF
 from tidbbackup.model.task import decode_task
 
 KILLED = Cause("Killed", "by somebody")
@@ -63,6 +72,19 @@ def test_the_job() -> None:
 
 def test_the_same_backup_makes_the_same_job() -> None:
     assert backup_job(backup(), IMAGE) == backup_job(backup(), IMAGE)
+
+
+@pytest.mark.parametrize("make", [partial(clean_job, delete_data=True), release_job])
+def test_what_cleans_up_tells_what_it_was_made_of(
+    make: Callable[[Backup, WorkerImage], dict[str, Any]],
+) -> None:
+    def mark(found: Backup, image: WorkerImage = IMAGE) -> str:
+        made: str = make(found, image)["metadata"]["annotations"][MADE_OF]
+        return made
+
+    assert mark(backup()) == mark(backup(annotations={"argocd.argoproj.io/sync": "now"}))
+    others = [mark(backup({"serviceAccount": "sa"})), mark(backup(), WorkerImage("w:2"))]
+    assert len({mark(backup()), *others}) == 3
 
 
 def test_the_pod_is_hardened() -> None:
@@ -227,7 +249,7 @@ def test_the_cleaning_job() -> None:
 
     assert job["metadata"]["name"] == "clean-demo"
     assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "clean"
-    assert job["metadata"]["annotations"] == {DELETES_DATA: "true"}
+    assert job["metadata"]["annotations"][DELETES_DATA] == "true"
     assert container["command"] == ["tidbbackup", "worker", "clean"]
     assert container["imagePullPolicy"] == "Always"
     assert decode_task(environment(container)["TIDBBACKUP_TASK"]).deleteData

@@ -28,7 +28,7 @@ CANNOT_START: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "no account": (
         {"serviceAccount": "nobody"},
         "ServiceAccountMissing",
-        ('serviceaccount "nobody" not found', "create it in this namespace, or mend spec.serviceAccount"),
+        ('serviceaccount "nobody" not found', "create it in this namespace: the pod is then made by itself"),
     ),
 }
 

@@ -150,6 +150,23 @@ async def test_a_namespace_goes_and_the_data_stays(scene: Scene) -> None:
     assert await scene.objects() == before
 
 
+@pytest.mark.parametrize("deleted_before", [False, True])
+async def test_a_namespace_goes_although_a_spec_in_it_has_become_nonsense(
+    scene: Scene, deleted_before: bool
+) -> None:
+    await scene.apply(scene.backup(cleanPolicy="Delete"))
+    await scene.until_phase("Complete")
+    before = await scene.objects()
+    await scene.kubectl("patch", "backup", "bk", "--type=merge", '-p={"spec":{"s3":{"sse":"nonsense"}}}')
+    if deleted_before:
+        await scene.delete()
+        assert why(await scene.until_phase("CleanFailed"))[0] == "InvalidSpec"
+
+    await scene.lab.plane.kubectl_run("delete", "namespace", scene.namespace, "--timeout=60s")
+
+    assert await scene.objects() == before
+
+
 async def test_deleted_and_made_again_at_once_it_is_another(scene: Scene) -> None:
     async with before_database(scene.lab, TABLE_DUMP) as proxy:
         manifest = scene.backup(source={"host": "127.0.0.1", "port": proxy.port}, cleanPolicy="Delete")

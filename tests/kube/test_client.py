@@ -22,6 +22,7 @@ PLAIN = "application/json"
         (lambda c: c.get(JOBS, "ns", "a"), f"GET {JOB}/a", PLAIN, None),
         (lambda c: c.create(JOBS, "ns", {"x": 1}), f"POST {JOB}", PLAIN, {"x": 1}),
         (lambda c: c.create(JOBS, "ns", b'{"x":1}'), f"POST {JOB}", PLAIN, {"x": 1}),
+        (lambda c: c.create(JOBS, "ns", {"x": 1}, dry_run=True), f"POST {JOB}?dryRun=All", PLAIN, {"x": 1}),
         (
             lambda c: c.update(JOBS, "ns", "a", {"x": 1}, subresource="status"),
             f"PUT {JOB}/a/status",

@@ -40,9 +40,10 @@ class Recording:
         """See Client.get."""
         return self._answer("get", resource, namespace, name)
 
-    async def create(self, resource: Resource, namespace: str, body: Any) -> bytes:
+    async def create(self, resource: Resource, namespace: str, body: Any, *, dry_run: bool = False) -> bytes:
         """See Client.create."""
-        return self._answer("create", resource, namespace, body["metadata"]["name"], body)
+        verb = "dry run of create" if dry_run else "create"
+        return self._answer(verb, resource, namespace, body["metadata"]["name"], body)
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, patch: Any, *, subresource: str = ""

@@ -8,8 +8,18 @@ import pytest
 
 from tests.decide.builders import IMAGE, NOW, UID, backup
 from tests.decide.schedule_builders import DUE, NAME, schedule
-from tests.reconcile.recording import Recording, refusal
-from tidbbackup.decide.plan import Announce, Counted, Create, Delete, PatchStatus, Plan, SetFinalizers, Tally
+from tests.reconcile.recording import Recording, refusal, uncounted
+from tidbbackup.decide.plan import (
+    Announce,
+    Ask,
+    Counted,
+    Create,
+    Delete,
+    PatchStatus,
+    Plan,
+    SetFinalizers,
+    Tally,
+)
 from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
@@ -193,6 +203,30 @@ async def test_a_refusal_tells_what_kind_it_is_by_its_structure(
 
     found = refused.value.refusal
     assert (found.namespace_terminating, found.quota_exceeded) == (terminating, quota)
+
+
+async def test_to_ask_creates_nothing_and_is_not_waited_for() -> None:
+    double = Recording()
+    gate = WriteGate()
+    await Actor(Writer(double.client, gate, KEY), uncounted).carry_out(Plan((Ask(CREATE.manifest),)), NOW)
+
+    assert double.asked == ["dry run of create Job ns/backup-demo"]
+    assert gate.settled(KEY)
+
+
+async def test_a_name_that_is_taken_is_no_answer_to_it() -> None:
+    double = Recording(dry_run_of_create_Job=refusal(409, "AlreadyExists"))
+    await carry_out(double, Ask(CREATE.manifest), STATUS)
+
+    assert double.asked[1:] == ["patch Backup ns/demo/status"]
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+async def test_what_the_server_would_not_take_is_for_deciding_again_too(code: int) -> None:
+    with pytest.raises(Refused) as refused:
+        await carry_out(Recording(dry_run_of_create_Job=refusal(code)), Ask(CREATE.manifest), STATUS)
+
+    assert refused.value.refusal.status == code
 
 
 async def test_a_server_that_stumbles_is_tried_again() -> None:

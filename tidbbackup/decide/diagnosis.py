@@ -31,9 +31,9 @@ _CURES = {
     reasons.UNSCHEDULABLE: "see spec.nodeSelector, spec.affinity, spec.tolerations and spec.resources",
     reasons.VOLUME_UNAVAILABLE: "see spec.storageClassName and spec.storageSize",
     reasons.IMAGE_UNAVAILABLE: "see the controller's --worker-image, and spec.imagePullSecrets",
-    reasons.SECRET_MISSING: "create it in this namespace (kubectl create secret generic), or mend "
-    "spec.from.secretName or spec.s3.secretName",
-    reasons.SERVICE_ACCOUNT_MISSING: "create it in this namespace, or mend spec.serviceAccount",
+    reasons.SECRET_MISSING: "create it in this namespace (kubectl create secret generic): the pod then "
+    "starts by itself",
+    reasons.SERVICE_ACCOUNT_MISSING: "create it in this namespace: the pod is then made by itself",
     reasons.QUOTA_EXCEEDED: "raise the ResourceQuota of this namespace, or lower spec.resources",
 }
 _STEPS_FORWARD = {"SuccessfulCreate", "Scheduled", "Pulling", "Pulled", "Created", "Started"}

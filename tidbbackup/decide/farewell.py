@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Action, Announce, Counted, Look, Plan, SetFinalizers, Tally
+from tidbbackup.decide.task import archive_url
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup
 from tidbbackup.model.meta import Definition, Meta
@@ -19,10 +20,11 @@ NAMESPACE_KIND = "Namespace"
 CRD_LOOK = Look(CRD_KIND, "", name=BACKUP_CRD)
 
 
-def if_the_crd_goes(facts: BackupFacts, backup: Backup) -> Plan | None:
+def if_the_crd_goes(facts: BackupFacts, backup: Backup, *, wanted_gone: bool) -> Plan | None:
     """The farewell where the CRD is being deleted, a look at it where that is not known, else None.
 
     One that cannot be seen (gone, or no right to look any more) is no reason: what can be done is done then.
+    `wanted_gone`: the policy asks for the deletion of the data.
     """
     definitions = facts.seen(CRD_LOOK, Definition)
     if definitions is None:
@@ -31,10 +33,10 @@ def if_the_crd_goes(facts: BackupFacts, backup: Backup) -> Plan | None:
         return None
     text = f"{CRD_KIND} {BACKUP_CRD} is being deleted, so nothing is cleaned: {_kept(backup)}"
     say = Announce(KIND, backup.metadata, "Warning", reasons.CRD_TERMINATING, text)
-    return Plan((say, let_go(backup, _uncleaned(backup, reasons.CRD_TERMINATING))))
+    return Plan((say, let_go(backup, *_uncleaned(backup, reasons.CRD_TERMINATING, wanted_gone))))
 
 
-def as_the_namespace_goes(backup: Backup) -> Plan:
+def as_the_namespace_goes(backup: Backup, *, wanted_gone: bool) -> Plan:
     """The farewell where no Job can be made because the namespace is being deleted.
 
     It takes no Event either: what is said is said of the Namespace, where the right for that exists.
@@ -43,13 +45,12 @@ def as_the_namespace_goes(backup: Backup) -> Plan:
     about = Meta(name=name, namespace="default")
     text = f"Backup {backup.metadata.name} goes with its namespace, so nothing is cleaned: {_kept(backup)}"
     say = Announce(NAMESPACE_KIND, about, "Warning", reasons.NAMESPACE_TERMINATING, text)
-    return Plan((say, let_go(backup, _uncleaned(backup, reasons.NAMESPACE_TERMINATING))))
+    return Plan((say, let_go(backup, *_uncleaned(backup, reasons.NAMESPACE_TERMINATING, wanted_gone))))
 
 
-def say_kept(backup: Backup) -> Action:
-    """Nothing was to be cleaned."""
-    where = backup.status.backupPath
-    kept = f"{where} is kept" if backup.status.checksum else "there is nothing to clean"
+def say_kept(backup: Backup, *, is_kept: bool) -> Action:
+    """Nothing was to be cleaned: there is nothing, or the policy keeps it."""
+    kept = f"{archive_url(backup)} is kept" if is_kept else "there is nothing to clean"
     return Announce(KIND, backup.metadata, "Normal", reasons.DATA_KEPT, kept)
 
 
@@ -67,6 +68,7 @@ def _kept(backup: Backup) -> str:
     return f"what its run may have left at {where} stays (an open upload, an archive)"
 
 
-def _uncleaned(backup: Backup, reason: str) -> Tally:
+def _uncleaned(backup: Backup, reason: str, wanted_gone: bool) -> tuple[Tally, ...]:
     meta = backup.metadata
-    return Tally(Counted.KEPT, meta.namespace, meta.labels.get(SCHEDULE_LABEL, ""), reason)
+    kept = Tally(Counted.KEPT, meta.namespace, meta.labels.get(SCHEDULE_LABEL, ""), reason)
+    return (kept,) if wanted_gone else ()

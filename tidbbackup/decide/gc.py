@@ -9,54 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from attrs import frozen
-
-from tidbbackup.decide import farewell, release
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, succeeded, verdict, why_in_events
+from tidbbackup.decide import cleaning, farewell, release
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Action, Announce, Create, Delete, Look, Plan
-from tidbbackup.decide.render import clean_job
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
+from tidbbackup.decide.remains import Remains, what_remains
 from tidbbackup.decide.run import (
     JOB_KIND,
-    events_of_start,
     job_key,
     may_work_for,
-    of_a_former,
     owned_by,
     pods_made_by,
     pods_of,
     runs,
 )
 from tidbbackup.decide.status import Cause, move
-from tidbbackup.decide.storage_target import object_target
-from tidbbackup.decide.task import clean_policy
-from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
-from tidbbackup.model.backup import KIND, WARNING, Backup, CleanPolicy, Phase
-from tidbbackup.model.jobs import Happening, Job, Pod
-from tidbbackup.model.names import DELETES_DATA, FINALIZER
-from tidbbackup.model.result import Outcome
+from tidbbackup.model.backup import KIND, Backup, Phase
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import FINALIZER
 
-_FIRST_RETRY = timedelta(seconds=10)
-_LONGEST_WAIT = timedelta(minutes=10)
-# A cleaning pod may take this long to start before that is worth a word.
-_START_PATIENCE = timedelta(seconds=30)
-_NEXT_QUESTION = timedelta(minutes=1)
-
-
-@frozen
-class Remains:
-    """What is left to clean of a Backup that is going."""
-
-    uploads: bool
-    """A multipart upload may be open."""
-    data: bool
-    """An archive may be there, and the policy wants it gone."""
-    unheard: bool = False
-    """Nobody knows how far the run had come."""
-
-    def __bool__(self) -> bool:
-        return self.uploads or self.data
+_NEXT_LOOK = timedelta(seconds=10)
 
 
 def decide(facts: BackupFacts, now: datetime) -> Plan:
@@ -77,48 +49,17 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     remains = what_remains(backup, job, facts.pods)
     if backup.status.phase == Phase.CLEAN:
         return _leave(facts, backup, remains, (), now)
-    if facts.clean_job is not None and _of_another_mind(facts.clean_job, backup, remains):
-        return _stop_cleaning(backup, facts.clean_job)
+    if facts.clean_job is not None and cleaning.of_another_mind(facts.clean_job, backup, remains):
+        return cleaning.stop(backup, facts.clean_job)
     if not remains:
         return _end(facts, backup, remains, now)
-    if not _is_cleaned(facts, backup):
-        uninstalled = farewell.if_the_crd_goes(facts, backup)
+    if not cleaning.is_cleaned(facts, backup):
+        uninstalled = farewell.if_the_crd_goes(facts, backup, wanted_gone=remains.data)
         if uninstalled is not None:
             return _without_cleaning(facts, backup, uninstalled, now)
-    wrong = problems(backup.spec)
-    if wrong:
-        return _clean_failed(backup, remains, Cause(reasons.INVALID_SPEC, "; ".join(map(str, wrong))), now)
     if facts.clean_job is None:
         return _clean(facts, backup, remains, now)
-    return _follow_clean(facts, backup, facts.clean_job, remains, now)
-
-
-def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remains:
-    """What a Backup whose run is over or stopped may have left, by its phase, its policy and its last word.
-
-    `job` is its own, if it is still there: it knows of a run, and of its end, that no status tells of yet.
-    A worker that could say why it failed has aborted its upload; one that died without a word may have
-    left anything, even a whole archive.
-    """
-    status = backup.status
-    policy = clean_policy(backup)
-    # What the last attempt says is no word of those before it, which died.
-    tried_before = bool(status.backoffRetryStatus)
-    if status.phase in ("", Phase.INVALID) and job is None and not tried_before:
-        return Remains(uploads=False, data=False)
-    completed = job is not None and succeeded(verdict(job, pods_made_by(job, pods)))
-    if completed or status.condition(Phase.COMPLETE) is not None:
-        return Remains(uploads=False, data=policy is CleanPolicy.DELETE)
-    failed = status.condition(Phase.FAILED)
-    warning = status.condition(WARNING)
-    left_open = warning is not None and warning.reason == reasons.UPLOAD_LEFT_OPEN
-    if failed is None and not tried_before and _stopped_before_it_began(backup):
-        return Remains(uploads=False, data=False)
-    if failed is None:
-        return Remains(uploads=True, data=policy is not CleanPolicy.RETAIN, unheard=True)
-    unknown = tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
-    data = unknown and policy is not CleanPolicy.RETAIN
-    return Remains(uploads=unknown or left_open, data=data, unheard=unknown)
+    return cleaning.follow(facts, backup, facts.clean_job, remains, now)
 
 
 def _stop_run(backup: Backup, job: Job, pods: Sequence[Pod], now: datetime) -> Plan:
@@ -152,18 +93,11 @@ def _has_begun(pod: Pod) -> bool:
     return pod.ended or pod.state.running is not None or pod.state.terminated is not None
 
 
-def _stopped_before_it_began(backup: Backup) -> bool:
-    """Its Job was deleted by us while its pod waited: a cleaning pod might wait for the same for ever."""
-    scheduled = backup.status.condition(Phase.SCHEDULED)
-    never_ran = backup.status.condition(Phase.RUNNING) is None
-    return never_ran and scheduled is not None and scheduled.reason == reasons.RUN_STOPPED
-
-
 def _end(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
     # Only a result proves that a run is over: else a Job or pod may be there that no cache shows yet.
     over = backup.status.condition(Phase.COMPLETE) is not None
     running = None if over else _look_for_run(facts, backup, now)
-    return running or _leave(facts, backup, remains, (farewell.say_kept(backup),), now)
+    return running or _leave(facts, backup, remains, (farewell.say_kept(backup, is_kept=remains.kept),), now)
 
 
 def _leave(
@@ -187,133 +121,27 @@ def _look_for_run(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | N
         if owned_by(job, backup) and runs(job, facts.pods):
             return _stop_run(backup, job, facts.pods, now)
         if owned_by(job, backup) and facts.job is None:
-            return Plan(wake_at=now + _FIRST_RETRY)  # What it tells of its run comes with the cache.
+            return Plan(wake_at=now + _NEXT_LOOK)  # What it tells of its run comes with the cache.
     pods_look = pods_of(backup, "backup")
     pods = facts.seen(pods_look, Pod)
     if pods is None:
         return Plan(look=pods_look)
     still_there = any(may_work_for(pod, backup) for pod in pods)
-    return Plan(wake_at=now + _FIRST_RETRY) if still_there else None
+    return Plan(wake_at=now + _NEXT_LOOK) if still_there else None
 
 
 def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
     running = _look_for_run(facts, backup, now)
     if running is not None:
         return running
-    refusal = facts.refusal
-    if refusal is None:
-        return Plan((Create(clean_job(backup, facts.image, delete_data=remains.data)),))
-    if refusal.namespace_terminating:
-        return farewell.as_the_namespace_goes(backup)
-    reason = reasons.NAME_TAKEN if refusal.status == 409 else reasons.POD_REFUSED
-    plan = _clean_failed(backup, remains, Cause(reason, refusal.message), now)
-    return Plan(plan.actions, wake_at=now + _NEXT_QUESTION)
-
-
-def _of_another_mind(job: Job, backup: Backup, remains: Remains) -> bool:
-    """Whether a cleaning Job was told other than the policy, edited since, wants it now."""
-    if not owned_by(job, backup):
-        return False
-    deletes = DELETES_DATA in job.metadata.annotations
-    return deletes != remains.data and not (deletes and job.condition("Complete") is not None)
-
-
-def _is_cleaned(facts: BackupFacts, backup: Backup) -> bool:
-    job = facts.clean_job
-    return job is not None and owned_by(job, backup) and job.condition("Complete") is not None
+    if facts.refusal is not None and facts.refusal.namespace_terminating:
+        return farewell.as_the_namespace_goes(backup, wanted_gone=remains.data)
+    return cleaning.begin(facts, backup, remains, now)
 
 
 def _without_cleaning(facts: BackupFacts, backup: Backup, going: Plan, now: datetime) -> Plan:
     """A look at the CRD comes first; no farewell before a look at the run, nor while a cleaning goes on."""
     job = facts.clean_job
     if going.look is None and job is not None and owned_by(job, backup):
-        return _stop_cleaning(backup, job)
+        return cleaning.stop(backup, job)
     return going if going.look else _look_for_run(facts, backup, now) or going
-
-
-def _stop_cleaning(backup: Backup, job: Job) -> Plan:
-    # Until it is gone nothing else is done: it may still delete what is to be kept.
-    if job.metadata.deletionTimestamp is not None:
-        return NOTHING
-    return Plan((Delete(job_key("clean", backup), job.metadata.uid),))
-
-
-def _follow_clean(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: datetime) -> Plan:
-    key = job_key("clean", backup)
-    if job.metadata.deletionTimestamp is not None:
-        return NOTHING
-    if not owned_by(job, backup):
-        if of_a_former(job, backup):
-            return Plan((Delete(key, job.metadata.uid),))
-        text = f"a Job {key.name} that is not ours is in the way: delete it"
-        return _clean_failed(backup, remains, Cause(reasons.NAME_TAKEN, text), now)
-    if job.condition("Complete") is not None:
-        return Plan(_cleaned(backup, remains, verdict(job, pods_made_by(job, facts.clean_pods)), now))
-    pods = pods_made_by(job, facts.clean_pods)
-    if job.condition("Failed") is not None:
-        return _retry_clean(backup, job, remains, pods, now)
-    found = verdict(job, pods)
-    return _await_clean(facts, backup, job, remains, found, now) if isinstance(found, Waiting) else NOTHING
-
-
-def _await_clean(
-    facts: BackupFacts, backup: Backup, job: Job, remains: Remains, found: Waiting, now: datetime
-) -> Plan:
-    assert job.metadata.creationTimestamp is not None
-    patient_until = job.metadata.creationTimestamp + _START_PATIENCE
-    if now < patient_until:
-        return Plan(wake_at=patient_until)
-    cause = found.cause
-    if cause is None:
-        look = events_of_start(job, facts.clean_pods)
-        events = facts.seen(look, Happening)
-        if events is None:
-            return Plan(look=look)
-        cause = why_in_events(events)
-    plan = _clean_failed(backup, remains, cause, now) if cause else NOTHING
-    return Plan(plan.actions, wake_at=now + _NEXT_QUESTION)
-
-
-def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) -> tuple[Action, ...]:
-    # Dying here: the next run finds the phase Clean and lets go, or else the Job and comes here again.
-    if not remains.data:
-        cause = Cause(reasons.DATA_KEPT, "what the run left open is cleaned, no archive is deleted")
-        return move(backup, Phase.CLEAN, cause, now)
-    told = [notice.message for notice in found.result.notices] if isinstance(found, Ended) else []
-    cause = Cause(reasons.ARCHIVE_DELETED, "; ".join((f"{object_target(backup).url} is deleted", *told)))
-    say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
-    return (say, *move(backup, Phase.CLEAN, cause, now))
-
-
-def _retry_clean(backup: Backup, job: Job, remains: Remains, pods: Sequence[Pod], now: datetime) -> Plan:
-    found = verdict(job, pods)
-    cause = Cause(reasons.CLEAN_FAILED, "the cleaning Job failed and nothing tells why")
-    if isinstance(found, Ended) and found.result.outcome is not Outcome.CLEANED:
-        told = found.result
-        cause = Cause(told.reason or cause.reason, told.message or cause.message)
-    elif isinstance(found, Broken):
-        cause = found.cause
-    plan = _clean_failed(backup, remains, cause, now)
-    failed = job.condition("Failed")
-    assert failed is not None
-    failed_at = failed.lastTransitionTime or now
-    retry_at = failed_at + _pause(backup, failed_at)
-    if now < retry_at:
-        return Plan(plan.actions, wake_at=retry_at)
-    # Its deletion wakes us, and the next round makes it anew.
-    return Plan((*plan.actions, Delete(job_key("clean", backup), job.metadata.uid)))
-
-
-def _pause(backup: Backup, failed_at: datetime) -> timedelta:
-    """As long again as the Backup has been waiting to go: each pause doubles the last, without any count."""
-    assert backup.metadata.deletionTimestamp is not None
-    waited = failed_at - backup.metadata.deletionTimestamp
-    return min(max(waited, _FIRST_RETRY), _LONGEST_WAIT)
-
-
-def _clean_failed(backup: Backup, remains: Remains, cause: Cause, now: datetime) -> Plan:
-    way_out = "to keep the archive and let the Backup go, set spec.cleanPolicy to Retain"
-    if remains.uploads:
-        way_out = f"a multipart upload may be open; to leave it so, remove the finalizer {FINALIZER}"
-    text = f"{cause.message}; {way_out}"
-    return Plan(move(backup, Phase.CLEAN_FAILED, Cause(cause.reason, text), now))

@@ -51,6 +51,13 @@ class Create:
 
 
 @frozen
+class Ask:
+    """Ask whether the object would be taken, creating nothing: the answer is a refusal, as of a Create's."""
+
+    manifest: dict[str, Any]
+
+
+@frozen
 class Delete:
     """Delete exactly the object with this uid, and what belongs to it first."""
 
@@ -90,7 +97,7 @@ class Announce:
     message: str
 
 
-Action = Create | Delete | PatchStatus | SetFinalizers | Announce
+Action = Create | Ask | Delete | PatchStatus | SetFinalizers | Announce
 
 
 @frozen

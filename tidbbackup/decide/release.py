@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, verdict
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Action, Announce, Create, Delete, Plan
-from tidbbackup.decide.render import release_job
+from tidbbackup.decide.render import is_outdated, release_job
 from tidbbackup.decide.run import job_key, may_work_for, of_a_former, owned_by, pods_made_by
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
@@ -135,6 +135,8 @@ def _follow(
     facts: BackupFacts, backup: Backup, job: Job, since: datetime, until: datetime, now: datetime
 ) -> Step:
     failed = job.condition("Failed")
+    if (failed or isinstance(_found(facts, job), Waiting)) and _is_mended(facts, backup, job):
+        return Step((Delete(job_key("release", backup), job.metadata.uid),), until)
     if failed is None:
         return Step(wake_at=until)
     failed_at = failed.lastTransitionTime or now
@@ -147,8 +149,17 @@ def _follow(
     return Step((say, Delete(job_key("release", backup), job.metadata.uid)), until)
 
 
+def _found(facts: BackupFacts, job: Job) -> Verdict:
+    return verdict(job, pods_made_by(job, facts.release_pods))
+
+
+def _is_mended(facts: BackupFacts, backup: Backup, job: Job) -> bool:
+    """Whether the Job would be made otherwise now: its pod may wait for what the spec no longer names."""
+    return not problems(backup.spec) and is_outdated(job, release_job(backup, facts.image))
+
+
 def _why(facts: BackupFacts, job: Job) -> str:
-    found = verdict(job, pods_made_by(job, facts.release_pods))
+    found = _found(facts, job)
     if isinstance(found, Ended):
         return found.result.message
     return found.cause.message if isinstance(found, Broken) else "nothing tells why"

@@ -6,21 +6,24 @@ whether the Job should be made.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import attrs
+import msgspec
 from attrs import frozen
 
 from tidbbackup.decide.status import Cause
 from tidbbackup.decide.storage_target import ca_mount
 from tidbbackup.decide.task import worker_task
 from tidbbackup.model.backup import KIND, Backup, BackupSpec
-from tidbbackup.model.jobs import CONTAINER
+from tidbbackup.model.jobs import CONTAINER, Job
 from tidbbackup.model.names import (
     API_VERSION,
     DELETES_DATA,
     ENDED_BY,
     ENDED_BY_MESSAGE,
+    MADE_OF,
     job_name,
     labels,
 )
@@ -95,7 +98,7 @@ def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
 def clean_job(backup: Backup, image: WorkerImage, *, delete_data: bool) -> dict[str, Any]:
     """The Job `clean-<bk>`: aborts open uploads of this Backup's key and, if told so, deletes its archive."""
     job = _at_the_storage("clean", backup, image, delete_data=delete_data)
-    job["metadata"]["annotations"] = {DELETES_DATA: "true"} if delete_data else {}
+    job["metadata"]["annotations"] = _made_of(job) | ({DELETES_DATA: "true"} if delete_data else {})
     return job
 
 
@@ -132,7 +135,20 @@ def release_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
     backup = attrs.evolve(backup, spec=spec)
     password = {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")}
     work = _Work("release", "release", worker_task(backup), environment=[password], volumes=[], mounts=[])
-    return _job(work, backup, image)
+    job = _job(work, backup, image)
+    job["metadata"]["annotations"] = _made_of(job)
+    return job
+
+
+def is_outdated(job: Job, manifest: dict[str, Any]) -> bool:
+    """Whether a Job was made of something else than the manifest by which it would be made now."""
+    made_of = job.metadata.annotations.get(MADE_OF)
+    return made_of is not None and made_of != manifest["metadata"]["annotations"][MADE_OF]
+
+
+def _made_of(job: dict[str, Any]) -> dict[str, str]:
+    wire = msgspec.json.encode(job["spec"], order="deterministic")
+    return {MADE_OF: hashlib.sha256(wire).hexdigest()[:16]}
 
 
 def _at_the_storage(

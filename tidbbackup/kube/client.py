@@ -17,7 +17,7 @@ from attrs import frozen
 from tidbbackup.kube.connection import Connection
 from tidbbackup.kube.metrics import UNMEASURED, ClientMetrics
 from tidbbackup.kube.resources import Resource
-from tidbbackup.kube.transport import JSON, Deadlines, Request, Retries, Transport
+from tidbbackup.kube.transport import JSON, NO_QUERY, Deadlines, Request, Retries, Transport
 
 Body = Mapping[str, Any] | bytes
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -73,9 +73,13 @@ class Client:
         """One object, as the API server has it now."""
         return await self._transport.ask(Request("GET", resource.path(namespace, name)))
 
-    async def create(self, resource: Resource, namespace: str, body: Body) -> bytes:
-        """Creates; AlreadyExists where the name is taken. Returns the object with its uid."""
-        return await self._write("POST", resource.path(namespace), body)
+    async def create(self, resource: Resource, namespace: str, body: Body, *, dry_run: bool = False) -> bytes:
+        """Creates; AlreadyExists where the name is taken. Returns the object with its uid.
+
+        `dry_run`: all checks are made, nothing is stored.
+        """
+        query = {"dryRun": "All"} if dry_run else {}
+        return await self._write("POST", resource.path(namespace), body, query=query)
 
     async def update(
         self, resource: Resource, namespace: str, name: str, body: Body, *, subresource: str = ""
@@ -148,6 +152,8 @@ class Client:
         async with self._transport.stream(Request("GET", resource.path(namespace), query), seconds) as chunks:
             yield chunks
 
-    async def _write(self, method: str, path: str, body: Body, content_type: str = JSON) -> bytes:
+    async def _write(
+        self, method: str, path: str, body: Body, kind: str = JSON, query: Mapping[str, str] = NO_QUERY
+    ) -> bytes:
         sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return await self._transport.ask(Request(method, path, body=sent, content_type=content_type))
+        return await self._transport.ask(Request(method, path, query, sent, kind))

@@ -33,6 +33,7 @@ from tidbbackup.kube.metrics import ClientMetrics
 from tidbbackup.kube.sockets import open_socket
 
 JSON = "application/json"
+NO_QUERY: Mapping[str, str] = MappingProxyType({})
 
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes of an error's body that are read."""
@@ -72,7 +73,7 @@ class Request:
 
     method: str
     path: str
-    query: Mapping[str, str] = MappingProxyType({})
+    query: Mapping[str, str] = NO_QUERY
     body: bytes | None = None
     content_type: str = JSON
 

@@ -19,6 +19,7 @@ from tidbbackup.decide.farewell import NAMESPACE_KIND
 from tidbbackup.decide.plan import (
     Action,
     Announce,
+    Ask,
     Create,
     Delete,
     PatchStatus,
@@ -76,8 +77,8 @@ class Actor:
         """Do it all, in order.
 
         Raises:
-            Refused: a create was refused (400, 403, 422, or the name is taken): deciding again may know
-                what to do.
+            Refused: a create was refused, or would be (400, 403, 422, or the name is taken): deciding again
+                may know what to do.
             ApiError: anything else that failed; trying again later is right.
         """
         for action in plan.actions:
@@ -87,6 +88,8 @@ class Actor:
         match action:
             case Create():
                 await self._create(action)
+            case Ask():
+                await self._ask(action)
             case Delete():
                 await self._delete(action)
             case PatchStatus():
@@ -110,6 +113,16 @@ class Actor:
             if not _is_ours(found, manifest):
                 raise Refused(error) from error
             self.writer.gate.note(self.writer.key, resource, found.resourceVersion, meta["namespace"])
+        except (BadRequest, Forbidden, Invalid) as error:
+            raise Refused(error) from error
+
+    async def _ask(self, action: Ask) -> None:
+        meta = action.manifest["metadata"]
+        resource = RESOURCES[action.manifest["kind"]]
+        try:
+            await self.writer.client.create(resource, meta["namespace"], action.manifest, dry_run=True)
+        except AlreadyExists:
+            return  # Whether it may be there is decided before whether it is.
         except (BadRequest, Forbidden, Invalid) as error:
             raise Refused(error) from error
 

@@ -1,0 +1,161 @@
+"""Cleans up after a Backup that is going: `clean-<bk>`, made, followed and made anew until it has completed.
+
+Whatever it waits for (a quota, a Secret, a CRD that goes), it is looked at again within half a minute. Must
+not know what of the Backup is left to clean, nor what follows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, verdict, why_in_events
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Ask, Create, Delete, Plan
+from tidbbackup.decide.remains import Remains
+from tidbbackup.decide.render import clean_job, idle_job, is_outdated
+from tidbbackup.decide.run import events_of_start, job_key, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.status import Cause, move
+from tidbbackup.decide.task import archive_url
+from tidbbackup.decide.valid import problems
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import KIND, Backup, Phase
+from tidbbackup.model.jobs import Happening, Job
+from tidbbackup.model.names import DELETES_DATA, FINALIZER
+from tidbbackup.model.result import Outcome
+
+_FIRST_RETRY = timedelta(seconds=10)
+_LONGEST_WAIT = timedelta(minutes=10)
+# A cleaning pod may take this long to start before that is worth a word.
+_START_PATIENCE = timedelta(seconds=30)
+# What is waited for tells nobody when it comes.
+_NEXT_QUESTION = timedelta(seconds=30)
+
+
+def of_another_mind(job: Job, backup: Backup, remains: Remains) -> bool:
+    """Whether a cleaning Job was told other than the policy, edited since, wants it now."""
+    if not owned_by(job, backup):
+        return False
+    deletes = DELETES_DATA in job.metadata.annotations
+    return deletes != remains.data and not (deletes and job.condition("Complete") is not None)
+
+
+def is_cleaned(facts: BackupFacts, backup: Backup) -> bool:
+    """Whether it has completed."""
+    job = facts.clean_job
+    return job is not None and owned_by(job, backup) and job.condition("Complete") is not None
+
+
+def stop(backup: Backup, job: Job) -> Plan:
+    """Until it is gone nothing else is done: it may still delete what is to be kept."""
+    return Plan(_delete(backup, job))
+
+
+def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
+    """Make the Job. No run is left, and the namespace is not known to go."""
+    wrong, refusal = problems(backup.spec), facts.refusal
+    if wrong:
+        # Of such a spec no Job can be made, so none is refused, which is how a namespace that goes is known.
+        ask = () if refusal else (Ask(idle_job(backup, facts.image)),)
+        plan = failed(backup, remains, Cause(reasons.INVALID_SPEC, "; ".join(map(str, wrong))), now)
+        return Plan((*ask, *plan.actions), plan.wake_at)
+    if refusal is None:
+        return Plan((Create(clean_job(backup, facts.image, delete_data=remains.data)),))
+    reason = reasons.NAME_TAKEN if refusal.status == 409 else reasons.POD_REFUSED
+    return failed(backup, remains, Cause(reason, refusal.message), now)
+
+
+def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: datetime) -> Plan:
+    """What holds the name `clean-<bk>`, ours or not."""
+    if job.metadata.deletionTimestamp is not None:
+        return NOTHING
+    if not owned_by(job, backup):
+        if of_a_former(job, backup):
+            return Plan(_delete(backup, job))
+        text = f"a Job {job.metadata.name} that is not ours is in the way: delete it"
+        return failed(backup, remains, Cause(reasons.NAME_TAKEN, text), now)
+    found = verdict(job, pods_made_by(job, facts.clean_pods))
+    if job.condition("Complete") is not None:
+        return Plan(_cleaned(backup, remains, found, now))
+    ended = job.condition("Failed")
+    if (ended or isinstance(found, Waiting)) and _is_mended(facts, backup, job, remains):
+        return Plan(_delete(backup, job))
+    if ended:
+        return _retry(backup, job, remains, found, ended.lastTransitionTime or now, now)
+    return _await_start(facts, backup, job, remains, found, now) if isinstance(found, Waiting) else NOTHING
+
+
+def failed(backup: Backup, remains: Remains, cause: Cause, now: datetime) -> Plan:
+    """The phase CleanFailed, with the way out."""
+    way_out = "to keep the archive and let the Backup go, set spec.cleanPolicy to Retain"
+    if remains.uploads:
+        way_out = f"a multipart upload may be open; to leave it so, remove the finalizer {FINALIZER}"
+    text = f"{cause.message}; {way_out}"
+    actions = move(backup, Phase.CLEAN_FAILED, Cause(cause.reason, text), now)
+    return Plan(actions, wake_at=now + _NEXT_QUESTION)
+
+
+def _is_mended(facts: BackupFacts, backup: Backup, job: Job, remains: Remains) -> bool:
+    """Whether the Job would be made otherwise now: its pod may wait for what the spec no longer names."""
+    if problems(backup.spec):
+        return False
+    return is_outdated(job, clean_job(backup, facts.image, delete_data=remains.data))
+
+
+def _await_start(
+    facts: BackupFacts, backup: Backup, job: Job, remains: Remains, found: Waiting, now: datetime
+) -> Plan:
+    assert job.metadata.creationTimestamp is not None
+    patient_until = job.metadata.creationTimestamp + _START_PATIENCE
+    if now < patient_until:
+        return Plan(wake_at=patient_until)
+    cause = found.cause
+    if cause is None:
+        look = events_of_start(job, facts.clean_pods)
+        events = facts.seen(look, Happening)
+        if events is None:
+            return Plan(look=look)
+        cause = why_in_events(events)
+    return failed(backup, remains, cause, now) if cause else Plan(wake_at=now + _NEXT_QUESTION)
+
+
+def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) -> tuple[Action, ...]:
+    # Dying here: the next run finds the phase Clean and lets go, or else the Job and comes here again.
+    if not remains.data:
+        cause = Cause(reasons.DATA_KEPT, "what the run left open is cleaned, no archive is deleted")
+        return move(backup, Phase.CLEAN, cause, now)
+    told = [notice.message for notice in found.result.notices] if isinstance(found, Ended) else []
+    cause = Cause(reasons.ARCHIVE_DELETED, "; ".join((f"{archive_url(backup)} is deleted", *told)))
+    say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
+    return (say, *move(backup, Phase.CLEAN, cause, now))
+
+
+def _retry(
+    backup: Backup, job: Job, remains: Remains, found: Verdict, failed_at: datetime, now: datetime
+) -> Plan:
+    plan = failed(backup, remains, _why(found), now)
+    retry_at = failed_at + _pause(backup, failed_at)
+    if now < retry_at:
+        return Plan(plan.actions, wake_at=min(retry_at, now + _NEXT_QUESTION))
+    return Plan((*plan.actions, *_delete(backup, job)))
+
+
+def _why(found: Verdict) -> Cause:
+    if isinstance(found, Broken):
+        return found.cause
+    cause = Cause(reasons.CLEAN_FAILED, "the cleaning Job failed and nothing tells why")
+    if isinstance(found, Ended) and found.result.outcome is not Outcome.CLEANED:
+        return Cause(found.result.reason or cause.reason, found.result.message or cause.message)
+    return cause
+
+
+def _pause(backup: Backup, failed_at: datetime) -> timedelta:
+    """As long again as the Backup has been waiting to go: each pause doubles the last, without any count."""
+    assert backup.metadata.deletionTimestamp is not None
+    waited = failed_at - backup.metadata.deletionTimestamp
+    return min(max(waited, _FIRST_RETRY), _LONGEST_WAIT)
+
+
+def _delete(backup: Backup, job: Job) -> tuple[Action, ...]:
+    # Its disappearance wakes us, and the next round makes it anew, if it is still to be.
+    going = job.metadata.deletionTimestamp is not None
+    return () if going else (Delete(job_key("clean", backup), job.metadata.uid),)

@@ -1,0 +1,70 @@
+"""What the run of a Backup that is going may have left, and what of that its policy wants gone.
+
+Asked once the run is over or stopped. Must not know how it is cleaned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from tidbbackup.decide.diagnosis import succeeded, verdict
+from tidbbackup.decide.run import pods_made_by
+from tidbbackup.decide.task import clean_policy
+from tidbbackup.model import reasons
+from tidbbackup.model.backup import WARNING, Backup, CleanPolicy, Phase
+from tidbbackup.model.jobs import Job, Pod
+
+
+@frozen
+class Remains:
+    """What is left of a Backup that is going; true where there is something to clean."""
+
+    uploads: bool = False
+    """A multipart upload may be open."""
+    data: bool = False
+    """An archive may be there, and the policy wants it gone."""
+    kept: bool = False
+    """An archive is there, and the policy keeps it."""
+    unheard: bool = False
+    """Nobody knows how far the run had come."""
+
+    def __bool__(self) -> bool:
+        return self.uploads or self.data
+
+
+def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remains:
+    """What a Backup whose run is over or stopped may have left, by its phase, its policy and its last word.
+
+    `job` is its own, if it is still there: it knows of a run, and of its end, that no status tells of yet.
+    A worker that could say why it failed has aborted its upload; one that died without a word may have
+    left anything, even a whole archive.
+    """
+    status = backup.status
+    policy = clean_policy(backup)
+    # What the last attempt says is no word of those before it, which died.
+    tried_before = bool(status.backoffRetryStatus)
+    if status.phase in ("", Phase.INVALID) and job is None and not tried_before:
+        return Remains()
+    # A worker ends with exit code 0 only where all is done, and only then its Job completes.
+    heard = job is not None and succeeded(verdict(job, pods_made_by(job, pods)))
+    completed = heard or (job is not None and job.condition("Complete") is not None)
+    if completed or status.condition(Phase.COMPLETE) is not None:
+        goes = policy is CleanPolicy.DELETE
+        return Remains(data=goes, kept=not goes, unheard=completed and not heard)
+    failed = status.condition(Phase.FAILED)
+    if failed is None and not tried_before and _stopped_before_it_began(backup):
+        return Remains()
+    unheard = failed is None or tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
+    warning = status.condition(WARNING)
+    left_open = warning is not None and warning.reason == reasons.UPLOAD_LEFT_OPEN
+    data = unheard and policy is not CleanPolicy.RETAIN
+    return Remains(uploads=unheard or left_open, data=data, unheard=unheard)
+
+
+def _stopped_before_it_began(backup: Backup) -> bool:
+    """Its Job was deleted by us while its pod waited: a cleaning pod might wait for the same for ever."""
+    scheduled = backup.status.condition(Phase.SCHEDULED)
+    never_ran = backup.status.condition(Phase.RUNNING) is None
+    return never_ran and scheduled is not None and scheduled.reason == reasons.RUN_STOPPED
