@@ -17,17 +17,21 @@ _CONTROLLERS = ("cpu", "cpuset", "hugetlb", "io", "memory", "pids")
 
 
 def hierarchies(mounts: str) -> list[Path]:
-    """The mount points of all hierarchies in the text of /proc/self/mounts.
+    """The mount points of all hierarchies in the text of /proc/self/mountinfo.
 
     Several in version 1, one in version 2; where that is mounted beside version 1, runc uses it too.
     """
-    fields = [line.split() for line in mounts.splitlines()]
-    return [Path(each[1]) for each in fields if each[2] in ("cgroup", "cgroup2")]
+    found: dict[str, Path] = {}
+    for fields in (line.split() for line in mounts.splitlines()):
+        if fields[fields.index("-") + 1] in ("cgroup", "cgroup2"):
+            # By device: a hierarchy that is mounted twice, say in a chroot, is still one.
+            found.setdefault(fields[2], Path(fields[4]))
+    return list(found.values())
 
 
 def here() -> list[Path]:
     """This machine's hierarchies; empty when it has none."""
-    return hierarchies(Path("/proc/self/mounts").read_text())
+    return hierarchies(Path("/proc/self/mountinfo").read_text())
 
 
 @contextmanager
