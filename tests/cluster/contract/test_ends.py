@@ -5,7 +5,7 @@ import pytest
 from .scenarios import ENDS, ENVIRONMENTS, LOG, MESSAGES, VOLUMES, Scenario
 from .subject import NodeUnderTest, conditions, terminated
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.side_by_side]
 
 
 def _names(scenario: Scenario) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from .subject import NodeUnderTest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.side_by_side]
 
 
 async def test_job_completes(node_under_test: NodeUnderTest) -> None:
@@ -27,6 +27,6 @@ async def test_job_past_its_deadline_stops_its_pod(node_under_test: NodeUnderTes
     """The controller deletes the pod of such a Job; the node ends it and the Job fails."""
     name = node_under_test.name("slow")
     script = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
-    await node_under_test.job(name, {"command": ["sh", "-c", script]}, activeDeadlineSeconds=2)
+    await node_under_test.job(name, {"command": ["sh", "-c", script]}, activeDeadlineSeconds=5)
     failed = await node_under_test.job_condition(name, "Failed")
     assert failed["reason"] == "DeadlineExceeded"

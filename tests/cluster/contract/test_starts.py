@@ -7,7 +7,7 @@ import pytest
 from .scenarios import LOG, config_map, mounted, of, secret, value
 from .subject import NodeUnderTest, conditions, terminated
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.side_by_side]
 
 FOREVER = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
 
@@ -55,6 +55,7 @@ async def test_own_addresses(node_under_test: NodeUnderTest) -> None:
         await node_under_test.gone(name)
 
 
+@pytest.mark.side_by_side(waits=15)
 @pytest.mark.parametrize(
     ("reference", "made", "message"),
     [
@@ -93,6 +94,7 @@ async def test_missing_key(node_under_test: NodeUnderTest) -> None:
     assert state["message"] == "couldn't find key password in Secret contract/keyless"
 
 
+@pytest.mark.side_by_side(waits=10)
 async def test_missing_secret_volume_that_appears(node_under_test: NodeUnderTest) -> None:
     """A pod whose Secret volume is missing stays ContainerCreating, with an event that says why."""
     spec = {"env": [value("MOUNT", "/mnt/v")], **mounted(secret={"secretName": "late-volume"})}
@@ -107,6 +109,7 @@ async def test_missing_secret_volume_that_appears(node_under_test: NodeUnderTest
     assert (await node_under_test.end(name, timeout=150))["phase"] == "Succeeded"
 
 
+@pytest.mark.side_by_side(waits=25)
 async def test_image_that_cannot_be_pulled(node_under_test: NodeUnderTest) -> None:
     """The container waits with ErrImagePull or ImagePullBackOff, and events say why."""
     pod = node_under_test.pod("unpulled", "true", image=node_under_test.missing_image)

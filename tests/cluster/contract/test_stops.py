@@ -7,7 +7,7 @@ import pytest
 from .scenarios import LOG, of
 from .subject import NodeUnderTest, conditions, terminated
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.side_by_side]
 
 _KEPT = {"metadata": {"finalizers": ["tidbbackup.test/keep"]}}
 _OBEYS = """trap 'printf stopped > "$TERMINATION_LOG"; exit 5' TERM; while :; do sleep 0.1; done"""
@@ -62,7 +62,7 @@ async def test_forced_deletion(node_under_test: NodeUnderTest) -> None:
 async def test_active_deadline(node_under_test: NodeUnderTest) -> None:
     """The pod is stopped with SIGTERM and says why; what the container said is kept."""
     name = await node_under_test.start(
-        node_under_test.pod("late", "sh", "-c", _OBEYS, env=[LOG], activeDeadlineSeconds=2)
+        node_under_test.pod("late", "sh", "-c", _OBEYS, env=[LOG], activeDeadlineSeconds=5)
     )
     await node_under_test.running(name)
     status = await node_under_test.end(name)
