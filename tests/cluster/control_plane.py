@@ -109,9 +109,14 @@ class ControlPlane:
         """SIGCONT after `pause_apiserver`."""
         self._running["kube-apiserver"].signal(signal.SIGCONT)
 
-    async def add_local_volumes(self, node: str, *, count: int = 20, size: str = "20Gi") -> None:
-        """Give a node `count` volumes of StorageClass `local-storage`; a released one comes back empty."""
-        await self._volumes.add(node, count, size)
+    async def add_local_volumes(
+        self, node: str, *, count: int = 20, size: str = "20Gi", mode: int = 0o777
+    ) -> None:
+        """Give a node `count` volumes of StorageClass `local-storage`; a released one comes back empty.
+
+        By default any user of any pod may write, whether or not the node applies an fsGroup.
+        """
+        await self._volumes.add(node, count, size, mode)
 
 
 @frozen

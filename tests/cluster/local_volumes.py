@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from tests.cluster.api import JSON, Api, ApiRefused
 
@@ -77,20 +77,28 @@ def to_offer(volumes: Iterable[JSON]) -> list[str]:
     ]
 
 
+@frozen
+class _Wanted:
+    """A volume to be there, and the mode of its folder."""
+
+    item: JSON
+    mode: int
+
+
 @define(eq=False)
 class Pool:
     """The volumes that the nodes have; each is made anew when its claim is gone."""
 
     _api: Api
     _folder: Path
-    _wanted: dict[str, JSON] = Factory(dict)
+    _wanted: dict[str, _Wanted] = Factory(dict)
     # Held from looking to writing: a folder is emptied only while its volume does not exist.
     _changing: asyncio.Lock = Factory(asyncio.Lock)
 
-    async def add(self, node: str, count: int, size: str) -> None:
+    async def add(self, node: str, count: int, size: str, mode: int) -> None:
         """Give `node` that many volumes of `size` (a quantity such as `20Gi`, which nothing enforces).
 
-        Raises ValueError when the node has its volumes already, ApiRefused.
+        Their folders are ours, with `mode`. Raises ValueError when the node has them already, ApiRefused.
         """
         volumes = [
             volume(f"{node}-{number:03d}", node, self._folder / f"{node}-{number:03d}", size)
@@ -101,12 +109,12 @@ class Pool:
                 name = item["metadata"]["name"]
                 if name in self._wanted:
                     raise ValueError(f"there is a volume {name} already")
-                self._wanted[name] = item
-                await self._make(item)
+                self._wanted[name] = _Wanted(item, mode)
+                await self._make(self._wanted[name])
 
-    async def _make(self, item: JSON) -> None:
-        await asyncio.to_thread(_make_empty, Path(item["spec"]["local"]["path"]))
-        await self._api.create(_VOLUMES, item)
+    async def _make(self, wanted: _Wanted) -> None:
+        await asyncio.to_thread(_make_empty, Path(wanted.item["spec"]["local"]["path"]), wanted.mode)
+        await self._api.create(_VOLUMES, wanted.item)
 
     async def recycle_forever(self) -> None:
         """Delete released volumes and create the missing ones, until cancelled."""
@@ -146,11 +154,11 @@ def _only(item: JSON) -> JSON:
     return {"preconditions": {"uid": item["metadata"]["uid"]}}
 
 
-def _make_empty(path: Path) -> None:
+def _make_empty(path: Path, mode: int) -> None:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
-    # Any user of any pod may write, whether or not the node applies an fsGroup.
-    path.chmod(0o777)
+    # Not by mkdir: that heeds the umask.
+    path.chmod(mode)
 
 
 @asynccontextmanager

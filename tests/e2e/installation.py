@@ -1,19 +1,27 @@
-"""tidbbackup as a user installs it, on a whole node, with a database and an S3 server that pods can reach.
+"""tidbbackup as a user installs it, on a whole node, with a database and S3 servers that pods can reach.
 
-Everything is done with kubectl and the shipped files. Knows nothing of the product's inside.
+Everything is done with kubectl, the shipped files and the documented commands. Knows nothing of the product's
+inside.
 """
 
+import asyncio
 import json
+import os
+import signal
 import time
 from asyncio import sleep
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from string import Template
 from typing import Any
 
 import yaml
-from attrs import define
+from attrs import Factory, define
 
+from tests.cluster.ceph_server import ceph
+from tests.cluster.certificates import write_certificates
 from tests.cluster.control_plane import ControlPlane, KubectlFailed
 from tests.cluster.database import Database, mariadb
 from tests.cluster.lab import EXAMPLES, ROOT, Secrets, make_namespace
@@ -21,6 +29,7 @@ from tests.cluster.object_store import ObjectStore, rclone_store
 from tests.cluster.real.node import WholeNode, whole_node
 from tests.cluster.real.node_files import NODE_ADDRESS
 from tests.cluster.sample_schema import sample_schema
+from tests.e2e import documented
 
 JSON = dict[str, Any]
 
@@ -29,6 +38,7 @@ INSTALL = ROOT / "manifests" / "install.yaml"
 SYSTEM = "tidbbackup-system"
 DEPLOYMENT = "deployment/tidbbackup-controller"
 OVER = ("Complete", "Failed", "Invalid")
+_SHELL_SECONDS = 120
 
 
 @define(eq=False)
@@ -37,7 +47,9 @@ class Installation:
 
     node: WholeNode
     database: Database
-    store: ObjectStore
+    _stack: AsyncExitStack
+    _sites: dict[str, "Site"] = Factory(dict)
+    _making: dict[str, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
 
     @property
     def plane(self) -> ControlPlane:
@@ -45,13 +57,34 @@ class Installation:
         return self.node.plane
 
     async def install(self) -> None:
-        """The two commands of the documentation, and wait until the controller is available."""
-        for image in deployed_images(INSTALL.read_text()):
-            await self.node.tag_image(image)
-        await self.plane.kubectl_run("apply", "--server-side", "-f", CRDS)
-        await self.plane.kubectl_run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        await self.plane.kubectl_run("apply", "-f", INSTALL)
+        """README's command, with the image already where it will be looked for, until it has rolled out."""
+        command = documented.install()
+        await self.node.tag_image(documented.image_in(command))
+        await self.shell(command)
         await self.rolled_out()
+
+    async def shell(self, command: str, folder: Path = ROOT) -> str:
+        """Run a piece of documentation in `folder`; its output. Raises AssertionError with that."""
+        environment = self.plane.environment
+        environment["PATH"] = f"{self.plane.kubectl.parent}:{environment['PATH']}"
+        shell = await asyncio.create_subprocess_exec(
+            *("bash", "-euo", "pipefail", "-c", command),
+            env=environment,
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(_SHELL_SECONDS):
+                said = (await shell.communicate())[0].decode()
+        finally:
+            if shell.returncode is None:
+                os.killpg(shell.pid, signal.SIGKILL)
+                await shell.wait()
+        assert shell.returncode == 0, f"{command}\n{said}"
+        return said
 
     async def rolled_out(self) -> None:
         """Wait until the controller of the newest template is the one that runs."""
@@ -61,19 +94,24 @@ class Installation:
             told = await self.plane.kubectl_run("-n", SYSTEM, "describe", "pods")
             raise AssertionError(f"{failed}\n{told}\n{await self.controller_log()}") from failed
 
-    async def controller_log(self) -> str:
-        """What the controller has logged, as far as kubectl can tell."""
+    async def controller_log(self, lines: int = 60) -> str:
+        """The last lines that the controller has logged (-1: all), as far as kubectl can tell."""
         try:
-            return await self.plane.kubectl_run("-n", SYSTEM, "logs", DEPLOYMENT, "--tail=60")
+            return await self.plane.kubectl_run("-n", SYSTEM, "logs", DEPLOYMENT, f"--tail={lines}")
         except KubectlFailed as failed:
             return str(failed)
 
-    async def site(self, name: str, store: ObjectStore | None = None) -> "Site":
-        """A namespace where only pods run that Pod Security calls restricted, its Secrets, and a bucket.
+    async def site(self, name: str) -> "Site":
+        """The site of this name, made when it is first asked for: see Site."""
+        async with self._making[name]:
+            if name not in self._sites:
+                store = rclone_store(self.plane.processes, name=f"rclone-{name}")
+                self._sites[name] = await self.site_in(await self._stack.enter_async_context(store), name)
+            return self._sites[name]
 
-        In `store`, if it is given; a door has to lead to it.
-        """
-        store = store or self.store
+    async def site_in(self, store: ObjectStore, name: str) -> "Site":
+        """A new site with its bucket in `store`."""
+        await self.node.doors.open_outwards(port_of(store))
         secrets = Secrets(self.database.password, store.access_key, store.secret_key)
         await make_namespace(self.plane, name, secrets)
         restricted = "pod-security.kubernetes.io/enforce=restricted"
@@ -81,10 +119,21 @@ class Installation:
         await store.create_bucket(name)
         return Site(self, name, store)
 
+    @asynccontextmanager
+    async def site_on_ceph(self, name: str) -> AsyncIterator["Site"]:
+        """A site with its bucket in a real Ceph, which is gone at the end."""
+        owned = self.plane.processes
+        certificates = write_certificates(owned.folder / "ceph-certificates", ["127.0.0.1"])
+        async with ceph(owned, certificates) as gateway:
+            yield await self.site_in(gateway.http, name)
+
 
 @define(eq=False)
 class Site:
-    """A namespace and a bucket of the same name."""
+    """A namespace where only pods run that Pod Security calls restricted, and a bucket of the same name.
+
+    The S3 server is nobody else's: it may be stopped.
+    """
 
     installation: Installation
     name: str
@@ -94,18 +143,25 @@ class Site:
         """kubectl in this namespace."""
         return await self.installation.plane.kubectl_run("-n", self.name, *args, input=input)
 
-    def example(self, file: str, **spec: Any) -> JSON:
-        """An example of the specification, filled in; keywords replace parts of its spec."""
+    def filled_in(self, file: str) -> str:
+        """The text of an example of the specification, with the bucket and the keys of this site."""
         placeholders = {
             "tidb_host": NODE_ADDRESS,
             "tidb_port": self.installation.database.port,
             "tidb_user": self.installation.database.user,
+            "tidb_password": self.installation.database.password,
             "region": "us-east-1",
             "bucket": self.name,
             "endpoint": f"http://{NODE_ADDRESS}:{port_of(self.store)}",
+            "access_key": self.store.access_key,
+            "secret_key": self.store.secret_key,
         }
         text = (EXAMPLES / file).read_text().replace("# endpoint:", "endpoint: ${endpoint}")
-        manifest: JSON = yaml.safe_load(Template(text).substitute(placeholders))
+        return Template(text).substitute(placeholders)
+
+    def example(self, file: str, **spec: Any) -> JSON:
+        """An example for this site's namespace; keywords replace parts of its spec."""
+        manifest: JSON = yaml.safe_load(self.filled_in(file))
         manifest["metadata"]["namespace"] = self.name
         manifest["spec"] |= spec
         return manifest
@@ -117,8 +173,9 @@ class Site:
 
     async def get(self, name: str) -> JSON:
         """The Backup as it is."""
-        found: JSON = json.loads(await self.kubectl("get", "backup", name, "-ojson"))
-        return found
+        # Not by kubectl: that is a process, and many tests ask several times a second.
+        path = f"/apis/pingcap.com/v1alpha1/namespaces/{self.name}/backups/{name}"
+        return await self.installation.plane.api.get(path)
 
     async def over(self, name: str, seconds: float = 90) -> JSON:
         """The Backup once it is Complete, Failed or Invalid."""
@@ -142,23 +199,6 @@ def reason(backup: JSON) -> str:
     return str(next(each["reason"] for each in status["conditions"] if each["type"] == status["phase"]))
 
 
-def deployed_images(manifests: str) -> set[str]:
-    """The images that the Deployments in a file of manifests name, as containerd calls them."""
-    found: set[str] = set()
-    for each in yaml.safe_load_all(manifests):
-        if each and each["kind"] == "Deployment":
-            found |= {container["image"] for container in each["spec"]["template"]["spec"]["containers"]}
-    return {full_name(image) for image in found}
-
-
-def full_name(image: str) -> str:
-    """An image's name with what is left out in everyday use, such as docker.io/library."""
-    registry, slash, _ = image.partition("/")
-    if not slash:
-        return f"docker.io/library/{image}"
-    return image if "." in registry or ":" in registry or registry == "localhost" else f"docker.io/{image}"
-
-
 @asynccontextmanager
 async def installation() -> AsyncIterator[Installation]:
     """Start everything and install; all of it is gone at the end."""
@@ -166,12 +206,11 @@ async def installation() -> AsyncIterator[Installation]:
         # A finished pod keeps its volume, and no test removes its Backups.
         whole_node(volumes=30) as node,
         mariadb(node.plane.processes) as database,
-        rclone_store(node.plane.processes) as store,
+        AsyncExitStack() as stack,
     ):
         await database.load(sample_schema())
-        for port in (database.port, port_of(store)):
-            await node.doors.open_outwards(port)
-        made = Installation(node, database, store)
+        await node.doors.open_outwards(database.port)
+        made = Installation(node, database, stack)
         await made.install()
         yield made
 

@@ -1,6 +1,5 @@
 """Runs that cannot start, or are killed, on a real kubelet: each is Failed, with the real reason."""
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 
@@ -27,16 +26,12 @@ CANNOT_START: dict[str, tuple[str, tuple[str, ...], dict[str, object]]] = {
     "secret-is-missing": ("SecretMissing", ("delete", "secret", "s3-secret"), {}),
     "no-node-is-large-enough": ("Unschedulable", (), {"resources": {"requests": {"memory": "900Ti"}}}),
 }
-"""By namespace: the reason; what to do there first; what to change in the example's spec."""
+"""By name: the reason; what to do in the namespace first; what to change in the example's spec."""
 
 
 async def failure(site: Site, **spec: object) -> str:
-    """Run the example to its end; why it failed."""
-    return await failure_of(site, await site.apply(site.example(EXAMPLE, **spec)))
-
-
-async def failure_of(site: Site, name: str) -> str:
-    """Why a Backup failed, once it has. `kubectl describe` has to say so too."""
+    """Run the example to its end; why it failed. `kubectl describe` has to say so too."""
+    name = await site.apply(site.example(EXAMPLE, **spec))
     backup = await site.over(name)
     assert backup["status"]["phase"] == "Failed", backup["status"]
     story = await site.kubectl("describe", "bk", name)
@@ -44,27 +39,17 @@ async def failure_of(site: Site, name: str) -> str:
     return reason(backup)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def begun(installed: Installation) -> dict[str, Site]:
-    """All that cannot start, in a namespace each: they wait for their end side by side."""
-
-    async def begin(name: str) -> Site:
-        _, first, spec = CANNOT_START[name]
-        site = await installed.site(name)
-        if first:
-            await site.kubectl(*first)
-        await site.apply(site.example(EXAMPLE, pendingDeadlineSeconds=SOON, **spec))
-        return site
-
-    return dict(zip(CANNOT_START, await asyncio.gather(*map(begin, CANNOT_START)), strict=True))
-
-
+@pytest.mark.side_by_side(waits=SOON)
 @pytest.mark.parametrize("name", CANNOT_START)
-async def test_run_that_cannot_start(begun: dict[str, Site], name: str) -> None:
+async def test_run_that_cannot_start(site: Site, name: str) -> None:
     """Volumes, quota, Secret, node: each is given up after `pendingDeadlineSeconds`, with its own reason."""
-    assert await failure_of(begun[name], BACKUP) == CANNOT_START[name][0]
+    why, first, spec = CANNOT_START[name]
+    if first:
+        await site.kubectl(*first)
+    assert await failure(site, pendingDeadlineSeconds=SOON, **spec) == why
 
 
+@pytest.mark.side_by_side
 async def test_worker_out_of_memory(site: Site) -> None:
     """The kernel kills it: it has no last words, so its pod's have to do. Deleting such a Backup ends."""
     try:
@@ -76,13 +61,11 @@ async def test_worker_out_of_memory(site: Site) -> None:
         raise
 
 
-async def test_deadline(installed: Installation, site: Site) -> None:
+@pytest.mark.side_by_side(waits=10)
+async def test_deadline(site: Site) -> None:
     """kubelet stops it while it waits for a storage that is silent."""
-    installed.store.child.signal(signal.SIGSTOP)
-    try:
-        assert await failure(site, activeDeadlineSeconds=5) == "DeadlineExceeded"
-    finally:
-        installed.store.child.signal(signal.SIGCONT)
+    site.store.child.signal(signal.SIGSTOP)
+    assert await failure(site, activeDeadlineSeconds=10) == "DeadlineExceeded"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

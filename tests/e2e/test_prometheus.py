@@ -3,12 +3,11 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.e2e.installation import SYSTEM, Installation, Site
 from tests.e2e.prometheus import Prometheus, prometheus, seen, shipped_monitors
@@ -21,13 +20,6 @@ JSON = dict[str, Any]
 EXAMPLE = "backup-s3.yaml"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def scraper(installed: Installation) -> AsyncIterator[Prometheus]:
-    """A Prometheus that knows nothing but the shipped monitors."""
-    async with prometheus(installed.node, shipped_monitors()) as running:
-        yield running
-
-
 async def eventually(ask: Callable[[], Awaitable[list[JSON]]], seconds: float = 30) -> list[JSON]:
     """What `ask` finds once it finds something; AssertionError when it never does."""
     deadline = time.monotonic() + seconds
@@ -37,10 +29,16 @@ async def eventually(ask: Callable[[], Awaitable[list[JSON]]], seconds: float = 
     return found
 
 
-async def test_controller_is_scraped(scraper: Prometheus, site: Site) -> None:
+@pytest.mark.side_by_side
+async def test_controller_is_scraped(installed: Installation, site: Site) -> None:
     """A finished Backup is in Prometheus, under its own namespace and not the controller's."""
     await site.over(await site.apply(site.example(EXAMPLE)))
+    async with prometheus(installed.node, shipped_monitors()) as scraper:
+        await controller_is_in(scraper, site)
 
+
+async def controller_is_in(scraper: Prometheus, site: Site) -> None:
+    """What Prometheus has to know of the controller."""
     wanted = f'tidbbackup_backups{{namespace="{site.name}",phase="Complete"}} == 1'
     (series,) = await eventually(partial(scraper.query, wanted))
 
@@ -59,6 +57,7 @@ async def test_controller_is_scraped(scraper: Prometheus, site: Site) -> None:
         await eventually(partial(scraper.query, other))
 
 
+@pytest.mark.side_by_side(waits=10)
 async def test_worker_is_scraped(installed: Installation, site: Site) -> None:
     """While it runs, at the port that its container declares; and the controller finds the same way to it."""
     (monitor,) = [each for each in shipped_monitors() if each["kind"] == "PodMonitor"]
@@ -69,7 +68,7 @@ async def test_worker_is_scraped(installed: Installation, site: Site) -> None:
         return [each for each in found if each["labels"]["namespace"] == site.name]
 
     # It waits for the storage, so that it is there to be found.
-    installed.store.child.signal(signal.SIGSTOP)
+    site.store.child.signal(signal.SIGSTOP)
     try:
         name = await site.apply(site.example(EXAMPLE))
         (worker,) = await eventually(workers, 60)
@@ -78,7 +77,7 @@ async def test_worker_is_scraped(installed: Installation, site: Site) -> None:
             (series,) = await eventually(partial(scraper.query, wanted))
         shown = await site.until(name, lambda found: bool(found.get("status", {}).get("progress")), 30)
     finally:
-        installed.store.child.signal(signal.SIGCONT)
+        site.store.child.signal(signal.SIGCONT)
 
     assert series["metric"]["pod"] == worker["labels"]["pod"]
     assert shown["status"]["progress"]["step"] == "preflight"

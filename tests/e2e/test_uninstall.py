@@ -12,13 +12,13 @@ async def test_uninstalling_keeps_every_archive(installed: Installation, site: S
     """CRDs with their Backups, then the rest; afterwards it can be installed again."""
     backup = await site.over(await site.apply(site.example("backup-s3.yaml")))
     assert backup["status"]["phase"] == "Complete", backup["status"]
-    before = await installed.store.objects(site.name)
+    before = await site.store.objects(site.name)
 
     # The controller has to be there still: it takes its finalizers from the Backups.
     await installed.plane.kubectl_run("delete", "-f", CRDS, "--timeout=60s")
     await installed.plane.kubectl_run("delete", "-f", INSTALL, "--timeout=60s")
 
-    assert await installed.store.objects(site.name) == before
+    assert await site.store.objects(site.name) == before
     with pytest.raises(KubectlFailed, match="not found"):
         await installed.plane.kubectl_run("get", "crd", "backups.pingcap.com")
     with pytest.raises(KubectlFailed, match="not found"):

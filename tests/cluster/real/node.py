@@ -75,7 +75,8 @@ async def whole_node(name: str = "node-1", *, volumes: int = 6) -> AsyncIterator
         )
         await unpacking
         await _start_kubelet(plane, home, name, socket, cgroup)
-        await plane.add_local_volumes(name, count=volumes)
+        # Root's own, as a provisioner makes them: here is a kubelet that gives them to the pod's group.
+        await plane.add_local_volumes(name, count=volumes, mode=0o755)
         yield WholeNode(name, plane, doors, home, socket)
 
 
