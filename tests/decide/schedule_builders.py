@@ -28,12 +28,14 @@ DUE = BEGIN + timedelta(hours=1)
 NAME = "s-2026-10-24t13-00-00"
 
 
-def schedule(status: BackupScheduleStatus | None = None, **spec: Any) -> BackupSchedule:
-    """A schedule `s`, created at BEGIN, hourly unless told otherwise."""
+def schedule(
+    status: BackupScheduleStatus | None = None, *, created: datetime = BEGIN, **spec: Any
+) -> BackupSchedule:
+    """A schedule `s`, hourly unless told otherwise."""
     meta = {"name": "s", "namespace": "ns", "uid": UID, "generation": 1, "resourceVersion": "1"}
     whole = {"schedule": "0 * * * *", "backupTemplate": TEMPLATE} | spec
     read = decode_schedule(msgspec.json.encode({"metadata": meta, "spec": whole}))
-    metadata = attrs.evolve(read.metadata, creationTimestamp=BEGIN)
+    metadata = attrs.evolve(read.metadata, creationTimestamp=created)
     return attrs.evolve(read, metadata=metadata, status=status or BackupScheduleStatus())
 
 

@@ -5,6 +5,7 @@ Runs take as long and end as the test says. The controller is up or down and may
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,9 +14,9 @@ import attrs
 import msgspec
 
 from tests.decide.schedule_builders import BEGIN, ended
-from tidbbackup.decide.cron import count_between, parse
+from tests.decide.schedule_oracle import Oracle
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.plan import Action, Announce, Create, Delete, PatchStatus, Plan
+from tidbbackup.decide.plan import Action, Announce, Counted, Create, Delete, PatchStatus, Plan, Tally
 from tidbbackup.decide.retention import retention
 from tidbbackup.decide.schedule import decide
 from tidbbackup.decide.scheduled import ScheduleFacts, is_active, is_same_run
@@ -40,16 +41,20 @@ class World:
     now: datetime = BEGIN
     backups: dict[str, Backup] = attrs.Factory(dict)
     ends: dict[str, tuple[datetime, str]] = attrs.Factory(dict)
-    """When each run ends, and how."""
+    """When each run that works ends, and how."""
     takes: timedelta = timedelta(minutes=10)
     outcome: str = "Complete"
-    made: list[str] = attrs.Factory(list)
+    made: dict[str, datetime] = attrs.Factory(dict)
+    """When each Backup was made."""
+    deleted: list[str] = attrs.Factory(list)
     events: set[tuple[str, str]] = attrs.Factory(set)
     version: int = 1
     actions: int = 0
     die_at: int | None = None
-    expected: int = 0
-    """Due times of the schedules and zones that no longer count."""
+    tallies: list[Tally] = attrs.Factory(list)
+    """What the metrics have counted."""
+    oracle: Oracle | None = None
+    """Set where what becomes of the due times is to be checked, see `check`."""
 
     # The controller.
 
@@ -96,12 +101,15 @@ class World:
                 self.events.add((reason, message))
             case Create(manifest=manifest):
                 self._create(manifest)
-            case PatchStatus(version=version, changes=changes):
+            case PatchStatus(version=version, changes=changes, tallies=tallies):
                 assert version == self.schedule.metadata.resourceVersion
                 self._patch(changes)
-            case Delete(key=key, uid=uid):
+                self.tallies += tallies
+            case Delete(key=key, uid=uid, tallies=tallies):
                 assert not is_active(self.backups[key.name]), "a running one is deleted"
                 assert self.backups.pop(key.name).metadata.uid == uid
+                self.deleted.append(key.name)
+                self.tallies += tallies
             case _:
                 raise AssertionError(action)
 
@@ -113,26 +121,24 @@ class World:
             return
         running = [each for each in self.backups.values() if is_active(each)]
         assert not running or self.schedule.spec.concurrencyPolicy == "Allow", "two run at once"
-        assert not self.schedule.spec.pause
+        assert self.oracle is None or name == self.oracle.due_now(self.schedule.spec, self.now)
         read = decode_backup(msgspec.json.encode(manifest))
         metadata = attrs.evolve(
             read.metadata, uid=f"uid-{name}", creationTimestamp=self.now.replace(microsecond=0)
         )
         self.backups[name] = attrs.evolve(read, metadata=metadata)
-        self.made.append(name)
+        assert name not in self.made, "made twice"
+        self.made[name] = self.now
         self.ends[name] = (self.now + self.takes, self.outcome)
 
     def _patch(self, changes: dict[str, Any]) -> None:
-        old = self.schedule.status
-        merged = {**msgspec.to_builtins(old), **changes}
+        merged = {**msgspec.to_builtins(self.schedule.status), **changes}
         status = msgspec.convert(
             {name: value for name, value in merged.items() if value is not None}, BackupScheduleStatus
         )
         self._store(attrs.evolve(self.schedule, status=status))
-        if old.scheduleSince not in (None, status.scheduleSince):
-            assert old.scheduleSince is not None
-            assert status.scheduleSince is not None
-            self.expected += self._dues(old, old.scheduleSince, status.scheduleSince)
+        if self.oracle is not None:
+            self.oracle.wrote(self.schedule.spec, self.now, self.made, self.ends)
 
     def _store(self, changed: BackupSchedule) -> None:
         self.version += 1
@@ -168,24 +174,38 @@ class World:
 
     # What has to hold.
 
-    def accounted(self) -> int:
-        """Due times that have had an outcome."""
-        status = self.schedule.status
-        return len(self.made) + sum(
-            each or 0 for each in (status.missedRuns, status.skippedRuns, status.pausedRuns)
+    def check(self) -> None:
+        """Each due time up to now has had its one outcome; status and metrics agree with the oracle."""
+        assert self.oracle is not None
+        assert self.oracle.unsettled(self.now) == []
+        # Also, nothing was made that was not due.
+        assert list(self.made) == self.oracle.ran
+        passed, status = self.oracle.passed, self.schedule.status
+        missed = sum(count for reason, count in passed.items() if reason.startswith("Missed"))
+        assert (status.missedRuns or 0, status.skippedRuns or 0, status.pausedRuns or 0) == (
+            missed,
+            passed["SkippedOverlap"],
+            passed["SkippedPaused"],
         )
+        assert self.counted(Counted.MISSED) == passed
+        assert self.counted(Counted.RETENTION).total() == len(self.deleted)
 
-    def due_times(self) -> int:
-        """Due times that there were, by what was in force as the controller saw it."""
-        status = self.schedule.status
-        assert status.scheduleSince is not None
-        return self.expected + self._dues(status, status.scheduleSince, self.now)
-
-    @staticmethod
-    def _dues(status: BackupScheduleStatus, after: datetime, until: datetime) -> int:
-        return count_between(parse(status.observedSchedule, status.observedTimeZone, BEGIN), after, until)
+    def counted(self, what: Counted) -> collections.Counter[str]:
+        """How often a metric has counted that, by reason."""
+        found: collections.Counter[str] = collections.Counter()
+        for tally in self.tallies:
+            assert (tally.namespace, tally.schedule) == ("ns", "s")
+            found[tally.reason] += tally.count if tally.what is what else 0
+        return +found
 
     def summary(self) -> tuple[object, ...]:
         """The world, without what dying may change."""
         left = {name: each.status.phase for name, each in self.backups.items()}
-        return left, self.made, self.schedule.status, self.events
+        return left, self.made, self.schedule.status, self.events, self.tallies
+
+
+def watched(schedule: BackupSchedule, **more: Any) -> World:
+    """A world that begins with this schedule's creation and has an oracle watch it."""
+    created = schedule.metadata.creationTimestamp
+    assert created is not None
+    return World(schedule, now=created, oracle=Oracle(created, schedule.spec), **more)

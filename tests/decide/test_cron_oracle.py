@@ -5,23 +5,15 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left, bisect_right
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidbbackup.decide.cron import (
-    COUNT_LIMIT,
-    Timetable,
-    count_between,
-    parse,
-)
+from tests.decide.cron_oracle import MINUTE, brute_force
+from tidbbackup.decide.cron import COUNT_LIMIT, Timetable, count_between, parse
 
 CREATION = datetime(2020, 1, 1, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-WEEK = timedelta(days=7)
 HALF = timedelta(days=2)
 """The oracle walks this long before a change of the clocks, and after it."""
 
@@ -46,72 +38,10 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@lru_cache
-def walk(zone: str, day: date) -> list[tuple[datetime, datetime]]:
-    """Each minute of the days around that one, with what the clocks show then."""
+def days_around(day: date) -> tuple[datetime, datetime]:
+    """When the oracle begins and ends its walk."""
     middle = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    clock = ZoneInfo(zone)
-    minutes = (middle - HALF + MINUTE * number for number in range(2 * HALF // MINUTE))
-    return [(at, at.astimezone(clock).replace(tzinfo=None, fold=0)) for at in minutes]
-
-
-def values(text: str, low: int, high: int) -> set[int]:
-    """The values of a field, read anew and as plainly as can be."""
-    found: set[int] = set()
-    for item in text.split(","):
-        span, _, step = item.partition("/")
-        begin, _, end = span.partition("-")
-        if span == "*":
-            begin, end = str(low), str(high)
-        stop = int(end or (high if step else begin))
-        found |= set(range(int(begin), stop + 1, int(step or 1)))
-    return found
-
-
-def matcher(text: str) -> tuple[set[int], set[int], set[int], set[int], set[int], bool]:
-    """The fields as sets, and whether a day matches by either of its fields."""
-    minute, hour, day, month, weekday = text.split()
-    days, weekdays = values(day, 1, 31), {each % 7 for each in values(weekday, 0, 6)}
-    either = not {"*", "*/1"} & {day, weekday}
-    # What names all days beside a field with a star in it is a star itself.
-    either = either and not (len(days) == 31 and "*" in weekday) and not (len(weekdays) == 7 and "*" in day)
-    return (
-        values(minute, 0, 59),
-        values(hour, 0, 23),
-        days,
-        values(month, 1, 12),
-        weekdays,
-        either,
-    )
-
-
-def brute_force(text: str, zone: str, day: date) -> list[datetime]:
-    """All due times of those days, minute by minute."""
-    minutes, hours, days, months, weekdays, either = matcher(text)
-    real_time = hours == set(range(24))
-
-    def matches(wall: datetime) -> bool:
-        if wall.minute not in minutes or wall.hour not in hours or wall.month not in months:
-            return False
-        by_day, by_weekday = wall.day in days, wall.isoweekday() % 7 in weekdays
-        return by_day or by_weekday if either else by_day and by_weekday
-
-    found = []
-    furthest = walk(zone, day)[0][1] - MINUTE
-    for at, wall in walk(zone, day):
-        if real_time:
-            due = matches(wall)
-        else:
-            due = wall > furthest and any(matches(each) for each in between(furthest, wall))
-        furthest = max(furthest, wall)
-        if due:
-            found.append(at)
-    return found
-
-
-def between(low: datetime, high: datetime) -> list[datetime]:
-    """Each wall time in (low, high]: more than one where the clocks were put forward."""
-    return [low + MINUTE * number for number in range(1, (high - low) // MINUTE + 1)]
+    return middle - HALF, middle + HALF
 
 
 @st.composite
@@ -147,8 +77,9 @@ def test_every_due_time_is_where_the_oracle_finds_it(
     text: str, change: tuple[str, date], moments: list[int]
 ) -> None:
     zone, day = change
-    table, due = parse(text, zone, CREATION), brute_force(text, zone, day)
-    begin = walk(zone, day)[0][0] - MINUTE
+    first, end = days_around(day)
+    table, due = parse(text, zone, CREATION), brute_force(text, zone, first, end)
+    begin = first - MINUTE
     near = [begin + HALF + timedelta(minutes=15 * number) for number in range(-10, 10, 2)]
     for now in [*(begin + timedelta(seconds=seconds) for seconds in moments), *near]:
         older, newer = bisect_right(due, now) - 1, bisect_right(due, now)
@@ -162,8 +93,9 @@ def test_every_due_time_is_where_the_oracle_finds_it(
     "text", ["*/27 * * * *", "30 * * * *", "15,45 0-3 * * *", "30 2 * * *", "0 0 * * *", "*/20 1,2 * * 0"]
 )
 def test_a_chain_of_next_due_times_leaves_none_out(text: str, zone: str, day: date) -> None:
-    expected = brute_force(text, zone, day)
-    table, begin = parse(text, zone, CREATION), walk(zone, day)[0][0] - MINUTE
+    first, end = days_around(day)
+    expected = brute_force(text, zone, first, end)
+    table, begin = parse(text, zone, CREATION), first - MINUTE
     chain, now = [], begin
     for _ in expected:
         now = table.next_due(now)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.decide.builders import outline
+from tests.decide.builders import outline, tallies
 from tests.decide.schedule_builders import BEGIN, child, ended, schedule
 from tests.decide.schedule_world import World
-from tidbbackup.decide.plan import NOTHING, Announce, Look, Plan
+from tidbbackup.decide.plan import NOTHING, Announce, Counted, Look, Plan, Tally
 from tidbbackup.decide.retention import fates, retention
 from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.model.backup import Backup, BackupStatus
@@ -138,6 +138,7 @@ def test_one_goes_at_a_time_after_a_look_and_says_why() -> None:
     (say,) = (action for action in found.actions if isinstance(action, Announce))
     assert (say.kind, say.about.name) == ("BackupSchedule", "s")
     assert say.message == f"{name} is removed: more than 1 complete ones (maxBackups)"
+    assert tallies(found) == [Tally(Counted.RETENTION, "ns", "s", "RetentionMaxBackups")]
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ from tests.decide.schedule_builders import (
     settled,
 )
 from tests.decide.schedule_world import World
+from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Counted, Create, Plan, Tally
 from tidbbackup.decide.scheduled import backup_name, is_same_run, manifest
 from tidbbackup.decide.task import clean_policy
 from tidbbackup.model.backup import Backup, CleanPolicy, decode_backup, spec_from_wire
 from tidbbackup.model.meta import Meta
+from tidbbackup.model.schedule import BackupSchedule
 
 
 def test_a_new_schedule_says_when_it_is_next_due() -> None:
@@ -139,6 +141,42 @@ def test_an_outage_is_counted_but_for_what_ran() -> None:
     assert tallies(found) == [Tally(Counted.MISSED, "ns", "s", "MissedDowntime", 2)]
 
 
+RUNS = child(DUE, "Running")
+UNPAUSED = attrs.evolve(settled(pause=True), spec=schedule().spec)
+EDITED = attrs.evolve(settled(), spec=schedule(schedule="30 * * * *").spec)
+
+
+@pytest.mark.parametrize(
+    ("found", "minutes", "backups", "refusal", "reason", "written"),
+    [
+        (settled(), 125, (RUNS,), None, "SkippedOverlap", {"skippedRuns": 1}),
+        (settled(pause=True), 125, (), None, "SkippedPaused", {"pausedRuns": 2}),
+        (UNPAUSED, 125, (), None, "SkippedPaused", {"pausedRuns": 2}),
+        (settled(startingDeadlineSeconds=60), 65, (), None, "MissedDeadline", {"missedRuns": 1}),
+        (settled(), 185, (), None, "MissedDowntime", {"missedRuns": 2}),
+        (EDITED, 125, (), None, "MissedEdited", {"missedRuns": 2}),
+        (settled(), 65, (), Refusal(409, "taken"), "MissedNameTaken", {"missedRuns": 1}),
+        (settled(), 65, (), Refusal(422, "no"), "MissedRefused", {"missedRuns": 1}),
+        (settled(backupTemplate=None), 65, (), None, "MissedInvalid", {"missedRuns": 1}),
+    ],
+)
+def test_each_that_does_not_run_is_counted_in_status_and_metric(
+    found: BackupSchedule,
+    minutes: float,
+    backups: tuple[Backup, ...],
+    refusal: Refusal | None,
+    reason: str,
+    written: dict[str, int],
+) -> None:
+    before: dict[str, Any] = {"missedRuns": 10, "skippedRuns": 20, "pausedRuns": 30}
+    counted = attrs.evolve(found, status=attrs.evolve(found.status, **before))
+    decided = plan(counted, later(minutes), *backups, refusal=refusal)
+
+    assert counts(decided) == {name: before[name] + count for name, count in written.items()}
+    (count,) = written.values()
+    assert tallies(decided) == [Tally(Counted.MISSED, "ns", "s", reason, count)]
+
+
 def test_while_one_runs_the_next_is_skipped_not_put_off() -> None:
     running = child(DUE, "Running")
     found = plan(settled(), later(120), running)
@@ -152,7 +190,7 @@ def test_while_one_runs_the_next_is_skipped_not_put_off() -> None:
     world.backups[NAME] = child(DUE)
     world.advance(later(125))
     assert world.reconcile() == later(180)
-    assert world.made == []
+    assert world.made == {}
 
 
 def test_allowed_to_overlap_it_runs() -> None:
@@ -250,4 +288,4 @@ def test_a_clock_put_back_does_not_silence_it() -> None:
     assert found.wake_at == DUE
     world = World(attrs.evolve(settled(), status=ahead), now=later(10))
     world.live(later(65))
-    assert world.made == [NAME]
+    assert list(world.made) == [NAME]

@@ -109,7 +109,7 @@ def test_due_times_of_an_invalid_template_are_missed_and_mending_it_makes_up_non
     world.reconcile()
     world.edit(backupTemplate=spec_from_wire(TEMPLATE))
     assert world.reconcile() == later(120)
-    assert world.made == []
+    assert world.made == {}
     assert ("Ready", "backups are made by '0 * * * *' in UTC") in world.events
 
 
