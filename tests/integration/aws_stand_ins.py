@@ -3,6 +3,7 @@
 They hand out keys that the strict peer then accepts; each of them can be late, or refuse.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,10 @@ from aiohttp import web
 from attrs import define, field
 
 ROLE = "arn:aws:iam::123456789012:role/backup"
+
+
+_ERROR = "<E><Error><Code>{}</Code><Message>wait</Message></Error></E>"
+_TROUBLES = {"400": web.HTTPBadRequest, "429": web.HTTPTooManyRequests, "503": web.HTTPServiceUnavailable}
 
 
 @define
@@ -24,6 +29,8 @@ class Aws:
     lifetime: timedelta = timedelta(hours=1)
     refusals: int = 0
     """So many further requests get an error."""
+    troubles: list[str] = field(factory=list)
+    """What happens to the next requests: a status or `silent`. Each happens once."""
     web_tokens: list[str] = field(factory=list)
     """Web identity tokens as they came in."""
     agent_token: str = "agent"
@@ -40,10 +47,18 @@ class Aws:
         self.refusals -= 1
         return self.refusals >= 0
 
+    async def _trouble(self) -> None:
+        trouble = self.troubles.pop(0) if self.troubles else ""
+        if trouble == "silent":
+            await asyncio.Event().wait()
+        if trouble:
+            raise _TROUBLES[trouble](text=_ERROR.format("Throttling" if trouble == "400" else "Other"))
+
     async def sts(self, request: web.Request) -> web.Response:
         """AssumeRoleWithWebIdentity."""
         form = await request.post()
         self.asked.append(f"STS {form.get('Action')!s}")
+        await self._trouble()
         assert form["RoleArn"] == ROLE
         assert "Authorization" not in request.headers
         self.web_tokens.append(str(form["WebIdentityToken"]))
@@ -63,6 +78,7 @@ class Aws:
     async def metadata(self, request: web.Request) -> web.Response:
         """As kube2iam answers: no tokens of version 2, a role that is known only after a while."""
         self.asked.append(f"{request.method} {request.path}")
+        await self._trouble()
         if request.method == "PUT":
             return web.Response(status=405)
         if self._refuses():
@@ -74,6 +90,7 @@ class Aws:
     async def agent(self, request: web.Request) -> web.Response:
         """EKS Pod Identity."""
         self.asked.append("agent")
+        await self._trouble()
         if request.headers.get("Authorization") != self.agent_token:
             return web.Response(status=401, text="wrong token")
         return web.json_response(self._document("AccountId"))
@@ -103,7 +120,7 @@ async def aws_stand_ins() -> AsyncIterator[Aws]:
     app.router.add_post("/", aws.sts)
     app.router.add_route("*", "/latest/{any:.*}", aws.metadata)
     app.router.add_get("/v1/credentials", aws.agent)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

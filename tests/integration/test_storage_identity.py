@@ -1,17 +1,20 @@
 """The pod's own identity: IRSA, EKS Pod Identity, kube2iam; late, refused, renewed, or not there at all."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 import pytest_asyncio
+from botocore.utils import ContainerMetadataFetcher
 
 from tests.integration.aws_stand_ins import Aws, aws_stand_ins
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.storage import identity
 from tidbbackup.storage.client import Credentials, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -142,6 +145,68 @@ async def test_kube2iam_that_is_late(aws: Aws, peer: StrictPeer) -> None:
     await upload(peer)
     assert aws.asked[-1] == "GET /latest/meta-data/iam/security-credentials/backup"
     assert set(peer.keys) == {"AKIA0"}
+
+
+async def test_a_metadata_service_that_keeps_silent_is_asked_again(
+    aws: Aws, peer: StrictPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "_METADATA_TIMEOUT_SECONDS", 1)
+    aws.troubles = ["silent"] * 3
+    await upload(peer)
+    assert aws.troubles == []
+    assert set(peer.keys) == {"AKIA0"}
+
+
+@pytest.fixture(params=["sts", "agent", "metadata"])
+def renewing(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> Aws:
+    """Each of the three that hand out keys. botocore's own tries are few: they take seconds."""
+    token = tmp_path / "token"
+    token.write_text("agent")
+    if request.param == "sts":
+        # botocore keeps longer-lived ones of STS in a cache.
+        aws.lifetime = timedelta(minutes=9)
+        given(monkeypatch, aws.service_account(token) | {"AWS_MAX_ATTEMPTS": "1"})
+    if request.param == "agent":
+        given(monkeypatch, aws.pod_identity(token))
+    for name, value in {"RETRY_ATTEMPTS": 1, "SLEEP_TIME": 0, "TIMEOUT_SECONDS": 0.2}.items():
+        monkeypatch.setattr(ContainerMetadataFetcher, name, value)
+    monkeypatch.setattr(identity, "_METADATA_TIMEOUT_SECONDS", 1)
+    return aws
+
+
+async def in_trouble(peer: StrictPeer, aws: Aws, troubles: list[str]) -> None:
+    """An upload whose keys have to be renewed when it has begun, and those who do it are in trouble."""
+    patience = attrs.evolve(PATIENCE, read_timeout=0.5, part_delays=(0.01,) * 3)
+    target = target_at(peer)
+
+    async def bodies() -> AsyncIterator[bytes]:
+        yield b"a"
+
+    async with open_client(target, None, patience=patience) as client:
+        opened, _ = await start_upload(client, target, "run", patience)
+        client._request_signer._credentials._expiry_time = datetime.now(UTC) + timedelta(minutes=9)
+        aws.troubles = troubles
+        await opened.complete(await opened.send(bodies(), 1))
+
+
+@pytest.mark.parametrize("trouble", ["503", "429", "400", "silent"])
+async def test_a_source_of_keys_that_is_down_at_a_renewal_is_waited_for(
+    renewing: Aws, peer: StrictPeer, trouble: str
+) -> None:
+    """The old keys are good for minutes yet: an outage like one of the storage."""
+    await in_trouble(peer, renewing, [trouble] * 3)
+    assert renewing.troubles == []
+    assert peer.objects["k.tgz"].body == b"a"
+
+
+async def test_a_source_of_keys_that_stays_down_is_told_as_that(renewing: Aws, peer: StrictPeer) -> None:
+    with pytest.raises(StorageError, match="the pod's own identity") as caught:
+        await in_trouble(peer, renewing, ["503"] * 99)
+    assert caught.value.reason == reasons.CREDENTIALS_MISSING
+    assert "spec.s3.secretName" not in str(caught.value)
+    assert "storage failed" not in str(caught.value)
 
 
 async def test_none_at_all_names_the_four_ways(peer: StrictPeer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,21 @@ def test_a_refusal_of_sts_is_none_of_the_bucket() -> None:
     assert "s3:PutObject" not in str(told)
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("InternalFailure", 500), ("Throttling", 400), ("X", 429), ("IDPCommunicationError", 400)],
+)
+def test_an_sts_in_trouble_is_one_of_the_ways_to_the_keys_and_passes(code: str, status: int) -> None:
+    error = ClientError(
+        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        "AssumeRoleWithWebIdentity",
+    )
+    told = explain(error, "uploading part 7 of", TARGET)
+    assert told.reason == reasons.CREDENTIALS_MISSING
+    assert worth_retrying(told)
+    assert "could not be renewed; look at what hands them out (STS, " in str(told)
+
+
 def test_an_explained_error_stays_as_it_is() -> None:
     error = explain(refused("NoSuchUpload", 404), "x", TARGET)
     assert explain(error, "y", TARGET) is error

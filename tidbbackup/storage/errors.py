@@ -53,6 +53,12 @@ _THROTTLED = (
 # Of any code: proxies and gateways say so too, each in its own words or in none.
 _TOO_FAST_STATUSES = frozenset({408, 429})
 
+# Keys of a Secret are judged before there is a client, and an identity is asked for at the start.
+_NOT_RENEWED = (
+    "the keys of the pod's own identity could not be renewed; look at what hands them out (STS, the agent of "
+    "EKS Pod Identity, kube2iam, the node's metadata service)"
+)
+
 _BY_CODE: dict[str, tuple[str, str]] = {
     "NoSuchBucket": (reasons.BUCKET_NOT_FOUND, "create the bucket or mend spec.s3.bucket"),
     "InvalidBucketName": (reasons.STORAGE_REFUSED, "mend spec.s3.bucket"),
@@ -103,6 +109,9 @@ _BY_CODE: dict[str, tuple[str, str]] = {
 }
 
 
+_PASSING = frozenset({reasons.STORAGE_UNREACHABLE, reasons.UPLOAD_FAILED, reasons.CREDENTIALS_MISSING})
+
+
 def code_of(error: BaseException) -> str:
     """The server's own word for a refusal, "" where no server answered."""
     if isinstance(error, ClientError):
@@ -122,11 +131,7 @@ def explain(error: Exception, doing: str, target: ObjectTarget) -> StorageError:
     if isinstance(error, ClientError):
         return _refused(error, where, target)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
-        return StorageError(
-            reasons.CREDENTIALS_MISSING,
-            f"{where}: no credentials: {error}; set spec.s3.secretName, or give the pod an identity "
-            "(annotation iam.amazonaws.com/role, spec.serviceAccount)",
-        )
+        return StorageError(reasons.CREDENTIALS_MISSING, f"{where}: {_NOT_RENEWED}: {_short(error)}")
     if isinstance(error, SSLError):
         return StorageError(
             reasons.STORAGE_UNREACHABLE,
@@ -154,25 +159,31 @@ def explain_identity(error: Exception) -> StorageError:
 
 def _identity_refused(error: ClientError) -> StorageError:
     code = code_of(error)
-    text = str(error.response.get("Error", {}).get("Message", ""))
+    said = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
+    status = _status(error)
+    if status >= 500 or status in _TOO_FAST_STATUSES or code in {*_THROTTLED, "IDPCommunicationError"}:
+        return StorageError(reasons.CREDENTIALS_MISSING, f"{_NOT_RENEWED}: {said}", code)
     return StorageError(
         reasons.CREDENTIALS_REFUSED,
-        f"STS gives this pod no credentials ({error.operation_name}): {code}: {text}; check that the role of "
+        f"STS gives this pod no credentials ({error.operation_name}): {said}; check that the role of "
         "the service account (spec.serviceAccount, eks.amazonaws.com/role-arn) trusts it",
         code,
     )
 
 
 def worth_retrying(error: StorageError) -> bool:
-    """Whether the same request may succeed a little later."""
-    return error.reason in (reasons.STORAGE_UNREACHABLE, reasons.UPLOAD_FAILED)
+    """Whether the same request may succeed a little later.
+
+    Once an upload is open, keys that are missing are those of a renewal, and the old ones good for minutes.
+    """
+    return error.reason in _PASSING
 
 
 def _refused(error: ClientError, where: str, target: ObjectTarget) -> StorageError:
     code = code_of(error)
     text = str(error.response.get("Error", {}).get("Message", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if error.operation_name.startswith("AssumeRole") and status < 500:
+    status = _status(error)
+    if error.operation_name.startswith("AssumeRole"):
         return _identity_refused(error)
     if status in _TOO_FAST_STATUSES:
         reason, cure = reasons.UPLOAD_FAILED, _TOO_FAST
@@ -185,6 +196,10 @@ def _refused(error: ClientError, where: str, target: ObjectTarget) -> StorageErr
     said = f"{code}: {text}" if text and text != code else code
     said += skew(error.response.get("Error", {})) if code == "RequestTimeTooSkewed" else ""
     return StorageError(reason, f"{where}: {said} (HTTP {status})" + (f"; {cure}" if cure else ""), code)
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def skew(answer: Mapping[str, str]) -> str:
