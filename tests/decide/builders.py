@@ -114,8 +114,9 @@ FAILED = true("Failed", "BackoffLimitExceeded", "Job has reached the specified b
 def pod(
     phase: str = "Pending", state: ContainerState | None = None, *, owner: str = JOB_UID, **fields: Any
 ) -> Pod:
-    """A pod of the Job; `fields` go into its status; name, uid, creationTimestamp into its metadata."""
-    meta = {name: fields.pop(name) for name in ("name", "uid", "creationTimestamp") if name in fields}
+    """A pod of the Job; `fields` go into its status; name, uid and times into its metadata."""
+    names = ("name", "uid", "creationTimestamp", "deletionTimestamp")
+    meta = {name: fields.pop(name) for name in names if name in fields}
     known: dict[str, Any] = {
         "name": "p",
         "namespace": "ns",
@@ -240,9 +241,9 @@ def clean(*conditions: Condition, deletes: bool = True, **meta: Any) -> Job:
     return job(*conditions, verb="clean", uid="clean-uid", **(told | meta))
 
 
-def cleaning_pod(phase: str = "Pending", state: ContainerState | None = None) -> Pod:
+def cleaning_pod(phase: str = "Pending", state: ContainerState | None = None, **fields: Any) -> Pod:
     """A pod of that Job."""
-    return pod(phase, state, owner="clean-uid")
+    return pod(phase, state, owner="clean-uid", **fields)
 
 
 def without_run(found: Backup, **parts: Any) -> BackupFacts:

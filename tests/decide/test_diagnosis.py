@@ -45,7 +45,7 @@ TERMINATED_RESULT = result(Outcome.FAILED, reason="Terminated", message="told to
 
 def broken(found_job: Job, *pods: Pod) -> str:
     """The reason of a run that broke."""
-    found = verdict(found_job, pods)
+    found = verdict(found_job, pods, NOW)
     assert isinstance(found, Broken), found
     assert found.cause.message
     return found.cause.reason
@@ -72,7 +72,7 @@ def broken(found_job: Job, *pods: Pod) -> str:
     ],
 )
 def test_how_a_run_stands(found_job: Job, pods: list[Pod], expected: object) -> None:
-    assert verdict(found_job, pods) == expected
+    assert verdict(found_job, pods, NOW) == expected
 
 
 def test_a_container_put_beside_ours_does_not_keep_a_run_open() -> None:
@@ -80,14 +80,14 @@ def test_a_container_put_beside_ours_does_not_keep_a_run_open() -> None:
     both = (*ended.status.containerStatuses, ContainerStatus("istio-proxy", running()))
     beside = attrs.evolve(ended, status=attrs.evolve(ended.status, containerStatuses=both))
 
-    assert verdict(job(), [beside]) == Ended(result())
+    assert verdict(job(), [beside], NOW) == Ended(result())
 
 
 def test_the_newest_pod_counts() -> None:
     old = pod("Failed", terminated(exit_code=1), uid="1")
     new = pod("Running", running(), uid="2", creationTimestamp=later(1))
 
-    assert isinstance(verdict(job(), [new, old]), Working)
+    assert isinstance(verdict(job(), [new, old], NOW), Working)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_job_that_failed_although_its_pod_waits() -> None:
     ],
 )
 def test_who_told_a_worker_to_stop(fields: dict[str, Any], reason: str) -> None:
-    found = verdict(job(), [pod("Failed", said(TERMINATED_RESULT), **fields)])
+    found = verdict(job(), [pod("Failed", said(TERMINATED_RESULT), **fields)], NOW)
 
     assert isinstance(found, Ended)
     assert found.result.reason == reason
@@ -152,7 +152,7 @@ def test_who_told_a_worker_to_stop(fields: dict[str, Any], reason: str) -> None:
 
 
 def test_a_worker_that_knows_why_is_believed() -> None:
-    found = verdict(job(), [gave_up("StagingFull")])
+    found = verdict(job(), [gave_up("StagingFull")], NOW)
 
     assert isinstance(found, Ended)
     assert found.result.reason == "StagingFull"
@@ -284,6 +284,6 @@ def test_why_a_job_without_pods_ended(found: Job, reason: str) -> None:
 
 
 def test_success_is_the_workers_word_alone() -> None:
-    assert succeeded(verdict(job(), [done()]))
-    assert not succeeded(verdict(job(), [gave_up()]))
-    assert not succeeded(verdict(job(COMPLETE), [pod("Succeeded", terminated())]))
+    assert succeeded(verdict(job(), [done()], NOW))
+    assert not succeeded(verdict(job(), [gave_up()], NOW))
+    assert not succeeded(verdict(job(COMPLETE), [pod("Succeeded", terminated())], NOW))

@@ -137,14 +137,14 @@ def test_what_is_cleaned(told: BackupStatus, policy: str | None, cleans: bool, d
 def test_an_earlier_attempt_that_died_is_cleaned_after(phase: str) -> None:
     record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
     told = attrs.evolve(status("Running", phase, reason="Unschedulable"), backoffRetryStatus=(record,))
-    found = what_remains(going("Delete", told), None, ())
+    found = what_remains(going("Delete", told), None, (), NOW)
     assert (found.uploads, found.data, found.unheard) == (True, True, True)
 
 
 def test_a_job_that_completed_has_made_a_whole_archive_although_nobody_heard_of_it() -> None:
     """Its pod is gone, or being inspected: OnFailure is not asked to delete a good archive."""
     for policy, cleans in (("OnFailure", False), ("Retain", False), ("Delete", True)):
-        found = what_remains(going(policy, status("Scheduled", "Running")), job(COMPLETE), ())
+        found = what_remains(going(policy, status("Scheduled", "Running")), job(COMPLETE), (), NOW)
         assert (found.uploads, found.data, found.unheard) == (False, cleans, True)
 
 

@@ -88,7 +88,7 @@ def test_whoever_had_begun_and_left_no_word_is_asked_after(told: Pod) -> None:
 
 def verdict_reason(told: Pod) -> str:
     """What is read from a pod that left no word."""
-    found = verdict(job(), (told,))
+    found = verdict(job(), (told,), NOW)
     assert isinstance(found, Broken)
     return found.cause.reason
 

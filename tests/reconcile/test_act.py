@@ -72,6 +72,13 @@ async def test_everything_in_order() -> None:
     assert (double.bodies[4]["uid"], double.bodies[4]["propagation"]) == ("job-uid", "Foreground")
 
 
+async def test_a_job_whose_pod_is_out_of_reach_is_deleted_without_waiting_for_it() -> None:
+    double = Recording()
+    await carry_out(double, attrs.evolve(DELETE, abandon=True))
+
+    assert (double.bodies[0]["uid"], double.bodies[0]["propagation"]) == ("job-uid", "Background")
+
+
 HAPPENED = Tally(Counted.FINISHED, "ns", "", "Failed")
 
 

@@ -185,13 +185,13 @@ def _job_is_missing(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
 
 
 def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
-    found = verdict(job, pods_made_by(job, facts.pods))
+    found = verdict(job, pods_made_by(job, facts.pods), now)
     if isinstance(found, Unclear):
         look = pods_of(backup, "backup")
         pods = facts.seen(look, Pod)
         if pods is None:
             return Plan(look=look)
-        found = verdict(job, pods_made_by(job, pods))
+        found = verdict(job, pods_made_by(job, pods), now)
         if isinstance(found, Unclear):
             found = Broken(diagnosis.why_job_ended(job))
     if isinstance(found, Ended):
@@ -201,9 +201,8 @@ def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan
     if isinstance(found, Working):
         # Told again: dying after the Job's creation leaves a run whose status tells nothing.
         status = attrs.evolve(_told_at_the_start(backup, now), timeStarted=found.since)
-        return Plan(
-            move(backup, Phase.RUNNING, Cause(reasons.POD_STARTED, "the worker runs"), now, status=status)
-        )
+        say = move(backup, Phase.RUNNING, Cause(reasons.POD_STARTED, "the worker runs"), now, status=status)
+        return Plan(say, wake_at=diagnosis.next_out_of_reach(facts.pods, now))
     return _wait(facts, backup, job, found, now)
 
 

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, verdict, why_in_events
+from tidbbackup.decide.diagnosis import (
+    Broken,
+    Ended,
+    Verdict,
+    Waiting,
+    is_out_of_reach,
+    next_out_of_reach,
+    verdict,
+    why_in_events,
+)
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Action, Announce, Ask, Create, Delete, Plan
+from tidbbackup.decide.plan import Action, Announce, Ask, Create, Delete, Plan
 from tidbbackup.decide.remains import Remains
 from tidbbackup.decide.render import clean_job, idle_job, is_outdated
 from tidbbackup.decide.run import events_of_start, job_key, of_a_former, owned_by, pods_made_by
@@ -45,9 +54,9 @@ def is_cleaned(facts: BackupFacts, backup: Backup) -> bool:
     return job is not None and owned_by(job, backup) and job.condition("Complete") is not None
 
 
-def stop(backup: Backup, job: Job) -> Plan:
+def stop(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
     """Until it is gone nothing else is done: it may still delete what is to be kept."""
-    return Plan(_delete(backup, job))
+    return _remove(facts, backup, job, now)
 
 
 def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
@@ -66,22 +75,25 @@ def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -
 
 def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: datetime) -> Plan:
     """What holds the name `clean-<bk>`, ours or not."""
-    if job.metadata.deletionTimestamp is not None:
-        return NOTHING
+    pods = pods_made_by(job, facts.clean_pods)
+    if job.metadata.deletionTimestamp is not None or any(is_out_of_reach(pod, now) for pod in pods):
+        return _remove(facts, backup, job, now)
     if not owned_by(job, backup):
         if of_a_former(job, backup):
-            return Plan(_delete(backup, job))
+            return _remove(facts, backup, job, now)
         text = f"a Job {job.metadata.name} that is not ours is in the way: delete it"
         return failed(backup, remains, Cause(reasons.NAME_TAKEN, text), now)
-    found = verdict(job, pods_made_by(job, facts.clean_pods))
+    found = verdict(job, pods, now)
     if job.condition("Complete") is not None:
         return Plan(_cleaned(backup, remains, found, now))
     ended = job.condition("Failed")
     if (ended or isinstance(found, Waiting)) and _is_mended(facts, backup, job, remains):
-        return Plan(_delete(backup, job))
+        return _remove(facts, backup, job, now)
     if ended:
-        return _retry(backup, job, remains, found, ended.lastTransitionTime or now, now)
-    return _await_start(facts, backup, job, remains, found, now) if isinstance(found, Waiting) else NOTHING
+        return _retry(facts, backup, job, remains, found, now)
+    if isinstance(found, Waiting):
+        return _await_start(facts, backup, job, remains, found, now)
+    return Plan(wake_at=next_out_of_reach(pods, now))
 
 
 def failed(backup: Backup, remains: Remains, cause: Cause, now: datetime) -> Plan:
@@ -130,13 +142,15 @@ def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) ->
 
 
 def _retry(
-    backup: Backup, job: Job, remains: Remains, found: Verdict, failed_at: datetime, now: datetime
+    facts: BackupFacts, backup: Backup, job: Job, remains: Remains, found: Verdict, now: datetime
 ) -> Plan:
     plan = failed(backup, remains, _why(found), now)
+    ended = job.condition("Failed")
+    failed_at = ended.lastTransitionTime if ended and ended.lastTransitionTime else now
     retry_at = failed_at + _pause(backup, failed_at)
     if now < retry_at:
         return Plan(plan.actions, wake_at=min(retry_at, now + _NEXT_QUESTION))
-    return Plan((*plan.actions, *_delete(backup, job)))
+    return Plan((*plan.actions, *_remove(facts, backup, job, now).actions))
 
 
 def _why(found: Verdict) -> Cause:
@@ -155,7 +169,12 @@ def _pause(backup: Backup, failed_at: datetime) -> timedelta:
     return min(max(waited, _FIRST_RETRY), _LONGEST_WAIT)
 
 
-def _delete(backup: Backup, job: Job) -> tuple[Action, ...]:
-    # Its disappearance wakes us, and the next round makes it anew, if it is still to be.
-    going = job.metadata.deletionTimestamp is not None
-    return () if going else (Delete(job_key("clean", backup), job.metadata.uid),)
+def _remove(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
+    """Its disappearance wakes us, and the next round makes it anew, if it is still to be."""
+    pods = pods_made_by(job, facts.clean_pods)
+    # A pod that is out of reach would hold the Job, and so its name, for as long as its node is away. What it
+    # had to do takes a minute or two: it was over, or had come to nothing, long before.
+    abandon = any(is_out_of_reach(pod, now) for pod in pods)
+    if job.metadata.deletionTimestamp is not None and not abandon:
+        return Plan(wake_at=next_out_of_reach(pods, now))
+    return Plan((Delete(job_key("clean", backup), job.metadata.uid, abandon=abandon),))

@@ -5,8 +5,8 @@ Reads Kubernetes' own words into our reasons. Must not know Backups, nor what fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 import attrs
 from attrs import field, frozen
@@ -37,6 +37,9 @@ _CURES = {
     reasons.QUOTA_EXCEEDED: "raise the ResourceQuota of this namespace, or lower spec.resources",
 }
 _STEPS_FORWARD = {"SuccessfulCreate", "Scheduled", "Pulling", "Pulled", "Created", "Started"}
+# A kubelet needs seconds to remove a pod whose grace is over. One that nothing is heard of for so long after
+# that is on a node that is lost, and stays for as long as its Node does.
+_LOST_AFTER = timedelta(minutes=5)
 _NODE_REASONS = {"NodeLost", "NodeShutdown", "Terminated", "DeletionByPodGC", "DeletionByTaintManager"}
 
 
@@ -78,7 +81,7 @@ class Unclear:
 Verdict = Waiting | Working | Ended | Broken | Unclear
 
 
-def verdict(job: Job, pods: Sequence[Pod]) -> Verdict:
+def verdict(job: Job, pods: Sequence[Pod], now: datetime) -> Verdict:
     """What became of a run so far. `pods` are the Job's own; the newest counts."""
     pod = max(pods, key=lambda pod: (str(pod.metadata.creationTimestamp), pod.metadata.uid), default=None)
     if pod is None:
@@ -91,11 +94,45 @@ def verdict(job: Job, pods: Sequence[Pod]) -> Verdict:
         return Ended(_with_real_reason(result, pod))
     if pod.ended or terminated:
         return Broken(why_pod_ended(pod, terminated))
+    if is_out_of_reach(pod, now):
+        return Broken(lost(pod))
     if pod.state.running is not None:
         return Working(pod.state.running.startedAt or job.status.startTime or _created(job))
     if job.condition("Failed") is not None:
         return Broken(why_job_ended(job))
     return Waiting(why_pod_waits(pod))
+
+
+def is_out_of_reach(pod: Pod, now: datetime) -> bool:
+    """Whether a pod is still there long after it was to be gone, and nothing is heard of its end.
+
+    Nobody knows whether its container runs on: a lost node may only be cut off.
+    """
+    at = _lost_at(pod)
+    return at is not None and now >= at
+
+
+def next_out_of_reach(pods: Iterable[Pod], now: datetime) -> datetime | None:
+    """When the next of the pods will count as out of reach, if none of them is heard of before."""
+    times = [at for pod in pods if (at := _lost_at(pod)) and at > now]
+    return min(times, default=None)
+
+
+def _lost_at(pod: Pod) -> datetime | None:
+    # A pod's deletionTimestamp is when its grace is over.
+    gone_by = pod.metadata.deletionTimestamp
+    heard_of = pod.ended or pod.state.terminated is not None
+    return None if gone_by is None or heard_of else gone_by + _LOST_AFTER
+
+
+def lost(pod: Pod) -> Cause:
+    """What is said of a pod that is out of reach."""
+    node = pod.spec.nodeName
+    return Cause(
+        reasons.NODE_LOST,
+        f"nothing is heard of pod {pod.metadata.name}, which was to be gone: its node {node} is lost; "
+        f"if it does not come back: kubectl delete node {node}",
+    )
 
 
 def _with_real_reason(result: WorkerResult, pod: Pod) -> WorkerResult:

@@ -36,7 +36,7 @@ def decide(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     jobs = [job for job in (facts.job, facts.inspect_job) if job is not None and _is_left(job, backup)]
     failed = status.phase == Phase.FAILED
     keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
-    going = [job for job in jobs if now >= keep_until or _is_given_up(job, facts, failed=failed)]
+    going = [job for job in jobs if now >= keep_until or _is_given_up(job, facts, now, failed=failed)]
     wakes = [expires] if len(going) == len(jobs) else [expires, keep_until]
     remove = tuple(
         Delete(ObjectKey(JOB_KIND, backup.key.namespace, job.metadata.name), job.metadata.uid)
@@ -49,8 +49,8 @@ def _is_left(job: Job, backup: Backup) -> bool:
     return owned_by(job, backup) and job.metadata.deletionTimestamp is None
 
 
-def _is_given_up(job: Job, facts: BackupFacts, *, failed: bool) -> bool:
+def _is_given_up(job: Job, facts: BackupFacts, now: datetime, *, failed: bool) -> bool:
     """A run that was given up (its pod never started) is Failed first and its Job deleted then: dying in
     between leaves Failed and a Job. An inspection that took too long is given up likewise."""
     pods = (*facts.pods, *facts.inspect_pods)
-    return failed and runs(job, pods) and job.condition("FailureTarget") is None
+    return failed and runs(job, pods, now) and job.condition("FailureTarget") is None

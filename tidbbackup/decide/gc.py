@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from tidbbackup.decide import cleaning, farewell, release
+import attrs
+
+from tidbbackup.decide import cleaning, diagnosis, farewell, release
+from tidbbackup.decide.diagnosis import next_out_of_reach
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
 from tidbbackup.decide.remains import Remains, what_remains
 from tidbbackup.decide.run import (
     JOB_KIND,
+    awaited,
     job_key,
     may_work_for,
     owned_by,
@@ -41,16 +45,16 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if backup.foreign or facts.unreadable:
         return Plan((farewell.let_go(backup),))
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
-    if job is not None and runs(job, facts.pods):
+    if job is not None and runs(job, facts.pods, now):
         return _stop_run(backup, job, facts.pods, now)
-    if any(may_work_for(pod, backup) for pod in facts.pods):
+    if awaited(facts.pods, backup, now):
         # Stopped means that its pods are gone too: their end wakes us.
         return _note_that_it_began(backup, facts.pods, now)
-    remains = what_remains(backup, job, facts.pods)
+    remains = what_remains(backup, job, facts.pods, now)
     if backup.status.phase == Phase.CLEAN:
         return _leave(facts, backup, remains, (), now)
     if facts.clean_job is not None and cleaning.of_another_mind(facts.clean_job, backup, remains):
-        return cleaning.stop(backup, facts.clean_job)
+        return cleaning.stop(facts, backup, facts.clean_job, now)
     if not remains:
         return _end(facts, backup, remains, now)
     if not cleaning.is_cleaned(facts, backup):
@@ -83,10 +87,10 @@ def _stop_run(backup: Backup, job: Job, pods: Sequence[Pod], now: datetime) -> P
 def _note_that_it_began(backup: Backup, pods: Sequence[Pod], now: datetime) -> Plan:
     """A worker that began just before its Job was deleted: what it may have left is cleaned, see
     what_remains. (One that ends before anybody saw it run has not come so far as to open an upload.)"""
-    if backup.status.phase != Phase.SCHEDULED or not any(map(_has_begun, pods)):
-        return NOTHING
+    late = backup.status.phase == Phase.SCHEDULED and any(map(_has_begun, pods))
     cause = Cause(reasons.RUN_STOPPED, "the Backup is being deleted: its run is stopped")
-    return Plan(move(backup, Phase.RUNNING, cause, now))
+    write = move(backup, Phase.RUNNING, cause, now) if late else ()
+    return Plan(write, wake_at=next_out_of_reach(pods, now))
 
 
 def _has_begun(pod: Pod) -> bool:
@@ -118,7 +122,7 @@ def _look_for_run(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | N
     if jobs is None:
         return Plan(look=look)
     for job in jobs:
-        if owned_by(job, backup) and runs(job, facts.pods):
+        if owned_by(job, backup) and runs(job, facts.pods, now):
             return _stop_run(backup, job, facts.pods, now)
         if owned_by(job, backup) and facts.job is None:
             return Plan(wake_at=now + _NEXT_LOOK)  # What it tells of its run comes with the cache.
@@ -126,8 +130,7 @@ def _look_for_run(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | N
     pods = facts.seen(pods_look, Pod)
     if pods is None:
         return Plan(look=pods_look)
-    still_there = any(may_work_for(pod, backup) for pod in pods)
-    return Plan(wake_at=now + _NEXT_LOOK) if still_there else None
+    return Plan(wake_at=now + _NEXT_LOOK) if awaited(pods, backup, now) else None
 
 
 def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
@@ -136,12 +139,20 @@ def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) 
         return running
     if facts.refusal is not None and facts.refusal.namespace_terminating:
         return farewell.as_the_namespace_goes(backup, wanted_gone=remains.data)
-    return cleaning.begin(facts, backup, remains, now)
+    plan = cleaning.begin(facts, backup, remains, now)
+    return attrs.evolve(plan, actions=(*_say_lost(facts, backup), *plan.actions))
+
+
+def _say_lost(facts: BackupFacts, backup: Backup) -> tuple[Action, ...]:
+    """A pod that is not waited for any more may be at work all the same, on a node that is only cut off. It
+    opened its one upload before its dump: once that is aborted, it can complete nothing."""
+    lost = [diagnosis.lost(pod) for pod in facts.pods if may_work_for(pod, backup)]
+    return tuple(Announce(KIND, backup.metadata, "Warning", each.reason, each.message) for each in lost)
 
 
 def _without_cleaning(facts: BackupFacts, backup: Backup, going: Plan, now: datetime) -> Plan:
     """A look at the CRD comes first; no farewell before a look at the run, nor while a cleaning goes on."""
     job = facts.clean_job
     if going.look is None and job is not None and owned_by(job, backup):
-        return cleaning.stop(backup, job)
+        return cleaning.stop(facts, backup, job, now)
     return going if going.look else _look_for_run(facts, backup, now) or going

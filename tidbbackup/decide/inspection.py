@@ -85,7 +85,7 @@ def _other_holds_the_name(backup: Backup, job: Job, cause: Cause) -> Looking | C
 
 
 def _follow(facts: BackupFacts, job: Job, cause: Cause, now: datetime) -> Looking | WorkerResult | Cause:
-    found = verdict(job, pods_made_by(job, facts.inspect_pods))
+    found = verdict(job, pods_made_by(job, facts.inspect_pods), now)
     if isinstance(found, Ended):
         return _told(found.result, cause)
     if isinstance(found, Broken):

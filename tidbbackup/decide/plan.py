@@ -64,6 +64,8 @@ class Delete:
     key: ObjectKey
     uid: str
     tallies: tuple[Tally, ...] = ()
+    abandon: bool = False
+    """At once, although what belongs to it is still there: it is out of reach, and may be for ever."""
 
 
 @frozen

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, verdict
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, next_out_of_reach, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Action, Announce, Create, Delete, Plan
 from tidbbackup.decide.render import is_outdated, release_job
-from tidbbackup.decide.run import job_key, may_work_for, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.run import awaited, job_key, of_a_former, owned_by, pods_made_by
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, WARNING, Backup, Phase
@@ -53,8 +53,9 @@ def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Pla
     going = Delete(backup.key, backup.metadata.uid) in plan.actions
     if ended is None or going or not (ours or may_hold(facts, backup, now)):
         return plan
-    if any(may_work_for(pod, backup) for pod in facts.pods):
-        return plan  # A worker that still stops may put it back itself: its end wakes us.
+    if awaited(facts.pods, backup, now):
+        # A worker that still stops may put it back itself: its end wakes us.
+        return _with(plan, (), next_out_of_reach(facts.pods, now))
     until = ended + _TRIES_FOR
     step = _step(facts, backup, ended, until, now)
     actions, wake_at = step.actions, step.wake_at
@@ -62,6 +63,10 @@ def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Pla
         actions = (*actions, Delete(job_key("release", backup), ours.metadata.uid))
     elif step.over and ours and now < until:
         wake_at = until
+    return _with(plan, actions, wake_at)
+
+
+def _with(plan: Plan, actions: tuple[Action, ...], wake_at: datetime | None) -> Plan:
     wakes = [wake for wake in (plan.wake_at, wake_at) if wake]
     return attrs.evolve(plan, actions=(*plan.actions, *actions), wake_at=min(wakes, default=None))
 
@@ -94,7 +99,7 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
         return True
     job = facts.job
     if job is not None and owned_by(job, backup):
-        found = verdict(job, pods_made_by(job, facts.pods))
+        found = verdict(job, pods_made_by(job, facts.pods), now)
         if isinstance(found, Ended):
             # Also of a worker that was asked to end, and by whom.
             return found.result.gcLifeTimeHeld or tried_before
@@ -135,22 +140,22 @@ def _follow(
     facts: BackupFacts, backup: Backup, job: Job, since: datetime, until: datetime, now: datetime
 ) -> Step:
     failed = job.condition("Failed")
-    if (failed or isinstance(_found(facts, job), Waiting)) and _is_mended(facts, backup, job):
+    if (failed or isinstance(_found(facts, job, now), Waiting)) and _is_mended(facts, backup, job):
         return Step((Delete(job_key("release", backup), job.metadata.uid),), until)
     if failed is None:
         return Step(wake_at=until)
     failed_at = failed.lastTransitionTime or now
     # As long again as it has been tried already: each pause doubles the last, without any count.
     retry_at = failed_at + min(max(failed_at - since, _FIRST_RETRY), _LONGEST_WAIT)
-    say = _failed(backup, _why(facts, job))
+    say = _failed(backup, _why(facts, job, now))
     if now < retry_at:
         return Step((say,), min(retry_at, until))
     # Its deletion wakes us, and the next round makes it anew.
     return Step((say, Delete(job_key("release", backup), job.metadata.uid)), until)
 
 
-def _found(facts: BackupFacts, job: Job) -> Verdict:
-    return verdict(job, pods_made_by(job, facts.release_pods))
+def _found(facts: BackupFacts, job: Job, now: datetime) -> Verdict:
+    return verdict(job, pods_made_by(job, facts.release_pods), now)
 
 
 def _is_mended(facts: BackupFacts, backup: Backup, job: Job) -> bool:
@@ -158,8 +163,8 @@ def _is_mended(facts: BackupFacts, backup: Backup, job: Job) -> bool:
     return not problems(backup.spec) and is_outdated(job, release_job(backup, facts.image))
 
 
-def _why(facts: BackupFacts, job: Job) -> str:
-    found = _found(facts, job)
+def _why(facts: BackupFacts, job: Job, now: datetime) -> str:
+    found = _found(facts, job, now)
     if isinstance(found, Ended):
         return found.result.message
     return found.cause.message if isinstance(found, Broken) else "nothing tells why"

@@ -6,6 +6,7 @@ Asked once the run is over or stopped. Must not know how it is cleaned.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from attrs import frozen
 
@@ -34,7 +35,7 @@ class Remains:
         return self.uploads or self.data
 
 
-def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remains:
+def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod], now: datetime) -> Remains:
     """What a Backup whose run is over or stopped may have left, by its phase, its policy and its last word.
 
     `job` is its own, if it is still there: it knows of a run, and of its end, that no status tells of yet.
@@ -48,7 +49,7 @@ def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod]) -> Remain
     if status.phase in ("", Phase.INVALID) and job is None and not tried_before:
         return Remains()
     # A worker ends with exit code 0 only where all is done, and only then its Job completes.
-    heard = job is not None and succeeded(verdict(job, pods_made_by(job, pods)))
+    heard = job is not None and succeeded(verdict(job, pods_made_by(job, pods), now))
     completed = heard or (job is not None and job.condition("Complete") is not None)
     if completed or status.condition(Phase.COMPLETE) is not None:
         goes = policy is CleanPolicy.DELETE

@@ -6,7 +6,9 @@ Must not know what is to be done about them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
+from tidbbackup.decide.diagnosis import is_out_of_reach
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.render import ATTEMPTED, STAGING
 from tidbbackup.model.backup import KIND, Backup
@@ -49,17 +51,22 @@ def may_work_for(pod: Pod, backup: Backup) -> bool:
     return not pod.ended and (created is None or begun is None or created >= begun)
 
 
+def awaited(pods: Iterable[Pod], backup: Backup, now: datetime) -> list[Pod]:
+    """Those that may work for the Backup and whose end will be heard of."""
+    return [pod for pod in pods if may_work_for(pod, backup) and not is_out_of_reach(pod, now)]
+
+
 def pods_made_by(job: Job, pods: Iterable[Pod]) -> list[Pod]:
     """Those of the pods that this very Job made."""
     uid = job.metadata.uid
     return [pod for pod in pods if any(owner.uid == uid for owner in pod.metadata.ownerReferences)]
 
 
-def runs(job: Job, pods: Iterable[Pod]) -> bool:
-    """Whether a Job may still do something. One pod and no retry: once that has ended, all is over,
-    although the Job itself says so only a moment later."""
+def runs(job: Job, pods: Iterable[Pod], now: datetime) -> bool:
+    """Whether a Job may still do something that can be stopped. One pod and no retry: once that has ended, or
+    is out of reach, all is over, although the Job itself says so only a moment later, or never."""
     made = pods_made_by(job, pods)
-    return not job.ended and not (made and all(pod.ended for pod in made))
+    return not job.ended and not (made and all(pod.ended or is_out_of_reach(pod, now) for pod in made))
 
 
 def events_of_start(job: Job, pods: Iterable[Pod], *, of_claim: bool = False) -> Look:

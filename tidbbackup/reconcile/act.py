@@ -131,7 +131,8 @@ class Actor:
         log.info("delete %s uid %s", key, action.uid)
         # The raw API orphans a Job's pods otherwise, and the Job stays until they are gone. A Backup's own
         # finalizer sees to its Job.
-        how: Propagation = "Foreground" if key.kind == JOB_KIND else "Background"
+        foreground = key.kind == JOB_KIND and not action.abandon
+        how: Propagation = "Foreground" if foreground else "Background"
         try:
             await self.writer.delete(
                 RESOURCES[key.kind], key.namespace, key.name, uid=action.uid, propagation=how
