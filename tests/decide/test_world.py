@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.decide.builders import backup
+from tests.decide.builders import backup, later
 from tests.decide.world import Conflicted, View, World, plan_for, tick
 from tidbbackup.decide.plan import Announce, Create, Delete
 from tidbbackup.model.backup import Phase
@@ -46,8 +46,8 @@ def settle(world: World, deleted_at: str, die_after: int = 0, *, away: bool = Fa
             world.apply(action)
             done += 1
             if done == die_after:
-                while away and world.progress():
-                    tick(world)
+                if away:
+                    world.come_to_rest()
                 break
         moved = world.progress()
         tick(world)
@@ -154,6 +154,32 @@ def test_deleted_after_a_death_between_the_job_and_its_status(
     assert not world.upload
     assert not world.raised
     assert world.archive == (over and is_kept(policy, known_whole=script in ("complete", "mute")))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("script", ["complete", "fail", "die", "half", "late", "mute"])
+def test_a_run_that_was_given_up_and_starts_while_nobody_looks_leaves_nothing_unowned(
+    script: str, policy: str | None
+) -> None:
+    """Failed is written first, then the Job is deleted: dying in between leaves its pod the time to start."""
+    too_late = later(400)
+    whole = attrs.evolve(new_world(script, policy), starts_at=too_late)
+    actions = settle(whole, "never")
+    assert whole.summary()[:2] == ("Failed", "PendingTooLong")
+
+    ends = set()
+    for number in range(1, actions + 1):
+        world = attrs.evolve(new_world(script, policy), starts_at=too_late)
+        settle(world, "never", die_after=number, away=True)
+        ends.add(world.summary()[:2])
+        assert not world.raised, f"died after action {number}"
+        made, is_whole = world.archive, world.summary()[0] == "Complete"
+        world.delete_backup()
+        settle(world, "never")
+        assert world.backup is None
+        assert not world.upload, f"died after action {number}"
+        assert world.archive == (made and is_kept(policy, known_whole=is_whole)), f"died after {number}"
+    assert ("Failed", "StartedTooLate") in ends
 
 
 @attrs.define

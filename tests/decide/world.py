@@ -30,7 +30,7 @@ from tidbbackup.decide.plan import (
 )
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase
-from tidbbackup.model.jobs import Job, JobStatus, Pod
+from tidbbackup.model.jobs import ContainerState, Job, JobStatus, Pod
 from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
 from tidbbackup.model.result import Outcome
@@ -70,6 +70,8 @@ class World:
     upload: bool = False
     raised: bool = False
     """The GC life time of a TiDB."""
+    starts_at: datetime = NOW
+    """No dump's pod starts before."""
     now: datetime = NOW
     version: int = 10
     runs_made: int = 0
@@ -181,6 +183,11 @@ class World:
         """One step of Job controller, node and workers; False where all is still."""
         return any([self._step(name) for name in list(self.jobs)] + [self._sweep()])
 
+    def come_to_rest(self) -> None:
+        """All that happens with nobody to reconcile."""
+        while self.progress() or self.now < self.starts_at:
+            self.now = max(self.now + timedelta(seconds=1), self.starts_at)
+
     def _sweep(self) -> bool:
         """Pods whose Job is gone are stopped."""
         uids = {job.metadata.uid for job in self.jobs.values()}
@@ -214,7 +221,7 @@ class World:
         return True
 
     def _start(self, name: str, job: Job) -> bool:
-        if self.script == "pend" and name.startswith("backup-"):
+        if name.startswith("backup-") and (self.script == "pend" or self.now < self.starts_at):
             return False
         self.upload = self.upload or name.startswith("backup-")
         self.raised = self.raised or name.startswith("backup-")
@@ -252,6 +259,7 @@ class World:
         else:
             self.archive, self.upload = self.script == "half", self.script == "die"
             self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
+        self.pods[name] = _began(self.pods[name], self.now)
 
     def _inspected(self, owner: dict[str, Any]) -> Pod:
         if self.archive and self.manifest:
@@ -276,6 +284,15 @@ class World:
             found = self.backup.status.condition(phase)
             reason = found.reason if found else ""
         return phase, reason, self.archive, self.upload, self.raised, tuple(sorted(self.jobs))
+
+
+def _began(found: Pod, at: datetime) -> Pod:
+    """Its container tells when it began, as one does that ran before it ended."""
+    (container,) = found.status.containerStatuses
+    assert container.state.terminated is not None
+    ended = ContainerState(terminated=attrs.evolve(container.state.terminated, startedAt=at))
+    told = attrs.evolve(found.status, containerStatuses=(attrs.evolve(container, state=ended),))
+    return attrs.evolve(found, status=told)
 
 
 def _deleting(job: Job, now: datetime) -> Job:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import diagnosis, finished, inspection, release, retry
+from tidbbackup.decide import diagnosis, finished, given_up, inspection, release, retry
 from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
@@ -60,6 +60,9 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         return _unreadable(backup, facts.unreadable)
     if backup.foreign:
         return _leave_alone(backup)
+    mended = given_up.started_after_all(facts, backup, now)
+    if mended:
+        return Plan(mended)
     if backup.status.phase in _FINAL:
         return release.beside(finished.decide(facts, backup, now), facts, backup, now)
     if facts.job is not None and not owned_by(facts.job, backup):

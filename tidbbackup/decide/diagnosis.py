@@ -103,6 +103,14 @@ def verdict(job: Job, pods: Sequence[Pod], now: datetime) -> Verdict:
     return Waiting(why_pod_waits(pod))
 
 
+def has_run(pod: Pod) -> bool:
+    """Whether its container has begun, whatever became of it."""
+    # One that never began is called terminated too when its pod ends, but tells no time or why it did not.
+    ended = pod.state.terminated
+    ran = ended is not None and ended.startedAt is not None and ended.reason not in _START_REASONS
+    return ran or pod.state.running is not None
+
+
 def is_out_of_reach(pod: Pod, now: datetime) -> bool:
     """Whether a pod is still there long after it was to be gone, and nothing is heard of its end.
 

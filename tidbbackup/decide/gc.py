@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import cleaning, diagnosis, farewell, release
+from tidbbackup.decide import cleaning, diagnosis, farewell, given_up, release
 from tidbbackup.decide.diagnosis import next_out_of_reach
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
@@ -45,6 +45,9 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if backup.foreign or facts.unreadable:
         return Plan((farewell.let_go(backup),))
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
+    mended = given_up.started_after_all(facts, backup, now)
+    if mended:
+        return Plan(mended)
     if job is not None and runs(job, facts.pods, now):
         return _stop_run(backup, job, facts.pods, now)
     if awaited(facts.pods, backup, now):

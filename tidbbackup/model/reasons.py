@@ -20,6 +20,7 @@ QUOTA_EXCEEDED = "QuotaExceeded"
 POD_REFUSED = "PodRefused"
 START_FAILED = "StartFailed"
 PENDING_TOO_LONG = "PendingTooLong"
+STARTED_TOO_LATE = "StartedTooLate"
 EVICTED = "Evicted"
 OOM_KILLED = "OOMKilled"
 KILLED = "Killed"
@@ -89,7 +90,18 @@ LOAD_BY_HAND = "LoadByHand"
 HISTORY_LEFT_OUT = "HistoryLeftOut"
 DELETE_MARKER = "DeleteMarker"
 
+NEVER_STARTED = frozenset(
+    {
+        *(UNSCHEDULABLE, VOLUME_UNAVAILABLE, IMAGE_UNAVAILABLE, SECRET_MISSING, SERVICE_ACCOUNT_MISSING),
+        *(QUOTA_EXCEEDED, POD_REFUSED, START_FAILED, PENDING_TOO_LONG),
+    }
+)
+"""No worker was at work: nothing is left."""
+
 DIED_WITHOUT_A_WORD = frozenset(
-    {EVICTED, OOM_KILLED, KILLED, NODE_LOST, DEADLINE_EXCEEDED, JOB_DELETED, POD_DELETED, RESULT_LOST}
+    {
+        *(EVICTED, OOM_KILLED, KILLED, NODE_LOST, DEADLINE_EXCEEDED, JOB_DELETED, POD_DELETED, RESULT_LOST),
+        STARTED_TOO_LATE,
+    }
 )
 """A worker may have been at work and nobody knows how far it got: an upload or an archive may be there."""
