@@ -63,18 +63,20 @@ class Controller:
         return await self.plane.processes.stop(self.child)
 
 
+PROGRAM = (str(Path(sys.executable).with_name("tidbbackup")),)
+"""The command line of this checkout."""
+
+
 async def start_controller(
-    plane: ControlPlane, flags: Sequence[str] = (), name: str = "controller"
+    plane: ControlPlane,
+    flags: Sequence[str] = (),
+    name: str = "controller",
+    program: Sequence[str] = PROGRAM,
 ) -> Controller:
     """Start a controller against this cluster and wait until it is ready. Its CRDs must be there."""
     port = free_port()
     argv = [
-        *(
-            str(Path(sys.executable).with_name("tidbbackup")),
-            "controller",
-            "--kubeconfig",
-            str(plane.kubeconfig),
-        ),
+        *(*program, "controller", "--kubeconfig", str(plane.kubeconfig)),
         *("--metrics-host", "127.0.0.1", "--metrics-port", str(port), "--log-format", "human", *flags),
     ]
     child = await plane.processes.start(name, argv, grace=15)
@@ -84,12 +86,15 @@ async def start_controller(
 
 
 @asynccontextmanager
-async def worker_node(plane: ControlPlane, name: str = "node-1") -> AsyncIterator[ProcessNode]:
-    """A process node that runs the worker of this checkout, with volumes of StorageClass local-storage."""
+async def worker_node(plane: ControlPlane, name: str = "node-1", url: str = "") -> AsyncIterator[ProcessNode]:
+    """A process node that runs the worker of this checkout, with volumes of StorageClass local-storage.
+
+    `url`: its own way to the API server, if it has one.
+    """
     await plane.add_local_volumes(name, count=30)
     search_path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     async with process_node(
-        url=plane.url,
+        url=url or plane.url,
         ca=plane.ca,
         token=plane.token,
         processes=plane.processes,

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.cluster.lab import Lab, start_controller
+from tests.cluster.lab import PROGRAM, Lab, start_controller
 from tests.integration.hold_proxy import HoldProxy, hold_proxy
 
 
@@ -59,10 +59,12 @@ async def gone(pid: int, seconds: float = 5) -> None:
 
 
 @asynccontextmanager
-async def other_controller(lab: Lab, flags: Sequence[str]) -> AsyncIterator[None]:
-    """The lab's controller stopped, one with other flags in its place; an ordinary one again at the end."""
+async def other_controller(
+    lab: Lab, flags: Sequence[str] = (), program: Sequence[str] = PROGRAM
+) -> AsyncIterator[None]:
+    """The lab's controller stopped, another in its place; an ordinary one again at the end."""
     await lab.controller.stop()
-    lab.controller = await start_controller(lab.plane, flags, name="controller-with-flags")
+    lab.controller = await start_controller(lab.plane, flags, "other-controller", program)
     try:
         yield
     finally:
