@@ -3,7 +3,14 @@
 import pytest
 
 from tests.cluster.control_plane import KubectlFailed
-from tests.integration.faults import before_database, before_store, gone, mydumper_of, within
+from tests.integration.faults import (
+    before_database,
+    before_store,
+    gone,
+    mydumper_of,
+    other_controller,
+    within,
+)
 from tests.integration.hold_proxy import PART, TABLE_DUMP
 from tests.integration.scene import Scene, phase, why
 
@@ -116,6 +123,43 @@ async def test_a_cleaning_is_tried_again_with_the_keys_mended(scene: Scene) -> N
     await scene.secret("s3-secret", {"access_key": lab.store.access_key, "secret_key": lab.store.secret_key})
 
     await scene.until_gone()
+    assert await scene.objects() == {}
+
+
+@pytest.mark.parametrize("state", ["waits", "failed"])
+async def test_it_is_tried_again_at_once_with_another_secret(scene: Scene, state: str) -> None:
+    lab = scene.lab
+    await scene.apply(scene.backup(cleanPolicy="Delete"))
+    await scene.until_phase("Complete")
+    if state == "waits":
+        await scene.kubectl("delete", "secret", "s3-secret")
+        await scene.delete()
+        await scene.until_waiting("CreateContainerConfigError", "clean")
+    else:
+        wrong = {"access_key": lab.store.access_key, "secret_key": "wrong-secret-key"}
+        await scene.secret("s3-secret", wrong)
+        await scene.delete()
+        await scene.until_phase("CleanFailed")
+
+    keys = {"access_key": lab.store.access_key, "secret_key": lab.store.secret_key}
+    await scene.secret("renewed", keys)
+    await scene.kubectl(
+        "patch", "backup", "bk", "--type=merge", '-p={"spec":{"s3":{"secretName":"renewed"}}}'
+    )
+
+    await scene.until_gone(seconds=10)
+    assert await scene.objects() == {}
+
+
+async def test_it_is_tried_again_at_once_with_the_controllers_image_mended(scene: Scene) -> None:
+    """A controller is rolled out with an image that is nowhere; the next one makes anew what waits."""
+    await scene.apply(scene.backup(cleanPolicy="Delete"))
+    await scene.until_phase("Complete")
+    async with other_controller(scene.lab, ["--worker-image", "missing.invalid/tidbbackup"]):
+        await scene.delete()
+        await scene.until_waiting("ImagePullBackOff", "clean")
+
+    await scene.until_gone(seconds=10)
     assert await scene.objects() == {}
 
 

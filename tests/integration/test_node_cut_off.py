@@ -20,6 +20,8 @@ from tests.integration.scene import JSON, Scene, why
 
 pytestmark = pytest.mark.integration
 
+CUT_OFF = "cut-off"
+"""A node of a name that nobody else uses: its volumes are made once."""
 LEAVES_AT_ONCE = [
     {
         "key": "node.kubernetes.io/unreachable",
@@ -47,14 +49,14 @@ async def second_node(lab: Lab) -> AsyncIterator[tuple[ProcessNode, FaultProxy]]
     at, tls = urlsplit(lab.plane.url), ssl.create_default_context(cafile=lab.plane.ca)
     async with (
         fault_proxy(str(at.hostname), int(at.port or 443), upstream_tls=tls) as proxy,
-        worker_node(lab.plane, "node-2", f"http://{proxy.host}:{proxy.port}") as node,
+        worker_node(lab.plane, CUT_OFF, f"http://{proxy.host}:{proxy.port}") as node,
     ):
         await lab.plane.kubectl_run("cordon", "node-1")
         try:
             yield node, proxy
         finally:
             await lab.plane.kubectl_run("uncordon", "node-1")
-    await lab.plane.api.delete("/api/v1/nodes/node-2")
+    await lab.plane.api.delete(f"/api/v1/nodes/{CUT_OFF}")
 
 
 async def cut_off(lab: Lab, way: FaultProxy, name: str) -> None:
@@ -93,17 +95,17 @@ async def test_the_backup_fails_and_goes_and_what_its_worker_still_does_comes_to
         await within(proxy.reached)
         name = await scene.running_pod()
         await lab.plane.kubectl_run("uncordon", "node-1")
-        await cut_off(lab, way, "node-2")
+        await cut_off(lab, way, CUT_OFF)
         await until_it_is_to_go(scene, name)
 
         reason, message = why(await scene.until_phase("Failed"))
         assert reason == "NodeLost"
         assert f"nothing is heard of pod {name}" in message
-        assert "kubectl delete node node-2" in message
+        assert f"kubectl delete node {CUT_OFF}" in message
         assert len(await lab.store.uploads(scene.bucket)) == 1
 
         await scene.kubectl("delete", "backup", "bk", "--timeout=60s")
-        assert "node node-2 is lost" in await scene.until_said("NodeLost")
+        assert f"node {CUT_OFF} is lost" in await scene.until_said("NodeLost")
         assert await lab.store.uploads(scene.bucket) == []
         (pod,) = await scene.pods()
         assert (pod["metadata"]["name"], pod["status"]["phase"]) == (name, "Running")

@@ -63,3 +63,20 @@ async def test_what_keeps_it_from_being_put_back_is_told_and_then_done(scene: Sc
     await scene.delete()
     await scene.until_gone()
     assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_one_that_waits_for_a_secret_that_was_replaced_is_made_anew(scene: Scene, tidb: TiDB) -> None:
+    await halfway(scene, tidb)
+    await scene.kubectl("delete", "secret", "backup-demo1-tidb-secret")
+    scene.lab.node.kill(scene.namespace, await scene.running_pod())
+    tidb.let_go.set()
+    await scene.until_waiting("CreateContainerConfigError", "release")
+
+    await scene.secret("renewed", {"password": scene.lab.database.password})
+    await scene.kubectl(
+        "patch", "backup", "bk", "--type=merge", '-p={"spec":{"from":{"secretName":"renewed"}}}'
+    )
+
+    await scene.kubectl("wait", "--for=condition=Complete", "job/release-bk", "--timeout=15s")
+    assert await tidb.life_time() == AS_BEFORE
+    await scene.kubectl("delete", "backup", "bk", "--timeout=30s")

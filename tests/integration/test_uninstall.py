@@ -31,10 +31,11 @@ async def own_lab() -> AsyncIterator[Lab]:
 
 
 async def all_phases(scene: Scene, proxy: HoldProxy) -> None:
-    """Backups that are Complete, Failed, Invalid, Scheduled, Running and, being deleted, CleanFailed."""
+    """Backups that are Complete, Failed, Invalid, Scheduled, Running and, being deleted, CleanFailed: one of
+    which the cleaning is tried again, and one of whose spec none can be made."""
     delete = {"cleanPolicy": "Delete"}
     source = {"host": "127.0.0.1", "port": proxy.port}
-    for name in ("complete", "cleanfailed"):
+    for name in ("complete", "cleanfailed", "nonsense"):
         await scene.apply(scene.backup(name, **delete))
         await scene.until_phase("Complete", name)
     await scene.apply(scene.backup("failed", s3={"bucket": "never-made"}, **delete))
@@ -49,7 +50,12 @@ async def all_phases(scene: Scene, proxy: HoldProxy) -> None:
     )
     await scene.secret("no-keys", {"access_key": "nobody", "secret_key": "nothing-at-all"})
     await scene.delete("cleanfailed")
-    await scene.until_phase("CleanFailed", "cleanfailed")
+    await scene.kubectl(
+        "patch", "backup", "nonsense", "--type=merge", '-p={"spec":{"s3":{"sse":"nonsense"}}}'
+    )
+    await scene.delete("nonsense")
+    for name in ("cleanfailed", "nonsense"):
+        await scene.until_phase("CleanFailed", name)
 
 
 async def test_a_namespace_with_backups_in_every_phase_is_gone_within_a_minute(own_lab: Lab) -> None:
@@ -57,7 +63,7 @@ async def test_a_namespace_with_backups_in_every_phase_is_gone_within_a_minute(o
     async with before_database(own_lab, TABLE_DUMP) as proxy:
         await all_phases(scene, proxy)
         before = await scene.objects()
-        assert len(before) == 4
+        assert len(before) == 6
 
         await own_lab.plane.kubectl_run("delete", "namespace", "going", "--timeout=60s")
 
@@ -80,7 +86,7 @@ async def test_the_crds_with_backups_in_every_phase_are_gone_within_a_minute(own
     async with before_database(own_lab, TABLE_DUMP) as proxy:
         await all_phases(scene, proxy)
         before = await scene.objects()
-        assert len(before) == 4
+        assert len(before) == 6
 
         await plane.kubectl_run(
             "delete", "crd", "backups.pingcap.com", "backupschedules.pingcap.com", "--timeout=60s"
