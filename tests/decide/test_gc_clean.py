@@ -201,6 +201,17 @@ def test_it_is_given_half_a_minute() -> None:
     assert late.wake_at == later(60)
 
 
+def test_one_that_does_not_start_is_made_anew_after_such_pauses() -> None:
+    """What kept it may be mended where no pod looks twice: a LimitRange, a webhook."""
+    found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=(NO_SECRET,))
+    assert "delete" not in " ".join(outline(decide(found, later(59))))
+    assert outline(decide(found, later(60)))[-1] == "delete clean-demo clean-uid"
+
+    later_one = attrs.evolve(found, clean_job=clean(creationTimestamp=later(570)))
+    assert "delete" not in " ".join(outline(decide(later_one, later(1199))))
+    assert outline(decide(later_one, later(1200)))[-1] == "delete clean-demo clean-uid"
+
+
 @pytest.mark.parametrize(("pods", "look"), [((), LOOK_AT_JOB), ((cleaning_pod(),), LOOK_AT_POD)])
 def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Look) -> None:
     """A service account or quota that is gone: without this the Backup would hang without a word."""

@@ -90,7 +90,7 @@ def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: 
     if (ended or isinstance(found, Waiting)) and _is_mended(facts, backup, job, remains):
         return _remove(facts, backup, job, now)
     if ended:
-        return _retry(facts, backup, job, remains, found, now)
+        return _try_again(facts, backup, job, remains, _why(found), ended.lastTransitionTime or now, now)
     if isinstance(found, Waiting):
         return _await_start(facts, backup, job, remains, found, now)
     return Plan(wake_at=next_out_of_reach(pods, now))
@@ -127,7 +127,9 @@ def _await_start(
         if events is None:
             return Plan(look=look)
         cause = why_in_events(events)
-    return failed(backup, remains, cause, now) if cause else Plan(wake_at=now + _NEXT_QUESTION)
+    if cause is None:
+        return Plan(wake_at=now + _NEXT_QUESTION)
+    return _try_again(facts, backup, job, remains, cause, patient_until, now)
 
 
 def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) -> tuple[Action, ...]:
@@ -141,15 +143,19 @@ def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) ->
     return (say, *move(backup, Phase.CLEAN, cause, now))
 
 
-def _retry(
-    facts: BackupFacts, backup: Backup, job: Job, remains: Remains, found: Verdict, now: datetime
+def _try_again(
+    facts: BackupFacts,
+    backup: Backup,
+    job: Job,
+    remains: Remains,
+    cause: Cause,
+    since: datetime,
+    now: datetime,
 ) -> Plan:
-    plan = failed(backup, remains, _why(found), now)
-    ended = job.condition("Failed")
-    failed_at = ended.lastTransitionTime if ended and ended.lastTransitionTime else now
-    retry_at = failed_at + _pause(backup, failed_at)
-    if now < retry_at:
-        return Plan(plan.actions, wake_at=min(retry_at, now + _NEXT_QUESTION))
+    plan = failed(backup, remains, cause, now)
+    again_at = since + _pause(backup, since)
+    if now < again_at:
+        return Plan(plan.actions, wake_at=min(again_at, now + _NEXT_QUESTION))
     return Plan((*plan.actions, *_remove(facts, backup, job, now).actions))
 
 
@@ -162,10 +168,10 @@ def _why(found: Verdict) -> Cause:
     return cause
 
 
-def _pause(backup: Backup, failed_at: datetime) -> timedelta:
+def _pause(backup: Backup, since: datetime) -> timedelta:
     """As long again as the Backup has been waiting to go: each pause doubles the last, without any count."""
     assert backup.metadata.deletionTimestamp is not None
-    waited = failed_at - backup.metadata.deletionTimestamp
+    waited = since - backup.metadata.deletionTimestamp
     return min(max(waited, _FIRST_RETRY), _LONGEST_WAIT)
 
 
