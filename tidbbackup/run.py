@@ -218,7 +218,10 @@ def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
     if code != OK:
         screen.say(f"tidbbackup run: {result.reason} in step {result.step}: {result.message}")
         if result.uploadLeftOpen:
-            screen.say("warning: the upload could not be aborted: its parts stay until the bucket drops them")
+            screen.say(
+                "warning: the upload could not be taken back: its parts stay until the bucket drops them, or its "
+                "archive may yet appear without a manifest"
+            )
         return
     assert result.started is not None
     assert result.finished is not None

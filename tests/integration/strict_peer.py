@@ -68,7 +68,14 @@ class StrictPeer:
     script: list[tuple[str, str]] = field(factory=list)
     """Troubles to come: kind of request (`create`, `part`, `complete`, `head`, `put`), and what happens to
     the next one of it: a status, `error-in-200`, `reset` or `hang` before it is carried out, `lost-reply`
-    after. Each happens once."""
+    after, or `late`: carried out when `resume` is set, whatever comes in between. Each happens once."""
+    under_way: asyncio.Event = field(factory=asyncio.Event)
+    """What is late has begun."""
+    resume: asyncio.Event = field(factory=asyncio.Event)
+    resumed: asyncio.Event = field(factory=asyncio.Event)
+    """What was late is done."""
+    hides: bool = False
+    """HEAD of what is not there is answered as S3 does to those who may not list the bucket."""
     page: int = 1000
     accepted: dict[str, str] | None = None
     """Session token by access key; None takes any. What is not in it is refused."""
@@ -84,6 +91,8 @@ class StrictPeer:
         trouble = self._trouble(request)
         try:
             if trouble == "hang":
+                # What is not read no time-out of the client covers while it is sent.
+                await request.read()
                 await asyncio.Event().wait()
             if trouble == "reset":
                 _reset(request)
@@ -92,6 +101,8 @@ class StrictPeer:
                 return web.Response(text=text, content_type="application/xml")
             if trouble.isdigit():
                 raise Refusal(int(trouble), "SlowDown" if trouble == "503" else "InternalError")
+            if trouble == "late":
+                return await self._late(request)
             answer = await self._answer(request)
             if trouble == "lost-reply":
                 _reset(request)
@@ -99,6 +110,18 @@ class StrictPeer:
         except Refusal as refusal:
             text = f"<Error><Code>{refusal.code}</Code><Message>strict</Message></Error>"
             return web.Response(status=refusal.status, text=text, content_type="application/xml")
+
+    async def _late(self, request: web.Request) -> web.Response:
+        """An upload that is being completed: a second Complete and an abort do not find it any more."""
+        await request.read()
+        upload_id = request.query["uploadId"]
+        upload = self.uploads.pop(upload_id)
+        self.under_way.set()
+        await self.resume.wait()
+        self.uploads[upload_id] = upload
+        answer = await self._answer(request)
+        self.resumed.set()
+        return answer
 
     def _trouble(self, request: web.Request) -> str:
         kind = _kind(request)
@@ -131,7 +154,7 @@ class StrictPeer:
             case "HEAD" if key in self.objects:
                 return self._head(self.objects[key])
             case "HEAD":
-                return web.Response(status=404)
+                return web.Response(status=403 if self.hides else 404)
             case "DELETE":
                 self.objects.pop(key, None)
                 return web.Response(status=204)

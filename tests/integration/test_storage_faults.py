@@ -1,17 +1,21 @@
 """An upload whose storage is in trouble: what passes is waited for, what does not is told as it is."""
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import objects
+from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Uncounted, start_upload
@@ -25,12 +29,14 @@ PART = 5 << 20
 
 
 @asynccontextmanager
-async def in_trouble(*script: tuple[str, str]) -> AsyncIterator[tuple[StrictPeer, S3Client, ObjectTarget]]:
+async def in_trouble(
+    *script: tuple[str, str], patience: Patience = PATIENCE
+) -> AsyncIterator[tuple[StrictPeer, S3Client, ObjectTarget]]:
     async with strict_peer(RULES["aws"]) as peer:
         endpoint = f"http://127.0.0.1:{peer.port}"
         target = ObjectTarget("aws", "bucket", "k.tgz", endpoint=endpoint, pathStyle=True)
         peer.script = list(script)
-        async with open_client(target, KEYS, patience=PATIENCE) as client:
+        async with open_client(target, KEYS, patience=patience) as client:
             yield peer, client, target
 
 
@@ -39,8 +45,8 @@ async def bodies() -> AsyncIterator[bytes]:
         yield body
 
 
-async def upload(client: S3Client, target: ObjectTarget, tally: Uncounted | None = None) -> None:
-    opened, _ = await start_upload(client, target, "run", PATIENCE, tally)
+async def upload(client: S3Client, target: ObjectTarget) -> None:
+    opened, _ = await start_upload(client, target, "run", PATIENCE)
     try:
         await opened.complete(await opened.send(bodies(), 2))
     except StorageError:
@@ -49,34 +55,84 @@ async def upload(client: S3Client, target: ObjectTarget, tally: Uncounted | None
 
 
 @pytest.mark.parametrize("trouble", ["500", "503", "reset", "hang", "lost-reply"])
-async def test_a_part_is_sent_again_with_the_same_bytes(trouble: str) -> None:
-    async with in_trouble(("part", trouble), ("part", trouble), ("part", trouble)) as (peer, client, target):
+@pytest.mark.parametrize("attempts", [1, Patience().attempts])
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_a_part_is_sent_again_with_the_same_bytes(
+    kind: str, attempts: int, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a round of ours, with a body of its own, or by the client, which rewinds the one that it has."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    gone: list[int] = []
+    contents = [b"a" * PART, b"b" * PART, b"c"]
+
+    async def parts() -> AsyncIterator[Body]:
+        for number, content in enumerate(contents):
+            if kind == "file":
+                path = tmp_path / str(number)
+                path.write_bytes(content)
+                yield FileBody(path, len(content), zlib.crc32(content), gone.append)
+            else:
+                yield content
+
+    patience = attrs.evolve(PATIENCE, attempts=attempts)
+    script = [("part", trouble)] * 3
+    async with in_trouble(*script, patience=patience) as (peer, client, target):
         tally = Uncounted()
-        await upload(client, target, tally)
-        assert peer.objects[target.key].body == b"a" * PART + b"b" * PART + b"c"
+        opened, _ = await start_upload(client, target, "run", patience, tally)
+        await opened.complete(await opened.send(parts(), 2))
+        assert peer.objects[target.key].body == b"".join(contents)
         assert peer.objects[target.key].whole_checked
-        # aiohttp itself sends a PUT once more where a connection that was in use before is lost.
         assert tally.parts == 3
-        assert 1 <= tally.retries <= 3
+        # aiohttp itself sends a PUT once more where a connection that was in use before is lost.
+        assert (1 if attempts == 1 else 0) <= tally.retries <= 3
         assert peer.script == []
+        assert sorted(gone) == ([1, PART, PART] if kind == "file" else [])
 
 
+@pytest.mark.parametrize("hides", [False, True])
 @pytest.mark.parametrize("trouble", ["500", "503", "error-in-200", "reset", "hang", "lost-reply"])
-async def test_completing_is_settled_by_what_is_there(trouble: str) -> None:
+async def test_completing_is_settled_by_what_is_there(trouble: str, hides: bool) -> None:
     """Completed or not, and whatever the answer: one whole object, and no failure."""
     async with in_trouble(("complete", trouble), ("head", "500"), ("complete", trouble)) as found:
         peer, client, target = found
+        peer.hides = hides
         await upload(client, target)
         assert len(peer.objects[target.key].body) == 2 * PART + 1
         assert peer.uploads == {}
 
 
-async def test_completing_that_never_succeeds_leaves_nothing() -> None:
+@pytest.mark.parametrize("hides", [False, True])
+async def test_completing_that_never_succeeds_leaves_nothing(hides: bool) -> None:
     async with in_trouble(*[("complete", "error-in-200")] * 9) as (peer, client, target):
+        peer.hides = hides
         with pytest.raises(StorageError, match="InternalError: later") as caught:
             await upload(client, target)
         assert caught.value.reason == reasons.UPLOAD_FAILED
         assert (peer.objects, peer.uploads) == ({}, {})
+
+
+@pytest.mark.parametrize("hides", [False, True])
+@pytest.mark.parametrize("ends", ["silence", "no such upload", "sigterm"])
+async def test_an_archive_that_may_yet_appear_is_left_to_the_cleaner(ends: str, hides: bool) -> None:
+    """Completing thousands of parts takes minutes, and what is under way no abort may stop."""
+    async with in_trouble(("complete", "late")) as (peer, client, target):
+        peer.hides = hides
+        few = () if ends == "silence" else (0.01,)
+        patience = attrs.evolve(PATIENCE, part_delays=few)
+        opened, _ = await start_upload(client, target, "run", patience)
+        parts = await opened.send(bodies(), 2)
+        completing = asyncio.create_task(opened.complete(parts))
+        if ends == "sigterm":
+            await peer.under_way.wait()
+            completing.cancel()
+        with pytest.raises((StorageError, asyncio.CancelledError)):
+            await completing
+        with pytest.raises(StorageError, match="may yet appear"):
+            await opened.withdraw()
+
+        peer.resume.set()
+        await peer.resumed.wait()
+        assert target.key in peer.objects
 
 
 async def test_a_part_that_never_succeeds_leaves_nothing() -> None:

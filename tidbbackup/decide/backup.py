@@ -273,7 +273,10 @@ def _finish(
 def _warned(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
     told = (*notices(backup.spec), *result.notices)
     if result.uploadLeftOpen:
-        text = "a multipart upload could not be aborted and is still open: it goes when the Backup is deleted"
+        text = (
+            "the upload could not be taken back: its parts are left, or its archive may yet appear without a "
+            "manifest; they go when the Backup is deleted"
+        )
         told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
     return warn(backup.status, told, now)
 

@@ -41,7 +41,8 @@ class StorageError(Exception):
 _KEYS = "check `access_key` and `secret_key` in the Secret of spec.s3.secretName"
 _RIGHTS = (
     "the user needs s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload and "
-    "s3:ListBucketMultipartUploads on this bucket"
+    "s3:ListBucketMultipartUploads on this bucket; without s3:ListBucket it is also the answer for what is "
+    "not there"
 )
 _REGION = "set spec.s3.region and spec.s3.endpoint to where the bucket is"
 

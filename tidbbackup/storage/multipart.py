@@ -106,6 +106,7 @@ class Upload:
         self._tally = tally
         self._lock = threading.Lock()
         self._completing = False
+        self._unsettled = False
 
     async def abort_others(self) -> int:
         """Abort every other open upload of this key. How many there were."""
@@ -141,11 +142,15 @@ class Upload:
         """
         self._completing = True
         # Dying from here on: the object may be visible without a manifest. The cleaner removes both keys.
-        return await in_rounds(lambda: self._complete(parts), "completing the upload", self._patience)
+        with LostAnswers(self._client, "CompleteMultipartUpload") as lost:
+            return await in_rounds(
+                lambda: self._complete(parts, lost), "completing the upload", self._patience
+            )
 
-    async def _complete(self, parts: tuple[Part, ...]) -> int:
+    async def _complete(self, parts: tuple[Part, ...], unanswered: LostAnswers) -> int:
         size = sum(part.size for part in parts)
         lost: StorageError | None = None
+        self._unsettled = True
         try:
             await self._client.complete_multipart_upload(
                 Bucket=self._target.bucket,
@@ -154,9 +159,10 @@ class Upload:
                 **_completed(parts, self._opened),
             )
         except Exception as error:
+            self._unsettled = unanswered.count > 0
             lost = explain(error, "completing the upload of", self._target)
             log.warning("no clear answer to CompleteMultipartUpload, HEAD decides: %s", lost)
-        found = await objects.head(self._client, self._target, self._target.key)
+        found = await self._look(hidden=lost is not None)
         if found is None or (lost and found.metadata.get(RUN_METADATA, self._run) != self._run):
             raise lost or StorageError(
                 reasons.VERIFY_FAILED, f"{self._target.url} is not there after its upload was completed"
@@ -171,16 +177,31 @@ class Upload:
             await objects.put_tags(self._client, self._target)
         return size
 
+    async def _look(self, *, hidden: bool) -> objects.ObjectHead | None:
+        """What is visible under the key. `hidden`: S3 denies a look at what is not there to those who may
+        not list the bucket; take that for None."""
+        try:
+            return await objects.head(self._client, self._target, self._target.key)
+        except StorageError as error:
+            if hidden and error.reason == reasons.ACCESS_DENIED:
+                return None
+            raise
+
     async def withdraw(self) -> None:
         """Abort the upload, and delete the object if it may have become visible.
 
         Raises:
-            StorageError: something of this run may be left; the cleaner has to remove it.
+            StorageError: something of this run may be left, or yet appear; the cleaner has to remove it.
         """
         await objects.abort_upload(self._client, self._target, self._id)
         if not self._completing:
             return
-        found = await objects.head(self._client, self._target, self._target.key)
+        found = await self._look(hidden=True)
+        if found is None and self._unsettled:
+            raise StorageError(
+                reasons.UPLOAD_FAILED,
+                f"{self._target.url} may yet appear: the storage was asked to complete it and never answered",
+            )
         # A second worker of the same Backup (its node was cut off) may have written the key meanwhile.
         if found and found.metadata.get(RUN_METADATA, self._run) == self._run:
             # It may be there although its answer was lost, and must never promise what is gone.
