@@ -86,6 +86,7 @@ def configuration(
         "mon_data": f"{folder}/mon",
         "osd_data": f"{folder}/osd",
         "osd_objectstore": "memstore",
+        "osd_class_dir": object_classes(),
         # One copy of everything, on the one OSD.
         "mon_allow_pool_size_one": "true",
         "osd_pool_default_size": "1",
@@ -104,6 +105,14 @@ def configuration(
         "rgw_frontends": frontends,
     }
     return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in common.items())
+
+
+def object_classes() -> str:
+    """Where Debian keeps what the gateway runs in the OSD: its 18.2 looks in a relative path and finds nothing."""
+    found = next(Path("/usr/lib").glob("*/rados-classes"), None)
+    if found is None:
+        raise CephFailed("there is no /usr/lib/*/rados-classes: install the package ceph-osd")
+    return str(found)
 
 
 def keyring(now: int) -> str:
