@@ -108,7 +108,7 @@ def configuration(
 
 
 def object_classes() -> str:
-    """Where Debian keeps what the gateway runs in the OSD: its 18.2 looks in a relative path and finds nothing."""
+    """Where Debian keeps what the gateway runs in the OSD; its 18.2 looks in a relative path, in vain."""
     found = next(Path("/usr/lib").glob("*/rados-classes"), None)
     if found is None:
         raise CephFailed("there is no /usr/lib/*/rados-classes: install the package ceph-osd")
