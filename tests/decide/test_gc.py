@@ -165,8 +165,9 @@ def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
         ("Delete", done(), ["create clean-demo"]),
         ("OnFailure", done(), LET_GO),
         ("Retain", done(), LET_GO),
-        ("OnFailure", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
+        ("Delete", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
         ("Retain", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
+        ("OnFailure", gave_up(), ["create clean-demo"]),
     ],
 )
 def test_a_run_that_ended_unnoticed_counts(

@@ -122,14 +122,12 @@ def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
     # At Running the worker is through before the deletion is seen: what it made counts as made.
     made = script in WHOLE | {"half"} and deleted_at in ("Running", "final")
     made = made and (script, deleted_at) != ("evict", "Running")  # the first attempt makes nothing
-    # A Job that completed has made a whole one, whether or not its worker's word was heard.
-    known = script in ("complete", "mute") or (script in WHOLE and deleted_at == "final")
-    assert world.archive == (made and is_kept(policy, known_whole=known))
+    assert world.archive == (made and is_kept(policy, whole=script in WHOLE))
 
 
-def is_kept(policy: str | None, *, known_whole: bool) -> bool:
-    """Whether an archive stays. One that nobody has called whole is what a failure has left."""
-    return policy != "Delete" if known_whole else policy in (None, "Retain")
+def is_kept(policy: str | None, *, whole: bool) -> bool:
+    """Whether an archive stays: one that is whole is no failure's leftover, whoever has heard of it."""
+    return policy != "Delete" if whole else policy in (None, "Retain")
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -153,7 +151,7 @@ def test_deleted_after_a_death_between_the_job_and_its_status(
     assert world.backup is None
     assert not world.upload
     assert not world.raised
-    assert world.archive == (over and is_kept(policy, known_whole=script in ("complete", "mute")))
+    assert world.archive == (over and is_kept(policy, whole=script in WHOLE))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -178,7 +176,7 @@ def test_a_run_that_was_given_up_and_starts_while_nobody_looks_leaves_nothing_un
         settle(world, "never")
         assert world.backup is None
         assert not world.upload, f"died after action {number}"
-        assert world.archive == (made and is_kept(policy, known_whole=is_whole)), f"died after {number}"
+        assert world.archive == (made and is_kept(policy, whole=is_whole)), f"died after {number}"
     assert ("Failed", "StartedTooLate") in ends
 
 

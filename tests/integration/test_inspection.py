@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.integration.faults import no_controller
 from tests.integration.scene import JSON, Scene, why
 
 pytestmark = pytest.mark.integration
@@ -49,6 +50,22 @@ async def test_one_that_had_done_everything_is_complete(
     await scene.check_invariants()
     await scene.kubectl("delete", "backup", "bk", "--timeout=30s")
     assert await scene.objects() == {}
+
+
+async def test_one_that_nobody_heard_of_before_its_deletion_is_no_failure(
+    scene: Scene, tmp_path: Path
+) -> None:
+    env = worker(tmp_path, f"{MUTE}; kill -9 $$")
+    await scene.apply(scene.backup(env=env, cleanPolicy="OnFailure"))
+    await scene.running_pod()
+    async with no_controller(scene.lab):
+        await scene.until_no_pod_runs()
+        await scene.delete()
+    await scene.until_gone()
+
+    assert len(await scene.objects()) == 2
+    (kept,) = [message for _, reason, message in await scene.events() if reason == "DataKept"]
+    assert kept.endswith(".tgz is kept")
 
 
 async def test_one_that_had_done_nothing_is_not_complete(scene: Scene, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import cleaning, diagnosis, farewell, given_up, release
-from tidbbackup.decide.diagnosis import next_out_of_reach
+from tidbbackup.decide import cleaning, diagnosis, farewell, given_up, inspection, release
+from tidbbackup.decide.diagnosis import Broken, Unclear, next_out_of_reach, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
 from tidbbackup.decide.remains import Remains, what_remains
@@ -27,8 +27,9 @@ from tidbbackup.decide.run import (
     runs,
 )
 from tidbbackup.decide.status import Cause, move
+from tidbbackup.decide.task import clean_policy
 from tidbbackup.model import reasons
-from tidbbackup.model.backup import KIND, Backup, Phase
+from tidbbackup.model.backup import KIND, Backup, CleanPolicy, Phase
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
 
@@ -53,7 +54,8 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if awaited(facts.pods, backup, now):
         # Stopped means that its pods are gone too: their end wakes us.
         return _note_that_it_began(backup, facts.pods, now)
-    remains = what_remains(backup, job, facts.pods, now)
+    whole = inspection.found_whole(facts, backup, now)
+    remains = what_remains(backup, job, facts.pods, now, found_whole=whole)
     if backup.status.phase == Phase.CLEAN:
         return _leave(facts, backup, remains, (), now)
     if facts.clean_job is not None and cleaning.of_another_mind(facts.clean_job, backup, remains):
@@ -142,8 +144,42 @@ def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) 
         return running
     if facts.refusal is not None and facts.refusal.namespace_terminating:
         return farewell.as_the_namespace_goes(backup, wanted_gone=remains.data)
+    looking = _look_whether_whole(facts, backup, remains, now)
+    if looking is not None:
+        return looking
     plan = cleaning.begin(facts, backup, remains, now)
     return attrs.evolve(plan, actions=(*_say_lost(facts, backup), *plan.actions))
+
+
+def _look_whether_whole(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan | None:
+    """OnFailure is about what a failure leaves, and a run that ended without a word may have made a whole
+    backup: it is looked for as if the Backup lived. One that this deletion stopped was to come to nothing."""
+    known = backup.status.condition(Phase.FAILED) is not None or _was_stopped(backup)
+    if known or not remains.data or clean_policy(backup) is not CleanPolicy.ON_FAILURE:
+        return None
+    job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
+    made = pods_made_by(job, facts.pods) if job is not None else []
+    cause = _ended_by(job, made, now)
+    looking = inspection.inspect(facts, backup, made, cause, now) if cause else None
+    if not isinstance(looking, inspection.Looking):
+        return None
+    say = () if backup.status.phase == Phase.CLEAN_FAILED else move(backup, Phase.RUNNING, looking.cause, now)
+    return Plan((*looking.actions, *say), wake_at=looking.wake_at)
+
+
+def _ended_by(job: Job | None, pods: Sequence[Pod], now: datetime) -> Cause | None:
+    """What ended a run without a word; None where its worker had its say."""
+    if job is None:
+        return Cause(reasons.JOB_DELETED, "its Job was deleted from outside")
+    found = verdict(job, pods, now)
+    if isinstance(found, Unclear):
+        return diagnosis.why_job_ended(job)
+    return found.cause if isinstance(found, Broken) else None
+
+
+def _was_stopped(backup: Backup) -> bool:
+    phases = (backup.status.condition(phase) for phase in (Phase.SCHEDULED, Phase.RUNNING))
+    return any(phase is not None and phase.reason == reasons.RUN_STOPPED for phase in phases)
 
 
 def _say_lost(facts: BackupFacts, backup: Backup) -> tuple[Action, ...]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, verdict
+from tidbbackup.decide.diagnosis import Broken, Ended, succeeded, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Action, Create, Delete
 from tidbbackup.decide.render import inspect_job
@@ -55,6 +55,14 @@ def inspect(
         return _other_holds_the_name(backup, job, cause)
     # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
     return Looking((Create(inspect_job(backup, facts.image, cause)),), _looking(cause), now + _PATIENCE)
+
+
+def found_whole(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
+    """Whether the look is over and the backup is whole."""
+    job = facts.inspect_job
+    if job is None or not owned_by(job, backup):
+        return False
+    return succeeded(verdict(job, pods_made_by(job, facts.inspect_pods), now))
 
 
 def _first_cause(job: Job) -> Cause | None:

@@ -35,10 +35,13 @@ class Remains:
         return self.uploads or self.data
 
 
-def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod], now: datetime) -> Remains:
+def what_remains(
+    backup: Backup, job: Job | None, pods: Sequence[Pod], now: datetime, *, found_whole: bool = False
+) -> Remains:
     """What a Backup whose run is over or stopped may have left, by its phase, its policy and its last word.
 
     `job` is its own, if it is still there: it knows of a run, and of its end, that no status tells of yet.
+    `found_whole`: an inspection has found archive and manifest.
     A worker that could say why it failed has aborted its upload; one that died without a word may have
     left anything, even a whole archive.
     """
@@ -50,7 +53,7 @@ def what_remains(backup: Backup, job: Job | None, pods: Sequence[Pod], now: date
         return Remains()
     # A worker ends with exit code 0 only where all is done, and only then its Job completes.
     heard = job is not None and succeeded(verdict(job, pods_made_by(job, pods), now))
-    completed = heard or (job is not None and job.condition("Complete") is not None)
+    completed = heard or found_whole or (job is not None and job.condition("Complete") is not None)
     if completed or status.condition(Phase.COMPLETE) is not None:
         goes = policy is CleanPolicy.DELETE
         return Remains(data=goes, kept=not goes, unheard=completed and not heard)

@@ -1,0 +1,80 @@
+"""A Backup that goes under OnFailure after a run that ended without a word: was it a failure?"""
+
+import attrs
+import pytest
+
+from tests.decide.builders import (
+    COMPLETE,
+    FAILED,
+    NOW,
+    cause_of,
+    going,
+    job,
+    outline,
+    pod,
+    result,
+    said,
+    status,
+    terminated,
+    without_run,
+)
+from tidbbackup.decide.facts import Refusal
+from tidbbackup.decide.gc import decide
+from tidbbackup.model.backup import BackupStatus, Condition
+from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.result import Outcome, WorkerResult
+
+STOPPED = status("Running", reason="RunStopped").conditions
+KILLED = pod("Failed", terminated(exit_code=137))
+
+
+def looked_at(*conditions: Condition) -> Job:
+    """The inspecting Job."""
+    return job(*conditions, verb="inspect", uid="inspect-uid")
+
+
+def answer(told: WorkerResult) -> Pod:
+    """Its pod, with what it found."""
+    return pod("Failed", said(told), owner="inspect-uid")
+
+
+@pytest.mark.parametrize("told", [BackupStatus(), status("Invalid"), status("Running"), status("Scheduled")])
+@pytest.mark.parametrize("ended", [(KILLED,), ()])
+def test_it_is_looked_for_first(told: BackupStatus, ended: tuple[Pod, ...]) -> None:
+    found = without_run(going("OnFailure", told), job=job(FAILED), pods=ended)
+    plan = decide(found, NOW)
+    assert outline(plan)[0] == "create inspect-demo"
+    assert cause_of(plan)[0] == "Inspecting"
+
+    waits = attrs.evolve(found, backup=going("OnFailure", status("Running")), inspect_job=looked_at())
+    assert "create" not in " ".join(outline(decide(waits, NOW)))
+    whole = attrs.evolve(waits, inspect_job=looked_at(COMPLETE), inspect_pods=(answer(result()),))
+    plan = decide(whole, NOW)
+    assert "clean-demo" not in " ".join(outline(plan))
+    nothing = result(Outcome.FAILED, reason="NothingStored", message="no")
+    failure = attrs.evolve(waits, inspect_job=looked_at(FAILED), inspect_pods=(answer(nothing),))
+    assert outline(decide(failure, NOW)) == ["create clean-demo"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("Delete", status("Running")),
+        ("Retain", status("Running")),
+        ("OnFailure", status("Scheduled", "Running", reason="RunStopped")),
+        ("OnFailure", attrs.evolve(status("Running", "CleanFailed"), conditions=STOPPED)),
+        ("OnFailure", status("Running", "Failed", reason="Killed")),
+    ],
+)
+def test_it_is_not_where_it_makes_no_difference_or_was_stopped(policy: str, told: BackupStatus) -> None:
+    found = without_run(going(policy, told), job=job(FAILED), pods=(KILLED,))
+    assert outline(decide(found, NOW)) == ["create clean-demo"]
+
+
+def test_while_that_cannot_be_looked_for_nothing_is_deleted() -> None:
+    """Not in the next round either, which finds the phase CleanFailed."""
+    for told in (status("Running"), status("Running", "CleanFailed")):
+        found = without_run(going("OnFailure", told), job=job(FAILED), pods=(KILLED,))
+        refused = decide(attrs.evolve(found, refusal=Refusal(409, "inspect-demo already exists")), NOW)
+        assert "create" not in " ".join(outline(refused))
+    assert outline(decide(found, NOW)) == ["create inspect-demo"]
