@@ -219,8 +219,8 @@ def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
         screen.say(f"tidbbackup run: {result.reason} in step {result.step}: {result.message}")
         if result.uploadLeftOpen:
             screen.say(
-                "warning: the upload could not be taken back: its parts stay until the bucket drops them, or its "
-                "archive may yet appear without a manifest"
+                "warning: the upload could not be taken back: its parts stay until the bucket drops them, or "
+                "its archive may yet appear without a manifest"
             )
         return
     assert result.started is not None
