@@ -6,18 +6,14 @@ TLS to the server where `upstream_tls` is. It knows no server's semantics.
 """
 
 import asyncio
-import contextlib
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 from attrs import Factory, define, field, frozen
 
-CHUNK = 64 * 1024
-HEAD_LIMIT = 64 * 1024
+from tests.cluster.relay import LIMIT, Listener, both_ways, connection, listening, reset
 
 
 @frozen
@@ -59,7 +55,7 @@ class FaultProxy:
     """How many were."""
     _used: dict[int, int] = Factory(dict)
     _frozen: asyncio.Event = field(factory=asyncio.Event)
-    _writers: set[asyncio.StreamWriter] = Factory(set)
+    _listener: Listener = field(factory=Listener)
 
     def blackhole_open(self) -> None:
         """Every connection that is open now is silent from here on, without being closed."""
@@ -68,8 +64,7 @@ class FaultProxy:
 
     def reset_open(self) -> None:
         """Every connection that is open now ends with RST."""
-        for writer in tuple(self._writers):
-            _reset(writer)
+        self._listener.reset()
 
     def pick(self, line: str) -> Fault | None:
         """The fault for a request, which counts as used."""
@@ -96,32 +91,14 @@ async def fault_proxy(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[FaultProxy]:
     """Start a proxy in front of `host:port`; at the end every connection is gone."""
-    tasks: set[asyncio.Task[None]] = set()
+    proxy = FaultProxy("127.0.0.1", 0)
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        proxy._writers.add(writer)
-        try:
-            await _Connection(proxy, reader, writer).serve(host, port, upstream_tls, http=http)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
-            pass  # one of the two has gone, or it is the end
-        finally:
-            proxy._writers.discard(writer)
-            tasks.discard(task)
-            writer.close()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _Connection(proxy, reader, writer).serve(host, port, upstream_tls, http=http)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, limit=HEAD_LIMIT)
-    proxy = FaultProxy("127.0.0.1", server.sockets[0].getsockname()[1])
-    try:
+    async with listening(serve, tls) as proxy._listener:
+        proxy.port = proxy._listener.port
         yield proxy
-    finally:
-        server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
 
 
 @define(eq=False)
@@ -142,7 +119,13 @@ class _Connection:
             self.writer.write(_answer(fault))
             await self.writer.drain()
             return
-        await self._pass_on(request, fault, dead, await _connect(host, port, tls))
+        async with connection(host, port, tls) as (from_server, to_server):
+            to_server.write(request)
+            await both_ways(
+                _move(self.reader, to_server, Fault(), dead), _move(from_server, self.writer, fault, dead)
+            )
+            if fault.reset:
+                reset(self.writer.transport)
 
     async def _request(self) -> bytes:
         head = await self.reader.readuntil(b"\r\n\r\n")
@@ -152,52 +135,13 @@ class _Connection:
         kept = [line for line in lines if not line.lower().startswith(b"connection:")]
         return b"\r\n".join((first, *kept, b"Connection: close", b"", b"")) + body
 
-    async def _pass_on(
-        self,
-        request: bytes,
-        fault: Fault,
-        dead: asyncio.Event,
-        upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    ) -> None:
-        from_server, to_server = upstream
-        to_server.write(request)
-        moving = [
-            asyncio.create_task(_move(self.reader, to_server, Fault(), dead)),
-            asyncio.create_task(_move(from_server, self.writer, fault, dead)),
-        ]
-        try:
-            await asyncio.wait(moving, return_when=asyncio.FIRST_COMPLETED)
-            if fault.reset:
-                _reset(self.writer)
-        finally:
-            # Before anything is awaited: the end of the proxy may cancel this too.
-            to_server.transport.abort()
-            for task in moving:
-                task.cancel()
-            await asyncio.gather(*moving, return_exceptions=True)
-
-
-class _ToServer(asyncio.StreamWriter):
-    def __del__(self) -> None:
-        """Not asyncio's: it calls a TLS connection unclosed that the server has closed."""
-
-
-async def _connect(
-    host: str, port: int, tls: ssl.SSLContext | None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=HEAD_LIMIT)
-    protocol = asyncio.StreamReaderProtocol(reader)
-    transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=tls)
-    return reader, _ToServer(transport, protocol, reader, loop)
-
 
 async def _move(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault, dead: asyncio.Event
 ) -> None:
     """Moves bytes until one side ends, the fault ends it, or the path is dead, which is for ever."""
     moved = 0
-    while chunk := await reader.read(fault.rechunk or CHUNK):
+    while chunk := await reader.read(fault.rechunk or LIMIT):
         if dead.is_set():
             await asyncio.Event().wait()
         if fault.blackhole_at is not None and moved + len(chunk) > fault.blackhole_at:
@@ -218,11 +162,3 @@ def _answer(fault: Fault) -> bytes:
     headers = {"Content-Length": str(len(fault.body)), "Connection": "close", **fault.headers}
     lines = (f"HTTP/1.1 {fault.status} Fault", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + fault.body
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    opened = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError):
-        # Lingering for no time at all turns the close into a RST.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()

@@ -6,7 +6,6 @@ and then reads what is there now. Knows no Backup.
 """
 
 import asyncio
-import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from attrs import define, field
 
 from tests.cluster.database import Database
+from tests.cluster.relay import Listener, both_ways, connection, listening, pass_on
 
 VERSION = "5.7.25-TiDB-v3.0.12"
 LIFE_TIME_COMMENT = "All versions within life time will not be collected by GC, at least 10m, in Go format."
@@ -36,14 +36,20 @@ class TiDB:
     """One listening port; what it answers can be changed while it runs."""
 
     behind: Database
-    port: int = 0
     hold_at: str = ""
     """A statement that holds this waits until `let_go`."""
     held: asyncio.Event = field(factory=asyncio.Event)
     """Somebody has come so far; what he said has not been carried out."""
     let_go: asyncio.Event = field(factory=asyncio.Event)
+    later: int = 0
+    """Seconds that its clock is ahead: so a test lets time pass."""
     statements: list[str] = field(factory=list)
-    _tasks: set["asyncio.Task[None]"] = field(factory=set)
+    _listener: Listener = field(factory=Listener)
+
+    @property
+    def port(self) -> int:
+        """Where a client finds it."""
+        return self._listener.port
 
     async def life_time(self) -> tuple[str, str]:
         """The row's value and comment."""
@@ -73,24 +79,8 @@ class TiDB:
         ):
             await self.behind.sql("INSERT INTO mysql.tidb VALUES (%s, %s, %s)", (name, value, comment))
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await _Connection(self, reader, writer).run()
-        except (OSError, asyncio.IncompleteReadError):
-            return
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def close(self) -> None:
-        """Drop every connection."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _Connection(self, reader, writer).run()
 
 
 @define(eq=False)
@@ -101,20 +91,11 @@ class _Connection:
     in_transaction: bool = False
 
     async def run(self) -> None:
-        host, port = self.server.behind.host, self.server.behind.port
-        away_reader, away_writer = await asyncio.open_connection(host, port)
-        try:
-            _, greeting = await _read_packet(away_reader)
+        behind = self.server.behind
+        async with connection(behind.host, behind.port) as (from_server, to_server):
+            _, greeting = await _read_packet(from_server)
             self.writer.write(_packet(0, _as_tidb(greeting)))
-            await asyncio.gather(self._up(away_writer), self._down(away_reader))
-        finally:
-            away_writer.transport.abort()
-
-    async def _down(self, away: asyncio.StreamReader) -> None:
-        while data := await away.read(1 << 16):
-            self.writer.write(data)
-            await self.writer.drain()
-        self.writer.transport.abort()
+            await both_ways(self._up(to_server), pass_on(from_server, self.writer))
 
     async def _up(self, away: asyncio.StreamWriter) -> None:
         while True:
@@ -155,7 +136,7 @@ class _Connection:
             self.in_transaction = True
         elif re.match(r"COMMIT|ROLLBACK", upper):
             self.in_transaction = False
-        return statement
+        return statement.replace("UNIX_TIMESTAMP()", f"UNIX_TIMESTAMP() + {self.server.later}")
 
     async def _snapshot(self, asked: int) -> "str | _Refusal":
         found = await self.server.behind.sql(
@@ -209,13 +190,5 @@ async def tidb_stand_in(behind: Database) -> AsyncIterator[TiDB]:
     """A TiDB for as long as the block lasts; users and data are those of the server behind."""
     server = TiDB(behind)
     await server.reset()
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
+    async with listening(server._serve) as server._listener:
         yield server
-    finally:
-        listener.close()
-        await server.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await listener.wait_closed()

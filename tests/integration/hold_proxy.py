@@ -5,11 +5,12 @@ Knows no protocol: the word is looked for in what the client sends.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from attrs import define, field
+
+from tests.cluster.relay import Listener, both_ways, connection, listening, pass_on, reset
 
 TABLE_DUMP = b"SQL_NO_CACHE"
 """What mydumper says when it reads the rows of a table."""
@@ -27,12 +28,16 @@ class HoldProxy:
 
     target: tuple[str, int]
     word: bytes
-    port: int = 0
     reached: asyncio.Event = field(factory=asyncio.Event)
     """Somebody has said the word; what it belongs to has not been passed on."""
     _released: asyncio.Event = field(factory=asyncio.Event)
     _refusing: bool = False
-    _open: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(factory=dict)
+    _listener: Listener = field(factory=Listener)
+
+    @property
+    def port(self) -> int:
+        """Where a client finds it."""
+        return self._listener.port
 
     @property
     def url(self) -> str:
@@ -47,57 +52,24 @@ class HoldProxy:
     def cut(self) -> None:
         """The server is lost: every connection ends with RST, and so does each new one until `release`."""
         self._refusing = True
-        for task, writer in self._open.items():
-            writer.transport.abort()
-            task.cancel()
+        self._listener.reset()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, from a client to the server and back."""
-        task = asyncio.current_task()
-        assert task is not None
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
-            writer.transport.abort()
+            reset(writer.transport)
             return
-        self._open[task] = writer
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            from_server, to_server = await asyncio.open_connection(*self.target)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pump(reader, to_server, held=True))
-                    group.create_task(self._pump(from_server, writer, held=False))
-            except* OSError:
-                pass  # one of the two has gone, and with it the connection
-            finally:
-                to_server.transport.abort()
-        writer.transport.abort()
-        del self._open[task]
+        async with connection(*self.target) as (from_server, to_server):
+            await both_ways(pass_on(reader, to_server, self._look), pass_on(from_server, writer))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool) -> None:
-        while data := await reader.read(1 << 16):
-            if held and self.word in data and not self._released.is_set():
-                self.reached.set()
-                await self._released.wait()
-            writer.write(data)
-            await writer.drain()
-        # Either end closes both: neither HTTP nor MySQL goes on in one direction.
-        raise ConnectionResetError
-
-    async def close(self) -> None:
-        """Drop every connection."""
-        tasks = tuple(self._open)
-        self.cut()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _look(self, data: bytes) -> None:
+        if self.word in data and not self._released.is_set():
+            self.reached.set()
+            await self._released.wait()
 
 
 @asynccontextmanager
 async def hold_proxy(host: str, port: int, word: bytes) -> AsyncIterator[HoldProxy]:
     """A proxy for as long as the block lasts."""
     proxy = HoldProxy((host, port), word)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy._serve) as proxy._listener:
         yield proxy
-    finally:
-        server.close()
-        await proxy.close()
-        await server.wait_closed()

@@ -24,6 +24,8 @@ class Rules:
     checksums: bool = False
     """Knows CRC32 of parts and of the whole object."""
     unequal_parts: bool = True
+    upload_tags: bool = True
+    """Keeps the tags that a multipart upload was opened with."""
     least_part: int = 5 * MIB
     most_parts: int = 10_000
 
@@ -35,7 +37,9 @@ RULES = {
         ),
         checksums=True,
     ),
-    "ceph": Rules(scheme="http", bucket_in="path", classes=frozenset({"STANDARD", "COLD"})),
+    "ceph": Rules(
+        scheme="http", bucket_in="path", classes=frozenset({"STANDARD", "COLD"}), upload_tags=False
+    ),
     "alibaba": Rules(
         bucket_in="host",
         classes=frozenset({"STANDARD", "STANDARD_IA", "GLACIER"}),

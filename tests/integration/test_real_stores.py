@@ -19,12 +19,13 @@ from tests.cluster import rclone_client
 from tests.cluster.certificates import write_certificates
 from tests.cluster.comparison import Content, content
 from tests.cluster.database import Database, mariadb
+from tests.cluster.noise import noise
 from tests.cluster.processes import Processes
 from tests.cluster.restore import load_archive
 from tests.cluster.sample_schema import sample_schema
 from tests.integration.real_stores import RealStore, real_stores
 from tests.worker.cut_proxy import cut_proxy
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Ended, Worker
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.storage import ObjectTarget, Transfer
@@ -46,14 +47,7 @@ async def stores(servers: Processes) -> AsyncIterator[dict[str, RealStore]]:
 async def source(servers: Processes) -> AsyncIterator[Database]:
     """The shop, and 40 MiB that cannot be compressed: three parts."""
     async with mariadb(servers, name="real-source") as server:
-        await server.load(sample_schema())
-        block = ", ".join(["RANDOM_BYTES(1024)"] * 16)
-        await server.load(
-            [
-                "CREATE TABLE shop.noise (id INT PRIMARY KEY, b BLOB)",
-                f"INSERT INTO shop.noise SELECT seq, CONCAT({block}) FROM shop.seq_1_to_2500",  # noqa: S608
-            ]
-        )
+        await server.load([*sample_schema(), *noise(40)])
         yield server
 
 
@@ -117,9 +111,17 @@ async def test_an_archive_is_taken_and_given_back(
     ended = await worker.run()
 
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert ended.result.size > 32 * MIB, "more than two parts"
+    await given_back(real, worker, ended, before, destination)
+
+
+async def given_back(
+    real: RealStore, worker: Worker, ended: Ended, before: Content, destination: Database
+) -> None:
+    """rclone reads what the manifest promises, and loaded by myloader it is what was there before."""
     key, manifest_key = worker.target.key, worker.target.manifest_key
     listed = await rclone_client.sizes(real.store, real.rclone, real.bucket)
-    assert listed[key] == ended.result.size > 32 * MIB, "more than two parts"
+    assert listed[key] == ended.result.size
     archive = await rclone_client.read(real.store, real.rclone, real.bucket, key)
     assert ended.result.checksum == f"sha256:{sha256(archive).hexdigest()}"
     manifest = json.loads(await rclone_client.read(real.store, real.rclone, real.bucket, manifest_key))
@@ -132,23 +134,24 @@ async def test_an_archive_is_taken_and_given_back(
 
     for database in before.databases:
         await destination.sql(f"DROP DATABASE IF EXISTS `{database}`")
-    await load_archive(archive, destination, tmp_path / "load")
+    await load_archive(archive, destination, worker.folder / "load")
     after = await content(destination)
     assert after.tables == before.tables
     assert after.programs == before.programs
 
 
-async def test_parts_that_travel_as_files(real: RealStore, source: Database, tmp_path: Path) -> None:
+async def test_parts_that_travel_as_files(
+    real: RealStore, source: Database, before: Content, destination: Database, tmp_path: Path
+) -> None:
     """Too large for memory: of other bodies client and server must see nothing else."""
     worker = worker_for(real, source, tmp_path, "files", transfer=Transfer(partBytes=36 * MIB))
 
     ended = await worker.run()
 
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    archive = await rclone_client.read(real.store, real.rclone, real.bucket, worker.target.key)
-    assert ended.result.checksum == f"sha256:{sha256(archive).hexdigest()}"
     assert "in 2 parts" in ended.log
     assert [*worker.staging.glob("*/*")] == []
+    await given_back(real, worker, ended, before, destination)
 
 
 async def test_an_aborted_run_leaves_no_upload(server: RealStore, source: Database, tmp_path: Path) -> None:

@@ -1,8 +1,5 @@
 """Runs that lose something halfway: a server, a volume, the worker. Each ends, says why, leaves nothing."""
 
-import contextlib
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ from tests.cluster.local_volumes import volume
 from tests.integration.faults import before_database, before_store, gone, mydumper_of, within
 from tests.integration.hold_proxy import COMPLETION, MANIFEST, PART, TABLE_DUMP, HoldProxy
 from tests.integration.scene import Scene, phase, why
+from tests.worker.small_volume import small_volume
 
 pytestmark = pytest.mark.integration
 
@@ -227,19 +225,3 @@ async def tiny_class(scene: Scene, folder: Path) -> None:
     one["metadata"].pop("labels")
     one["spec"]["storageClassName"] = "tiny"
     await scene.lab.plane.api.create("/api/v1/persistentvolumes", one)
-
-
-@contextlib.contextmanager
-def small_volume(folder: Path, size: int) -> Iterator[None]:
-    """A tmpfs of so many bytes, where this user may mount one."""
-    folder.mkdir()
-    options = f"size={size},mode=0777"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small volume here: {mounted.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)

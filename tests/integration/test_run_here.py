@@ -5,17 +5,23 @@ import hashlib
 import io
 import os
 import pty
+import shutil
 import signal
+import ssl
 import sys
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import yaml
 
+from tests.cluster.certificates import write_certificates
 from tests.cluster.database import Database, mariadb
+from tests.cluster.fault_proxy import fault_proxy
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.integration.faults import within
@@ -42,11 +48,17 @@ async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator
         yield server
 
 
-def written(folder: Path, source: Database, endpoint: str) -> Path:
-    """The YAML as it would be applied to a cluster."""
-    spec = {
-        "from": {"host": source.host, "port": source.port, "user": source.user, "secretName": "db"},
-        "s3": {"provider": "ceph", "bucket": BUCKET, "endpoint": endpoint, "secretName": "s3"},
+def written(
+    folder: Path,
+    source: Database,
+    endpoint: str,
+    login: Mapping[str, Any] = MappingProxyType({}),
+    s3: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """The YAML as it would be applied to a cluster; more for two parts of it."""
+    spec: dict[str, Any] = {
+        "from": {"host": source.host, "port": source.port, "user": source.user, "secretName": "db", **login},
+        "s3": {"provider": "ceph", "bucket": BUCKET, "endpoint": endpoint, "secretName": "s3", **s3},
         "storageSize": "10Gi",
         "toolImage": "x",
     }
@@ -74,15 +86,20 @@ def environment(folder: Path, source: Database, store: ObjectStore) -> dict[str,
     }
 
 
-async def test_a_backup_is_made_and_told(source: Database, object_store: ObjectStore, tmp_path: Path) -> None:
-    file = written(tmp_path, source, object_store.endpoint)
-    process = await asyncio.create_subprocess_exec(
-        *(PROGRAM, "run", "-f", file),
-        env=environment(tmp_path, source, object_store),
+async def started(file: Path, given: dict[str, str], *flags: str | Path) -> asyncio.subprocess.Process:
+    """`tidbbackup run -f` of it, without a terminal."""
+    return await asyncio.create_subprocess_exec(
+        *(PROGRAM, "run", "-f", file, *flags),
+        env=given,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def test_a_backup_is_made_and_told(source: Database, object_store: ObjectStore, tmp_path: Path) -> None:
+    file = written(tmp_path, source, object_store.endpoint)
+    process = await started(file, environment(tmp_path, source, object_store))
     out, err = await process.communicate()
 
     assert process.returncode == 0, err.decode()
@@ -147,13 +164,7 @@ async def test_asked_to_end_it_leaves_nothing(
     port = int(object_store.endpoint.rpartition(":")[2])
     async with hold_proxy("127.0.0.1", port, PART) as proxy:
         file = written(tmp_path, source, proxy.url)
-        process = await asyncio.create_subprocess_exec(
-            *(PROGRAM, "run", "-f", file),
-            env=environment(tmp_path, source, object_store),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = await started(file, environment(tmp_path, source, object_store))
         await within(proxy.reached)
         process.send_signal(signal.SIGTERM)
         proxy.release()
@@ -170,15 +181,55 @@ async def test_a_failure_is_told_with_its_cure(
     source: Database, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     file = written(tmp_path, source, object_store.endpoint)
-    process = await asyncio.create_subprocess_exec(
-        *(PROGRAM, "run", "-f", file),
-        env=environment(tmp_path, source, object_store) | {"DB_PASSWORD": "wrong"},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    given = environment(tmp_path, source, object_store) | {"DB_PASSWORD": "wrong"}
+    process = await started(file, given)
     out, err = await process.communicate()
 
     assert (process.returncode, out) == (1, b"")
     assert "tidbbackup run: LoginFailed in step preflight: " in err.decode()
     assert "wrong" not in err.decode()
+
+
+async def test_over_tls_to_both(servers: Processes, object_store: ObjectStore, tmp_path: Path) -> None:
+    made = write_certificates(tmp_path / "tls", ["127.0.0.1"])
+    other = write_certificates(tmp_path / "other", ["127.0.0.1"])
+    mounted = tmp_path / "db-tls"
+    mounted.mkdir()
+    shutil.copy(made.ca, mounted / "ca.crt")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.certificate, made.key)
+    flags = [f"--ssl-cert={made.certificate}", f"--ssl-key={made.key}", f"--ssl-ca={made.ca}"]
+    port = int(object_store.endpoint.rpartition(":")[2])
+    async with (
+        mariadb(servers, name="run-here-tls", flags=flags) as server,
+        fault_proxy("127.0.0.1", port, http=False, tls=context) as proxy,
+    ):
+        await server.load(
+            [
+                *("CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)"),
+                "INSERT INTO shop.t VALUES (1)",
+                "CREATE USER safe@'%' IDENTIFIED BY 'only-over-tls' REQUIRE SSL",
+                "GRANT ALL PRIVILEGES ON *.* TO safe@'%'",
+            ]
+        )
+        given = environment(tmp_path, server, object_store) | {"DB_PASSWORD": "only-over-tls"}
+        login = {"user": "safe", "tlsClientSecretName": "any"}
+        endpoint = f"https://127.0.0.1:{proxy.port}"
+        file = written(tmp_path, server, endpoint, login, {"caSecretName": "any"})
+
+        process = await started(file, given, "--db-tls", mounted, "--s3-ca", made.ca)
+        out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        key = out.decode().splitlines()[0].removeprefix(f"Complete: s3://{BUCKET}/")
+        assert key in await object_store.objects(BUCKET)
+
+        process = await started(file, given, "--db-tls", mounted, "--s3-ca", other.ca)
+        out, err = await process.communicate()
+        assert (process.returncode, out) == (1, b"")
+        assert "StorageUnreachable in step preflight" in err.decode()
+        assert "spec.s3.caSecretName" in err.decode()
+
+        process = await started(file, given, "--db-tls", other.ca.parent, "--s3-ca", made.ca)
+        out, err = await process.communicate()
+        assert (process.returncode, out) == (1, b"")
+        assert "DatabaseUnreachable in step preflight" in err.decode()

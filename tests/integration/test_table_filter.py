@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
 from tests.model import filter_oracle
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import backing_up
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.table_filter import expression, read_filter
-from tidbbackup.model.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 
@@ -101,15 +100,14 @@ async def test_mydumper_dumps_what_the_rules_say(
         "no.*",
     )
     await object_store.create_bucket("filtered")
-    target = ObjectTarget("ceph", "filtered", "b.tgz", endpoint=object_store.endpoint, pathStyle=True)
-    login = DatabaseTarget(database.host, database.port, database.user)
-    worker = Worker(tmp_path, object_store, target, login, database.password, DumpSettings(tableFilter=rules))
+    settings = DumpSettings(tableFilter=rules)
+    worker = backing_up(database, object_store, "filtered", "b.tgz", tmp_path, settings)
 
     ended = await worker.run()
 
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
     assert set(ended.result.databases) == {"Wilde", "wild2", "wíld"}
-    listing = await asyncio.to_thread(_tables, await object_store.get("filtered", target.manifest_key))
+    listing = await asyncio.to_thread(_tables, await object_store.get("filtered", worker.target.manifest_key))
     assert listing == {
         *("Wilde.orders", "Wilde.big one", "Wilde.é漢", "wild2.Orders", "wild2.log$1", "wíld.t"),
     }

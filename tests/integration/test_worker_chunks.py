@@ -12,11 +12,10 @@ import pytest_asyncio
 
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
-from tests.worker.worker_process import Ended, Worker
+from tests.worker.worker_process import Ended, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 
@@ -54,10 +53,8 @@ async def dumped(
 ) -> tuple[Ended, dict[str, bytes]]:
     """The run, and the archive's files with their content."""
     key = f"{folder.name}.tgz"
-    target = ObjectTarget("ceph", "cut-tables", key, endpoint=store.endpoint, pathStyle=True)
-    login = DatabaseTarget(database.host, database.port, database.user)
     settings = DumpSettings(options, tableFilter=("cut.*",))
-    ended = await Worker(folder, store, target, login, database.password, settings).run()
+    ended = await backing_up(database, store, "cut-tables", key, folder, settings).run()
     if ended.code:
         return ended, {}
     with tarfile.open(fileobj=io.BytesIO(await store.get("cut-tables", key))) as tar:

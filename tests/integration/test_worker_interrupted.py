@@ -10,15 +10,14 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.database import Database, mariadb
+from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.worker.cut_proxy import CutProxy, cut_proxy
 from tests.worker.endings import alive, children, gone, kill
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget
 
 pytestmark = pytest.mark.integration
 
@@ -32,22 +31,13 @@ async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator
     """40 MiB that cannot be compressed: three parts."""
     await object_store.create_bucket(BUCKET)
     async with mariadb(servers, name="interrupted-source") as server:
-        block = ", ".join(["RANDOM_BYTES(1024)"] * 16)
-        await server.load(
-            [
-                "CREATE DATABASE shop",
-                "CREATE TABLE shop.noise (id INT PRIMARY KEY, b BLOB)",
-                f"INSERT INTO shop.noise SELECT seq, CONCAT({block}) FROM shop.seq_1_to_2500",  # noqa: S608
-            ]
-        )
+        await server.load(["CREATE DATABASE shop", *noise(40)])
         yield server
 
 
 @pytest.fixture
 def worker(source: Database, object_store: ObjectStore, tmp_path: Path) -> Worker:
-    target = ObjectTarget("ceph", BUCKET, KEY, endpoint=object_store.endpoint, pathStyle=True)
-    login = DatabaseTarget(source.host, source.port, source.user)
-    return Worker(tmp_path, object_store, target, login, source.password)
+    return backing_up(source, object_store, BUCKET, KEY, tmp_path)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,4 +1,7 @@
-"""The worker killed at twenty points spread over its run: what the next run, or the cleaner, makes of it."""
+"""The worker killed at twenty points spread over its run of a TiDB: what whoever comes next makes of it.
+
+That is a second attempt, a run of another Backup on that database, or `release`; and the cleaner.
+"""
 
 import asyncio
 import gzip
@@ -9,46 +12,54 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from tests.cluster.database import Database, mariadb
+from tests.cluster.database import mariadb
+from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
+from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, TiDB, tidb_stand_in
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.endings import children, gone, kill
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.task import DatabaseTarget, DumpSettings
+from tidbbackup.worker.gc_ledger import MARK
 
 pytestmark = pytest.mark.integration
 
 BUCKET = "killed"
-KEY = "backup-9.tgz"
 KIB = 1 << 10
 MIB = 1 << 20
+AS_BEFORE = ("10m0s", LIFE_TIME_COMMENT)
 
-FROM_DATABASE = (0, 4 * KIB, 64 * KIB, *(n * MIB for n in (1, 3, 6, 9, 12, 15, 18)))
+NOT_YET_RAISED: tuple[int | bytes, ...] = (0, b"UPDATE mysql.tidb", b"\x03COMMIT")
+FROM_DATABASE: tuple[int | bytes, ...] = (
+    *NOT_YET_RAISED,
+    *(b"tidb_current_ts", 64 * KIB, 3 * MIB, 8 * MIB, 13 * MIB, 18 * MIB),
+    # It is being put back.
+    b"variable_value = '10m0s'",
+)
 TO_STORAGE: tuple[int | bytes, ...] = (
     *(0, 1 * KIB, 64 * KIB, 5 * MIB, 10 * MIB, 15 * MIB, 18 * MIB),
-    *(b"<CompleteMultipartUpload ", b"CompleteMultipartUploadResult", b"backup-9.manifest.json"),
+    *(b"<CompleteMultipartUpload ", b"CompleteMultipartUploadResult", b".manifest.json"),
 )
 """Bytes after which nothing passes any more, or words: there the run stands when it is killed."""
 
+EXPIRED = 601
+"""Seconds after which the hold of a worker that gives no sign of life counts no more."""
+POINTS = [("database", point) for point in FROM_DATABASE] + [("storage", point) for point in TO_STORAGE]
+WAYS = ("second-attempt", "another-backup", "release")
+"""What is next after a point; each in turn."""
+CASES = [(side, point, WAYS[number % len(WAYS)]) for number, (side, point) in enumerate(POINTS)]
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[Database]:
+async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[TiDB]:
     """20 MiB that cannot be compressed, in about ten files; as SQL they are more: two parts."""
     await object_store.create_bucket(BUCKET)
     async with mariadb(servers, name="killed-source") as server:
-        block = ", ".join(["RANDOM_BYTES(1024)"] * 16)
-        await server.load(
-            [
-                "CREATE DATABASE shop",
-                "CREATE TABLE shop.noise (id INT PRIMARY KEY, b BLOB)",
-                f"INSERT INTO shop.noise SELECT seq, CONCAT({block}) FROM shop.seq_1_to_1250",  # noqa: S608
-                "ANALYZE TABLE shop.noise",
-            ]
-        )
-        yield server
+        await server.load(["CREATE DATABASE shop", *noise(20), "ANALYZE TABLE shop.noise"])
+        async with tidb_stand_in(server) as tidb:
+            yield tidb
 
 
 async def killed_at(worker: Worker, side: str, point: int | bytes) -> None:
@@ -74,29 +85,48 @@ async def killed_at(worker: Worker, side: str, point: int | bytes) -> None:
     worker.retarget(endpoint=store)
 
 
-POINTS = [("database", point) for point in FROM_DATABASE] + [("storage", point) for point in TO_STORAGE]
-
-
-@pytest.mark.parametrize(("side", "point"), POINTS)
+@pytest.mark.parametrize(("side", "point", "way"), CASES)
 async def test_killed(
-    source: Database, object_store: ObjectStore, tmp_path: Path, side: str, point: int | bytes
+    source: TiDB, object_store: ObjectStore, tmp_path: Path, side: str, point: int | bytes, way: str
 ) -> None:
-    target = ObjectTarget("ceph", BUCKET, KEY, endpoint=object_store.endpoint, pathStyle=True)
-    login = DatabaseTarget(source.host, source.port, source.user)
-    dump = DumpSettings(options=("--rows=125", "--threads=2", "--verbose=3"))
-    worker = Worker(tmp_path, object_store, target, login, source.password, dump=dump)
+    def worker_of(uid: str) -> Worker:
+        folder = tmp_path / uid
+        folder.mkdir()
+        login = DatabaseTarget("127.0.0.1", source.port)
+        dump = DumpSettings(options=("--rows=125", "--threads=2", "--verbose=3"))
+        made = backing_up(source.behind, object_store, BUCKET, f"backup-{uid}.tgz", folder)
+        return attrs.evolve(made, uid=uid, database=login, dump=dump)
 
+    worker, other = worker_of("dead"), worker_of("other")
+    source.later = 0
     await killed_at(worker, side, point)
 
     objects, uploads = await worker.left_in_bucket()
     assert len(uploads) <= 1
-    if KEY in objects:
-        gzip.decompress(await object_store.get(BUCKET, KEY))
-    if POINTS.index((side, point)) % 2:
-        ended = await worker.run()
+    if worker.target.key in objects:
+        gzip.decompress(await object_store.get(BUCKET, worker.target.key))
+    value, comment = await source.life_time()
+    if point in NOT_YET_RAISED and side == "database":
+        assert (value, comment) == AS_BEFORE
+    else:
+        assert (value, comment[: len(MARK)]) == ("72h0m0s", MARK)
+        assert worker.uid in comment
+
+    if way == "release":
+        released = await worker.run("release")
+        assert (released.code, released.result.outcome) == (0, Outcome.RELEASED), released.log
+    else:
+        source.later = EXPIRED
+        after = other if way == "another-backup" else worker
+        ended = await after.run()
         assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-        assert await worker.left_in_bucket() == ({KEY, target.manifest_key}, [])
-        assert list((worker.staging / "dump").iterdir()) == []
-    worker.delete_data = True
-    assert (await worker.run("clean")).code == 0
+        objects, uploads = await worker.left_in_bucket()
+        assert {after.target.key, after.target.manifest_key} <= objects
+        assert [key for key, _ in uploads if key == after.target.key] == []
+        assert list((after.staging / "dump").iterdir()) == []
+    assert await source.life_time() == AS_BEFORE
+
+    for each in (worker, other)[: 2 if way == "another-backup" else 1]:
+        each.delete_data = True
+        assert (await each.run("clean")).code == 0
     assert await worker.left_in_bucket() == (set(), [])

@@ -11,11 +11,10 @@ from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.ports import free_port
 from tests.cluster.processes import Processes
-from tests.worker.worker_process import Ended, Worker
+from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 
@@ -32,9 +31,7 @@ async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator
 
 @pytest.fixture
 def worker(source: Database, object_store: ObjectStore, tmp_path: Path) -> Worker:
-    target = ObjectTarget("ceph", BUCKET, "backup-1.tgz", endpoint=object_store.endpoint, pathStyle=True)
-    login = DatabaseTarget(source.host, source.port, source.user)
-    return Worker(tmp_path, object_store, target, login, source.password)
+    return backing_up(source, object_store, BUCKET, "backup-1.tgz", tmp_path)
 
 
 async def refused(worker: Worker, reason: str) -> Ended:

@@ -14,13 +14,13 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.database import Database, mariadb
+from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore, rclone_store
 from tests.cluster.processes import Processes
 from tests.worker.cut_proxy import cut_proxy
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 
@@ -36,12 +36,10 @@ CANARIES = (b"canary-password", SECRET_KEY.encode())
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def source(servers: Processes) -> AsyncIterator[Database]:
     async with mariadb(servers, name="secret-source", password=PASSWORD) as server:
-        block = ", ".join(["RANDOM_BYTES(1024)"] * 16)
         await server.load(
             [
                 "CREATE DATABASE shop",
-                "CREATE TABLE shop.noise (id INT PRIMARY KEY, b BLOB)",
-                f"INSERT INTO shop.noise SELECT seq, CONCAT({block}) FROM shop.seq_1_to_500",  # noqa: S608
+                *noise(8),
                 "CREATE TABLE shop.t (id INT PRIMARY KEY, what TEXT)",
                 f"INSERT INTO shop.t VALUES (1, '{ROW}')",  # noqa: S608
             ]
@@ -59,9 +57,7 @@ async def store(servers: Processes) -> AsyncIterator[ObjectStore]:
 
 @pytest.fixture
 def worker(source: Database, store: ObjectStore, tmp_path: Path) -> Worker:
-    target = ObjectTarget("ceph", BUCKET, "backup-3.tgz", endpoint=store.endpoint, pathStyle=True)
-    login = DatabaseTarget(source.host, source.port, source.user)
-    return Worker(tmp_path, store, target, login, source.password)
+    return backing_up(source, store, BUCKET, "backup-3.tgz", tmp_path)
 
 
 async def test_secrets_are_nowhere_and_a_row_is_found(worker: Worker) -> None:

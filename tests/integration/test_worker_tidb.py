@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 import pytest_asyncio
 
@@ -14,10 +15,9 @@ from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, VERSION, TiDB, tidb_stand_in
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.task import DatabaseTarget
 from tidbbackup.worker.gc_ledger import MARK
 
@@ -25,6 +25,8 @@ pytestmark = pytest.mark.integration
 
 BUCKET = "tidb"
 AS_BEFORE = ("10m0s", LIFE_TIME_COMMENT)
+EXPIRED = 601
+"""Seconds after which the hold of a worker that gives no sign of life counts no more."""
 TABLE_DUMP = "FROM `shop`.`items`"
 
 
@@ -62,11 +64,9 @@ def a_worker(tidb: TiDB, object_store: ObjectStore, tmp_path: Path) -> Callable[
     def make(uid: str) -> Worker:
         folder = tmp_path / uid
         folder.mkdir()
-        target = ObjectTarget(
-            *("ceph", BUCKET, f"backup-{uid}.tgz"), endpoint=object_store.endpoint, pathStyle=True
-        )
+        made = backing_up(tidb.behind, object_store, BUCKET, f"backup-{uid}.tgz", folder)
         login = DatabaseTarget("127.0.0.1", tidb.port, "backup")
-        return Worker(folder, object_store, target, login, "pw", uid=uid)
+        return attrs.evolve(made, uid=uid, database=login, password="pw")
 
     return make
 
@@ -155,13 +155,11 @@ async def test_after_sigkill_release_puts_it_back(worker: Worker, tidb: TiDB) ->
 
 async def test_after_sigkill_the_next_run_puts_it_back(a_worker: Callable[[str], Worker], tidb: TiDB) -> None:
     dead, next_one = a_worker("dddddddd-dddd"), a_worker("bbbbbbbb-bbbb")
-    dead.renewal = 0.1
     process = await halfway(dead, tidb)
     os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
     tidb.let_go.set()
-    # Its hold expires one second after its last sign of life; the ledger counts whole seconds.
-    await asyncio.sleep(1.1)
+    tidb.later = EXPIRED
     ended = await next_one.run()
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
     assert await tidb.life_time() == AS_BEFORE

@@ -13,10 +13,9 @@ from tests.cluster.certificates import Certificates, write_certificates
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.task import DatabaseTarget
 from tidbbackup.worker.defaults_file import defaults_file
 
@@ -51,11 +50,11 @@ async def source(
 
 @pytest.fixture
 def worker(source: Database, object_store: ObjectStore, certificates: Certificates, tmp_path: Path) -> Worker:
-    target = ObjectTarget("ceph", BUCKET, "backup-4.tgz", endpoint=object_store.endpoint, pathStyle=True)
     login = DatabaseTarget("127.0.0.1", source.port, "safe", tls=True)
     (tmp_path / "db-tls").mkdir()
     shutil.copy(certificates.ca, tmp_path / "db-tls" / "ca.crt")
-    return Worker(tmp_path, object_store, target, login, "only-over-tls")
+    made = backing_up(source, object_store, BUCKET, "backup-4.tgz", tmp_path)
+    return attrs.evolve(made, database=login, password="only-over-tls")
 
 
 async def test_the_dump_goes_over_tls(worker: Worker) -> None:

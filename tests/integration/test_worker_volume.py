@@ -5,20 +5,21 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import attrs
 import pytest
 import pytest_asyncio
 
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
+from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, tidb_stand_in
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.endings import alive, children, state
 from tests.worker.small_volume import small_volume
-from tests.worker.worker_process import Worker
+from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 
@@ -49,9 +50,7 @@ async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator
 
 @pytest.fixture
 def worker(source: Database, object_store: ObjectStore, tmp_path: Path) -> Worker:
-    target = ObjectTarget("ceph", BUCKET, KEY, endpoint=object_store.endpoint, pathStyle=True)
-    login = DatabaseTarget(source.host, source.port, source.user)
-    return Worker(tmp_path, object_store, target, login, source.password, dump=CHUNKS)
+    return backing_up(source, object_store, BUCKET, KEY, tmp_path, CHUNKS)
 
 
 async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
@@ -62,6 +61,24 @@ async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
     assert "mydumper is held" in ended.log
     assert ", held for " in ended.log
+    manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
+    assert manifest.count(b"shop.orders.0") > 80
+    worker.delete_data = True
+    assert (await worker.run("clean")).code == 0
+
+
+async def test_the_same_of_a_tidb_which_is_held_from_its_first_byte_on(
+    worker: Worker, source: Database
+) -> None:
+    """There mydumper takes no lock that it could tell the end of."""
+    worker.staging_bytes = 8 * MB
+    async with tidb_stand_in(source) as tidb:
+        worker.database = attrs.evolve(worker.database, port=tidb.port)
+        with small_volume(worker.staging, 48 * MB):
+            ended = await worker.run()
+        assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+        assert "mydumper is held" in ended.log
+        assert await tidb.life_time() == ("10m0s", LIFE_TIME_COMMENT)
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
     assert manifest.count(b"shop.orders.0") > 80
     worker.delete_data = True

@@ -1,11 +1,12 @@
 """A TCP proxy that cuts or freezes its connections once so many bytes, or a word, have passed."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from attrs import define, field
+
+from tests.cluster.relay import Listener, both_ways, connection, listening, pass_on, reset
 
 
 @define
@@ -19,63 +20,36 @@ class CutProxy:
     """Nothing passes any more from the piece on that holds this."""
     freeze: bool = False
     """At the limit: keep the connections open and silent, instead of resetting them."""
-    port: int = 0
     passed: int = 0
     reached: asyncio.Event = field(factory=asyncio.Event)
-    _writers: set[asyncio.StreamWriter] = field(factory=set)
-    _tasks: set["asyncio.Task[None]"] = field(factory=set)
+    _listener: Listener = field(factory=Listener)
+
+    @property
+    def port(self) -> int:
+        """Where a client finds it."""
+        return self._listener.port
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._writers.add(writer)
-        try:
-            if self.reached.is_set() and not self.freeze:
-                return
-            away_reader, away_writer = await asyncio.open_connection(*self.target)
-            self._writers.add(away_writer)
-            await asyncio.gather(self._pump(reader, away_writer), self._pump(away_reader, writer))
-        except OSError:
+        if self.reached.is_set() and not self.freeze:
+            reset(writer.transport)
             return
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+        async with connection(*self.target) as (from_server, to_server):
+            await both_ways(pass_on(reader, to_server, self._look), pass_on(from_server, writer, self._look))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 16):
-            self.passed += len(data)
-            over = self.limit is not None and self.passed > self.limit
-            if over or (self.word is not None and self.word in data):
-                self.reached.set()
-                if self.freeze:
-                    await asyncio.Event().wait()
-                for each in self._writers:
-                    each.transport.abort()
-                return
-            writer.write(data)
-            await writer.drain()
-        with contextlib.suppress(OSError):
-            writer.write_eof()
-
-    async def close(self) -> None:
-        """Drop every connection."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:
-            writer.transport.abort()
+    async def _look(self, data: bytes) -> None:
+        self.passed += len(data)
+        over = self.limit is not None and self.passed > self.limit
+        if over or (self.word is not None and self.word in data):
+            self.reached.set()
+            if self.freeze:
+                await asyncio.Event().wait()
+            self._listener.reset()
+            raise ConnectionResetError
 
 
 @asynccontextmanager
 async def cut_proxy(host: str, port: int) -> AsyncIterator[CutProxy]:
     """A proxy for as long as the block lasts."""
     proxy = CutProxy((host, port))
-    server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy._serve) as proxy._listener:
         yield proxy
-    finally:
-        server.close()
-        await proxy.close()
-        await server.wait_closed()

@@ -11,10 +11,11 @@ import pytest
 
 @contextlib.contextmanager
 def small_volume(folder: Path, size: int) -> Iterator[None]:
-    """A tmpfs of so many bytes, where this user may mount one."""
+    """A tmpfs of so many bytes that everybody may write to, where this user may mount one."""
     folder.mkdir()
+    options = f"size={size},mode=0777"
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"cannot mount a small volume here: {mounted.stderr.decode().strip()}")

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 from attrs import define, field, frozen
 
+from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
 from tidbbackup.model.result import WorkerResult, decode_result
 from tidbbackup.model.storage import ObjectTarget
@@ -61,6 +62,8 @@ class Worker:
     renewal: float = 60
     environ: dict[str, str] = field(factory=dict)
     """Set on top of everything else."""
+    by: tuple[str, ...] = ()
+    """The command that starts it; ends by becoming it."""
 
     @property
     def staging(self) -> Path:
@@ -104,7 +107,7 @@ class Worker:
         (self.folder / "termination-log").unlink(missing_ok=True)
         with (self.folder / "log").open("wb") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", _PROGRAM, action),
+                *(*self.by, sys.executable, "-c", _PROGRAM, action),
                 env=self.environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -145,3 +148,17 @@ class Worker:
     def retarget(self, **changes: Any) -> None:
         """Change fields of the target."""
         self.target = attrs.evolve(self.target, **changes)
+
+
+def backing_up(
+    source: Database,
+    store: ObjectStore,
+    bucket: str,
+    key: str,
+    folder: Path,
+    dump: DumpSettings | None = None,
+) -> Worker:
+    """A worker whose archive of a server goes there."""
+    target = ObjectTarget("ceph", bucket, key, endpoint=store.endpoint, pathStyle=True)
+    login = DatabaseTarget(source.host, source.port, source.user)
+    return Worker(folder, store, target, login, source.password, dump or DumpSettings())
