@@ -41,6 +41,11 @@ async def storage_lost(lab: Lab) -> AsyncIterator[tuple[Scene, HoldProxy]]:
         await within(proxy.reached)
         proxy.cut()
         yield found, proxy
+        # Where no test has come to look at its end.
+        proxy.release()
+        if await found.get():
+            await found.delete()
+            await found.until_gone()
     await found.check_invariants()
     await found.leave()
 

@@ -138,3 +138,26 @@ async def first(belt: Belt) -> AsyncGenerator[Path, None]:
     async for path in belt.files():
         yield path
         return
+
+
+async def test_what_nobody_tells_of_counts_as_written(tmp_path: Path) -> None:
+    """Where inotify is refused, and after it has dropped events."""
+    (tmp_path / "d.open.sql").write_bytes(ROW)
+    belt = Belt(tmp_path)
+    assert belt.written_bytes() == 0, "as far as has been told"
+    belt.go_blind()
+    assert belt.written_bytes() == len(ROW)
+    belt = Belt(tmp_path)
+
+    async def dropped() -> AsyncGenerator[FileEvent, None]:
+        yield opened("d.told.sql")
+        (tmp_path / "d.told.sql").write_bytes(ROW)
+        yield closed("d.told.sql")
+        assert belt.written_bytes() == len(ROW), "only what has been told"
+
+    await belt.follow(dropped())
+    (tmp_path / "d.told.sql").unlink()
+    assert belt.written_bytes() == 2 * len(ROW), "what is packed and gone stays written"
+    belt.take_rest()
+    (tmp_path / "d.open.sql").unlink()
+    assert belt.written_bytes() == 2 * len(ROW) == belt.closed_bytes

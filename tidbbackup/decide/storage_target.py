@@ -14,7 +14,7 @@ from tidbbackup.model.backup import Backup, BackupSpec
 from tidbbackup.model.names import archive_key
 from tidbbackup.model.rclone import HONOURED, asked
 from tidbbackup.model.result import Notice
-from tidbbackup.model.storage import HARMLESS_ACLS, PROVIDERS, ObjectTarget
+from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
 from tidbbackup.model.storage_spec import S3Spec
 
 # Which field of spec.s3 a flag is stronger than.
@@ -32,7 +32,7 @@ def object_target(backup: Backup) -> ObjectTarget:
     s3, meta = backup.spec.s3, backup.metadata
     assert s3 is not None
     assert meta.creationTimestamp is not None
-    provider = PROVIDERS[s3.provider]
+    provider = s3.row
     bucket, _, folder = s3.bucket.partition("/")
     prefix = f"{folder}/{s3.prefix.strip('/')}".strip("/")
     wanted = asked(s3.options)
@@ -85,9 +85,9 @@ def storage_notices(s3: S3Spec) -> Iterator[Notice]:
         yield Notice(
             reasons.ENDPOINT_WITHOUT_SCHEME, f"spec.s3.endpoint has no scheme: {_endpoint(s3)} is used"
         )
-    acl, provider = wanted.target.get("acl", s3.acl), PROVIDERS.get(s3.provider)
-    if provider and acl in HARMLESS_ACLS and acl not in provider.acls:
-        yield Notice(reasons.ACL_NOT_SUPPORTED, f"{provider.title} does not know acl {acl}: none is sent")
+    acl = wanted.target.get("acl", s3.acl)
+    if acl in HARMLESS_ACLS and acl not in s3.row.acls:
+        yield Notice(reasons.ACL_NOT_SUPPORTED, f"{s3.row.title} does not know acl {acl}: none is sent")
 
 
 def ca_mount(spec: BackupSpec, path: str) -> dict[str, Any] | None:
@@ -107,11 +107,10 @@ def _folder(mount: dict[str, Any]) -> str:
 def _endpoint(s3: S3Spec) -> str:
     if not s3.endpoint or "://" in s3.endpoint:
         return s3.endpoint.rstrip("/")
-    provider = PROVIDERS.get(s3.provider, PROVIDERS["other"])
-    return f"{provider.scheme}://{s3.endpoint}".rstrip("/")
+    return f"{s3.row.scheme}://{s3.endpoint}".rstrip("/")
 
 
 def _path_style(s3: S3Spec) -> bool:
     if s3.forcePathStyle is not None:
         return s3.forcePathStyle
-    return bool(s3.endpoint) and not PROVIDERS[s3.provider].virtual_only
+    return bool(s3.endpoint) and not s3.row.virtual_only

@@ -58,11 +58,10 @@ def _acl(s3: S3Spec, wanted: Asked) -> Iterator[Problem]:
         yield Problem("spec.s3.acl", s3.acl, f"write one of {', '.join(ACLS)}, or leave it out")
         return
     path, acl = (_OPTIONS, wanted.target["acl"]) if "acl" in wanted.target else ("spec.s3.acl", s3.acl)
-    provider = PROVIDERS.get(s3.provider)
     # The harmless ones are left away with a Warning: they ask for no more than the bucket's rule gives.
-    if provider and acl and acl not in provider.acls and acl not in HARMLESS_ACLS:
+    if acl and acl not in s3.row.acls and acl not in HARMLESS_ACLS:
         yield Problem(
-            path, acl, f"{provider.title} knows {', '.join(provider.acls)} only: write one, or leave it out"
+            path, acl, f"{s3.row.title} knows {', '.join(s3.row.acls)} only: write one, or leave it out"
         )
 
 

@@ -77,6 +77,11 @@ PROVIDERS = {
 }
 
 
+def row_of(provider: str) -> Provider:
+    """The quirks of a provider; of one that this version does not know, the most careful."""
+    return PROVIDERS.get(provider, PROVIDERS["other"])
+
+
 @frozen
 class Transfer:
     """How the bytes are to travel, where `s3.options` says so; None: as we see fit. Bytes and seconds."""
@@ -120,8 +125,8 @@ class ObjectTarget:
 
     @property
     def row(self) -> Provider:
-        """The provider's quirks; of one that this version does not know, the most careful."""
-        return PROVIDERS.get(self.provider, PROVIDERS["other"])
+        """The provider's quirks."""
+        return row_of(self.provider)
 
     @property
     def url(self) -> str:

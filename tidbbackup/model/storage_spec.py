@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from tidbbackup.model.storage import Provider, row_of
 from tidbbackup.model.wire import NAME_LENGTH, TEXT_LENGTH, declared, required
 
 
@@ -79,3 +80,8 @@ class S3Spec:
     tags: dict[str, str] | None = declared(
         None, "Tags of the archive.", maxProperties=10, itemLength=NAME_LENGTH
     )
+
+    @property
+    def row(self) -> Provider:
+        """The provider's quirks."""
+        return row_of(self.provider)

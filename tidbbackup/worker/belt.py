@@ -46,6 +46,8 @@ class Belt:
         """The sum of them."""
         self.writing: set[str] = set()
         """Files that are not closed yet."""
+        self.blind = False
+        """Whether there may be files of which nobody tells: only a look into the folder does."""
         self.was_full = False
         """Whether the volume has been seen full: a buffered last write may have been lost silently."""
 
@@ -59,11 +61,16 @@ class Belt:
                 self.writing.discard(event.name)
                 self._settle(_PLAIN.match(event.name) if event.renamed else None, keeps_number=False)
                 self._take(event.name)
-        # Of files that are written from now on nobody tells.
+        self.go_blind()
+
+    def go_blind(self) -> None:
+        """Of files that are written from now on nobody tells."""
+        self.blind = True
         self.writing.clear()
 
     def take_rest(self) -> None:
         """Take in, in order of their names, all files that are in the folder; mydumper has ended."""
+        self.blind = False
         self.writing.clear()
         for name, size in sorted(staging.sizes(self._folder).items()):
             if name not in self.sizes:
@@ -73,6 +80,13 @@ class Belt:
         """No more files: who takes from the belt comes to an end."""
         self._ended = True
         self._news.set()
+
+    def written_bytes(self) -> int:
+        """All that mydumper has written so far. Where nobody tells of files it takes a look at each."""
+        if not self.blind:
+            return self.closed_bytes + sum(self.writing_sizes().values())
+        found = staging.sizes(self._folder).items()
+        return self.closed_bytes + sum(size for name, size in found if name not in self.sizes)
 
     def writing_sizes(self) -> dict[str, int]:
         """The files that are being written, name to bytes so far."""

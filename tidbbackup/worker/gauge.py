@@ -16,6 +16,8 @@ from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive
 
 _SECONDS = 0.5
+_BLIND_SECONDS = 5.0
+"""It looks at each of perhaps a hundred thousand files."""
 
 
 @define
@@ -31,12 +33,11 @@ class Gauge:
         """Count until cancelled."""
         while True:
             self.count()
-            await asyncio.sleep(_SECONDS)
+            await asyncio.sleep(_BLIND_SECONDS if self.belt.blind else _SECONDS)
 
     def count(self) -> None:
         """Bring the counters up to date."""
-        written = self.belt.closed_bytes + sum(self.belt.writing_sizes().values())
-        self.counters.see(written, self.archive.packed_bytes, self.archive.freed_bytes)
+        self.counters.see(self.belt.written_bytes(), self.archive.packed_bytes, self.archive.freed_bytes)
 
     def moved(self) -> Hashable:
         """Changes as long as a byte is read or sent, or mydumper says something."""
@@ -47,7 +48,7 @@ class Gauge:
     def where(self) -> str:
         """What seems to wait for what, for a run in which nothing moves."""
         running = self.output.process is not None and self.output.process.returncode is None
-        if running and not self.counters.staged_bytes - sum(self.belt.writing_sizes().values()):
+        if running and self.belt.closed_bytes == self.archive.freed_bytes:
             return (
                 f"mydumper stands at {self.counters.dumped_bytes} bytes; is the database waiting for a lock"
             )

@@ -77,6 +77,8 @@ class Overlap:
             if events:
                 holder = Holder(task, belt, self.archive, self.output)
                 followers = [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
+            else:
+                belt.go_blind()
             failure = await run_dump(task, self.output)
             for follower in followers:
                 follower.cancel()
