@@ -33,9 +33,9 @@ bench: ## the worker against mydumper alone and the original's way; BENCH_MB=820
 	@$(PYTHON) -m tests.bench.worker
 
 .PHONY: test-e2e
-test-e2e: ## the image and the manifests on a real kubelet, as root
-	@tests/cluster/setup.sh e2e ceph
-	@$(PYTHON) -m tests.cluster.real.image
+test-e2e: setup ## the image and the manifests on a real kubelet, as root
+	@if $(PYTHON) -m tests.cluster.real.prerequisites; then \
+	tests/cluster/setup.sh e2e ceph && $(PYTHON) -m tests.cluster.real.image; fi
 	@$(PYTHON) -m pytest -m e2e
 
 .PHONY: image

@@ -5,39 +5,20 @@ from __future__ import annotations
 import logging
 import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.cluster.certificates import write_certificates
 from tidbbackup.kube.connection import Credentials, Tls, load_connection, read_token
 from tidbbackup.kube.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate with its key beside it."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the program openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    words = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=x",
-    ]
-    files = ["-keyout", f"{folder}/key", "-out", f"{folder}/crt"]
-    subprocess.run([openssl, *words, *files], check=True, capture_output=True)
-    return folder / "crt"
+    """The certificate of an authority."""
+    return write_certificates(tmp_path_factory.mktemp("tls"), ["localhost"]).ca
 
 
 def _account(folder: Path, certificate: Path) -> Path:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.skips import skip
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def small_volume(folder: Path, size: int) -> Iterator[None]:
         ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip(f"cannot mount a small volume here: {mounted.stderr.decode().strip()}")
+        skip(f"cannot mount a small volume here: {mounted.stderr.decode().strip()}")
     try:
         yield
     finally:
