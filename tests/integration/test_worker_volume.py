@@ -19,6 +19,7 @@ from tests.worker.small_volume import small_volume
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage import Transfer
 from tidbbackup.model.task import DumpSettings
 
 pytestmark = pytest.mark.integration
@@ -125,6 +126,36 @@ async def test_a_full_volume_while_others_wait_for_its_locks(worker: Worker, sou
     assert "20 MiB" in ended.result.message
     assert "spec.storageSize" in ended.result.message
     assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_a_hold_that_is_longer_than_the_server_waits_for_its_reader(
+    worker: Worker, source: Database
+) -> None:
+    """The server blocks in a write meanwhile, and by default ends a connection that takes nothing for 60 s."""
+    worker.staging_bytes = 8 * MB
+    worker.dump = DumpSettings()
+    port = int(worker.store.endpoint.rpartition(":")[2])
+    await source.sql("SET GLOBAL net_write_timeout = 1")
+    try:
+        async with cut_proxy("127.0.0.1", port) as proxy:
+            proxy.limit, proxy.freeze = 1 * MB, True
+            # What little travels does not take the whole dump into memory.
+            few = Transfer(partBytes=5 << 20, concurrency=1)
+            worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}", transfer=few)
+            process = await worker.start()
+            await proxy.reached.wait()
+            await stopped(process.pid)
+            await asyncio.sleep(4)
+            (dumper,) = children(process.pid)
+            assert state(dumper) == "T", "held all the time, or for most of it"
+            proxy.thaw.set()
+            ended = await worker.ended(process)
+    finally:
+        await source.sql("SET GLOBAL net_write_timeout = DEFAULT")
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    worker.retarget(endpoint=worker.store.endpoint)
+    worker.delete_data = True
+    assert (await worker.run("clean")).code == 0
 
 
 async def test_sigterm_while_mydumper_is_held(worker: Worker) -> None:

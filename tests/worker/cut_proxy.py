@@ -20,6 +20,8 @@ class CutProxy:
     """Nothing passes any more from the piece on that holds this."""
     freeze: bool = False
     """At the limit: keep the connections open and silent, instead of resetting them."""
+    thaw: asyncio.Event = field(factory=asyncio.Event)
+    """Ends the silence: what was kept goes on its way."""
     passed: int = 0
     reached: asyncio.Event = field(factory=asyncio.Event)
     _listener: Listener = field(factory=Listener)
@@ -42,7 +44,8 @@ class CutProxy:
         if over or (self.word is not None and self.word in data):
             self.reached.set()
             if self.freeze:
-                await asyncio.Event().wait()
+                await self.thaw.wait()
+                return
             self._listener.reset()
             raise ConnectionResetError
 

@@ -40,7 +40,7 @@ def test_no_password_leaves_its_line(password: bytes) -> None:
 def test_the_whole_file() -> None:
     assert defaults_file("db", 4000, "root", b"") == (
         b"[mydumper]\nprotocol=TCP\nport=4000\ndefault-character-set=utf8mb4\n"
-        b'init-command="SET SESSION sql_mode=\'\'"\nhost="db"\nuser="root"\n'
+        b'init-command="SET SESSION sql_mode=\'\', net_write_timeout=2147483"\nhost="db"\nuser="root"\n'
     )
 
 

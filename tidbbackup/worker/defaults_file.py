@@ -13,6 +13,8 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
 
 _MAX_LINE = 4_000
+_WRITE_TIMEOUT_SECONDS = 2_147_483
+"""mydumper's own figure."""
 
 _ESCAPES = {
     ord("\\"): b"\\\\",
@@ -30,7 +32,8 @@ def quoted(value: bytes) -> bytes:
 
 def defaults_file(host: str, port: int, user: str, password: bytes, *, check_host: bool = False) -> bytes:
     """The whole file. The SQL mode is cleared: with the server's own, ANSI_QUOTES changes the schema files
-    and NO_BACKSLASH_ESCAPES makes mydumper write strings that no server reads back. `check_host`: its
+    and NO_BACKSLASH_ESCAPES makes mydumper write strings that no server reads back. The server is to wait
+    for a mydumper that is held, which mydumper asks for on its first connection only. `check_host`: its
     certificate has to be for this host; by --ca alone it may be for any other of that CA.
 
     Raises:
@@ -38,7 +41,7 @@ def defaults_file(host: str, port: int, user: str, password: bytes, *, check_hos
     """
     values = {"host": host.encode(), "user": user.encode("utf-8", "surrogateescape"), "password": password}
     lines = [b"[mydumper]", b"protocol=TCP", b"port=%d" % port, b"default-character-set=utf8mb4"]
-    lines.append(b"init-command=\"SET SESSION sql_mode=''\"")
+    lines.append(b"init-command=\"SET SESSION sql_mode='', net_write_timeout=%d\"" % _WRITE_TIMEOUT_SECONDS)
     if check_host:
         lines.append(b"ssl-verify-server-cert=1")
     for name, value in values.items():

@@ -10,8 +10,9 @@ from enum import Enum
 
 from attrs import frozen
 
-MAX_HELD_SECONDS = 60.0
-"""Never longer without a run between: servers end connections that nobody reads from."""
+MAX_HELD_SECONDS = 30.0
+"""Never longer without a run between: servers that do not let us set their 60 s, and proxies before them, end
+connections that nobody reads from."""
 MIN_RUN_SECONDS = 0.05
 AHEAD_BYTES = 256 << 20
 """So much may wait to be packed although the volume had room for more: what waits longer is no longer in the
