@@ -1,7 +1,9 @@
 """Tables cut into files by the real mydumper: all rows are there, and the files count as the table."""
 
 import io
+import os
 import re
+import shutil
 import tarfile
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -72,6 +74,36 @@ def rows_of(files: dict[str, bytes], table: str) -> int:
     """Rows in a table's files: each has one value that ends so."""
     bodies = [body for name, body in files.items() if name.startswith(f"cut.{table}.")]
     return sum(len(re.findall(rb"xxx[\"']", body)) for body in bodies)
+
+
+async def test_a_file_that_the_volume_did_not_keep_whole_is_no_backup(
+    cut: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    """A file system may say so at close alone, which mydumper does not look at: exit 0 and no word."""
+    (tmp_path / "bin").mkdir()
+    odd = tmp_path / "bin" / "mydumper"
+    real = shutil.which("mydumper", path=f"{os.environ['PATH']}:/usr/sbin")
+    odd.write_text(
+        f"""#!/bin/sh
+        for a; do case "$a" in --outputdir=*) out="$a";; --help|--version) exec {real} "$@";; esac; done
+        out="${{out#*=}}"
+        {real} "$@" "--outputdir=$out/../real" || exit
+        truncate -s -4096 "$out/../real/cut.whole.sql"
+        cp "$out"/../real/* "$out"
+        """
+    )
+    odd.chmod(0o755)
+    settings = DumpSettings(("--chunk-filesize=0",), tableFilter=("cut.whole",))
+    worker = backing_up(cut, object_store, "cut-tables", "short.tgz", tmp_path, settings)
+    worker.environ = {"PATH": f"{odd.parent}:{os.environ['PATH']}:/usr/sbin"}
+
+    ended = await worker.run()
+
+    assert (ended.code, ended.result.reason) == (1, reasons.DUMP_INCOMPLETE), ended.log
+    assert "cut.whole.sql" in ended.result.message
+    assert "spec.storageSize" in ended.result.message
+    kept = await object_store.objects("cut-tables")
+    assert not {worker.target.key, worker.target.manifest_key} & set(kept)
 
 
 async def test_by_size_every_table_is_cut(cut: Database, object_store: ObjectStore, tmp_path: Path) -> None:

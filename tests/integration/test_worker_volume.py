@@ -131,7 +131,7 @@ async def test_a_full_volume_while_others_wait_for_its_locks(worker: Worker, sou
 async def test_a_hold_that_is_longer_than_the_server_waits_for_its_reader(
     worker: Worker, source: Database
 ) -> None:
-    """The server blocks in a write meanwhile, and by default ends a connection that takes nothing for 60 s."""
+    """The server blocks in a write meanwhile, and by default ends such a connection after 60 s."""
     worker.staging_bytes = 8 * MB
     worker.dump = DumpSettings()
     port = int(worker.store.endpoint.rpartition(":")[2])

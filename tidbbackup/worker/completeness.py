@@ -12,6 +12,9 @@ from tidbbackup.worker.catalog import Database
 from tidbbackup.worker.files import data_files, expected_files
 from tidbbackup.worker.options import Flags
 
+LAST = b";\n"
+"""What every file of statements ends with."""
+
 _NUMBERED = re.compile(r"(?P<stem>.*)\.\d{5,}\.sql(\.gz)?\Z", re.DOTALL)
 _PLAIN = re.compile(r"(?P<stem>.*)\.sql(\.gz)?\Z", re.DOTALL)
 

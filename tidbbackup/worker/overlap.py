@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from attrs import define
+from attrs import define, field
 
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
@@ -25,7 +25,7 @@ from tidbbackup.worker.holder import Holder
 from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive, parts
 from tidbbackup.worker.watchdog import watch_progress
-from tidbbackup.worker.wholeness import check_end, check_whole
+from tidbbackup.worker.wholeness import check_end, check_whole, cut_off, is_cut_off
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ class Overlap:
     upload: Upload
     output: Output
     gauge: Gauge
+    _cut_off: list[str] = field(factory=list, init=False)
+    """Files that end in the middle."""
 
     async def run(self) -> tuple[Part, ...]:
         """The parts of the whole archive, sent but not completed.
@@ -96,15 +98,21 @@ class Overlap:
             async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
                 return await self.upload.send(bodies, count)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise staging.full(self.task.job.env.staging, self.task.job.env.task.stagingBytes) from error
 
     async def _judged(self) -> AsyncIterator[Path]:
+        may_be_empty = "build-empty-files" in self.task.job.wanted
         async for path in self.belt.files():
             await check_end(path, self.task.clearance)
+            if await is_cut_off(path, may_be_empty=may_be_empty):
+                self._cut_off.append(path.name)
             if path.name == position.FILE:
                 # Now or never: once it is packed it is deleted.
                 text = await asyncio.to_thread(path.read_text, "utf-8", "replace")
                 self.output.position = position.read_position(text)
             yield path
+        # Only now: what mydumper says of a full volume or a lost database explains it better.
+        if self._cut_off:
+            raise cut_off(self._cut_off)

@@ -84,6 +84,13 @@ def readable(count: int) -> str:
     return f"{count // _MIB} MiB" if count >= _MIB else f"{count // 1024} KiB"
 
 
+def end(path: Path, count: int) -> bytes:
+    """The last bytes of a file, fewer where it has no more."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(max(0, path.stat().st_size - count))
+        return file.read(count) or b""
+
+
 def ends_spoilt(path: Path, judge: Callable[[bytes], bool | None], piece: int = 4 << 20) -> bool:
     """Hand ever more of a file's end to `judge` until it decides, and tell what it said."""
     size = path.stat().st_size

@@ -7,7 +7,11 @@ Must not know the archive.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from pathlib import Path
+from typing import Any
+
+from isal import isal_zlib
 
 from tidbbackup.model import reasons
 from tidbbackup.worker import completeness, staging
@@ -16,10 +20,14 @@ from tidbbackup.worker.catalog import Database, Survey
 from tidbbackup.worker.database import current_databases
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.job import Job
+from tidbbackup.worker.manifest import printable
 from tidbbackup.worker.preflight import Clearance, check_names
 
 _NAMED = 10
 """So many objects are named in a message, the rest counted."""
+_PIECE_BYTES = 64 << 10
+_GZIP = 31
+_ISAL_ERROR: Any = isal_zlib.error
 
 
 async def check_end(path: Path, clearance: Clearance) -> None:
@@ -35,6 +43,49 @@ async def check_end(path: Path, clearance: Clearance) -> None:
                 f"mydumper wrote the last row of `{database}`.`{table}` in a form that does not load; rename "
                 "the columns with a backtick in any table, which keep the worker from avoiding that",
             )
+
+
+async def is_cut_off(path: Path, *, may_be_empty: bool) -> bool:
+    """Whether a file of statements ends in the middle of one.
+
+    A volume may tell at close alone that it did not keep all that was written, and mydumper does not look at
+    that: it goes on and ends well.
+    """
+    return path.name.endswith((".sql", ".sql.gz")) and await aside(_is_cut_off, path, may_be_empty)
+
+
+def _is_cut_off(path: Path, may_be_empty: bool) -> bool:
+    try:
+        end = _end_unpacked(path) if path.suffix == ".gz" else staging.end(path, len(completeness.LAST))
+    except (zlib.error, _ISAL_ERROR):
+        return True
+    return end != completeness.LAST and not (may_be_empty and not end)
+
+
+def _end_unpacked(path: Path) -> bytes:
+    """The last bytes of a gzip, all of which is read for it: that it is whole nothing else tells.
+
+    Raises:
+        zlib.error: it is not.
+    """
+    inflate, end, some = isal_zlib.decompressobj(_GZIP), b"", False
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            end, some = (end + inflate.decompress(piece))[-len(completeness.LAST) :], True
+    if some and not inflate.eof:
+        raise zlib.error("it ends too early")
+    return end
+
+
+def cut_off(names: list[str]) -> StepFailed:
+    """The failure that names such files and what cures it."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return StepFailed(
+        reasons.DUMP_INCOMPLETE,
+        f"{', '.join(printable(name) for name in names[:_NAMED])}{more} of the dump ends in the middle: the "
+        "staging volume did not keep all that was written, and told nobody (is it full, has it a quota); "
+        "raise spec.storageSize or choose another spec.storageClassName",
+    )
 
 
 async def check_whole(
