@@ -129,8 +129,8 @@ def test_a_volume_that_is_not_there_is_asked_of_its_claim() -> None:
 @pytest.mark.parametrize(
     ("refusal", "seconds", "expected", "wake"),
     [
-        (Refusal(422, "spec.template: Invalid"), 0, ["Warning Invalid", "status Invalid"], None),
-        (Refusal(400, "cannot unmarshal"), 0, ["Warning Invalid", "status Invalid"], None),
+        (Refusal(422, "spec.template: Invalid"), 0, ["Warning Invalid", "status Invalid"], 600),
+        (Refusal(400, "cannot unmarshal"), 0, ["Warning Invalid", "status Invalid"], 600),
         (Refusal(403, "q", quota_exceeded=True), 0, ["Warning QuotaExceeded"], 60),
         (Refusal(403, "webhook denied: exceeded quota"), 1790, ["Warning PodRefused"], 1800),
         (Refusal(403, "webhook denied: exceeded quota"), 1800, ["Warning Failed", "status Failed"], None),

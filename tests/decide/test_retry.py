@@ -162,6 +162,28 @@ def test_the_next_attempt_waits_for_its_time() -> None:
     assert decide(facts(waiting()), later(299)) == Plan(wake_at=later(300))
 
 
+def test_no_attempt_begins_after_the_timeout() -> None:
+    """The controller was away over night, or a pod on a node that died does not go."""
+    in_time = decide(facts(waiting(), evidence=NO_FORMER), later(1800))
+    assert outline(in_time)[0] == "create backup-demo-r2"
+
+    too_late = decide(facts(waiting(), evidence=NO_FORMER), later(1801))
+    assert outline(too_late) == ["Warning Failed", "status Failed"]
+    text = "low on memory; not retried (spec.backoffRetryPolicy): that would be after retryTimeout 30m"
+    assert cause_of(too_late) == ("Evicted", text)
+    assert patch_of(too_late)["timeCompleted"] == "2026-11-23T03:30:01Z"
+
+    left = facts(waiting(), evidence={JOB_LOOK: (job(),)})
+    assert outline(decide(left, later(1801))) == [
+        "delete backup-demo job-uid",
+        "Warning Failed",
+        "status Failed",
+    ]
+    stays = facts(waiting(), evidence=NO_FORMER | {PODS_LOOK: (pod("Running", running()),)})
+    assert decide(stays, later(1790)).wake_at == later(1800)
+    assert patch_of(decide(stays, later(1801)))["phase"] == "Failed"
+
+
 def test_the_former_attempt_makes_way_first() -> None:
     found = facts(waiting())
     assert decide(found, later(300)).look == JOB_LOOK

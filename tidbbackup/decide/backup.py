@@ -49,6 +49,7 @@ _FINAL = {Phase.COMPLETE, Phase.FAILED}
 # A pod is given this long before its Events are asked why it does not start, and again each minute.
 _FIRST_QUESTION = timedelta(seconds=10)
 _NEXT_QUESTION = timedelta(minutes=1)
+_AGAIN_THOUGH_WRONG = timedelta(minutes=10)
 
 
 def decide(facts: BackupFacts, now: datetime) -> Plan:
@@ -70,7 +71,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if facts.job is not None:
         return _follow(facts, backup, facts.job, now)
     if retry.is_to_come(backup):
-        return retry.make_way(facts, backup, now) or _begin(facts, backup, now)
+        return _next_attempt(facts, backup, now)
     if backup.status.phase in (Phase.SCHEDULED, Phase.RUNNING):
         return _job_is_missing(facts, backup, now)
     return _begin(facts, backup, now)
@@ -132,6 +133,15 @@ def _begin(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     return Plan((create, *_scheduled(backup, None, now)), wake_at=now + _FIRST_QUESTION)
 
 
+def _next_attempt(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+    way = retry.make_way(facts, backup, now)
+    cause = retry.given_up(backup, now)
+    if cause is None or (way and way.look):
+        return way or _begin(facts, backup, now)
+    # The former attempt's Job goes first: once it is Failed nobody would look for that any more.
+    return Plan((*(way.actions if way else ()), *_fail(backup, cause, now)))
+
+
 def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime) -> Plan:
     message = refusal.message
     if refusal.status == 409:
@@ -141,7 +151,8 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
             f"the API server refuses the Job: {message}; mend what is passed on to the pod "
             "(spec.resources, env, tolerations, affinity, additionalVolumes, ...)"
         )
-        return _wrong(backup, text, now)
+        # Perhaps it is not the spec that is wrong, but a policy of the cluster, which may be mended too.
+        return attrs.evolve(_wrong(backup, text, now), wake_at=now + _AGAIN_THOUGH_WRONG)
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
     since = retry.due(backup) or backup.metadata.creationTimestamp
@@ -217,7 +228,7 @@ def _after_silence(
     if isinstance(found, WorkerResult):
         return Plan(_finish(backup, found, now, whole=reasons.ARCHIVE_FOUND))
     if isinstance(found, Cause):
-        return Plan(_fail(backup, found, now))
+        return Plan(_end_attempt(backup, found, now))
     say = move(backup, Phase.RUNNING, found.cause, now, status=_told_at_the_start(backup, now))
     return Plan((*found.actions, *say), wake_at=found.wake_at)
 
@@ -245,7 +256,7 @@ def _wait(facts: BackupFacts, backup: Backup, job: Job, found: Waiting, now: dat
     text = f"the pod did not start within {backup.spec.pendingDeadlineSeconds} s: {cause.message}"
     # Status first: were the Job deleted first and we died, all that is left would say JobDeleted.
     stop = Delete(job_key("backup", backup), job.metadata.uid)
-    return Plan((*_fail(backup, Cause(cause.reason, text), now), stop))
+    return Plan((*_end_attempt(backup, Cause(cause.reason, text), now), stop))
 
 
 def _finish(
@@ -253,7 +264,7 @@ def _finish(
 ) -> tuple[Action, ...]:
     if result.outcome is not Outcome.COMPLETE:
         cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
-        return _fail(backup, cause, now, result)
+        return _end_attempt(backup, cause, now, result)
     status = _ended(_warned(backup, result, now), result.started, result.finished or now)
     status = attrs.evolve(
         status,
@@ -281,18 +292,25 @@ def _warned(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus
     return warn(backup.status, told, now)
 
 
+def _end_attempt(
+    backup: Backup, cause: Cause, now: datetime, result: WorkerResult | None = None
+) -> tuple[Action, ...]:
+    """It has failed, and so has the Backup where no other follows; `result` if the worker had its say."""
+    found = retry.after(backup, cause, now)
+    if isinstance(found, Cause):
+        return _fail(backup, found, now, result)
+    # Dying here: the next run finds the record, which is all that it goes by.
+    status = _warned(backup, result, now) if result else backup.status
+    status = attrs.evolve(status, backoffRetryStatus=found.records)
+    return move(backup, Phase.SCHEDULED, found.cause, now, status=status)
+
+
 def _fail(
     backup: Backup, cause: Cause, now: datetime, result: WorkerResult | None = None
 ) -> tuple[Action, ...]:
-    """The end of an attempt, and of the Backup where no other follows; `result` if the worker had its say."""
     status = _warned(backup, result, now) if result else backup.status
-    found = retry.after(backup, cause, now)
-    if isinstance(found, retry.Again):
-        # Dying here: the next run finds the record, which is all that it goes by.
-        status = attrs.evolve(status, backoffRetryStatus=found.records)
-        return move(backup, Phase.SCHEDULED, found.cause, now, status=status)
     started, finished = (result.started, result.finished) if result else (None, None)
-    return move(backup, Phase.FAILED, found, now, status=_ended(status, started, finished or now))
+    return move(backup, Phase.FAILED, cause, now, status=_ended(status, started, finished or now))
 
 
 def _ended(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:

@@ -24,6 +24,7 @@ from tidbbackup.model.units import format_time, parse_duration
 DISRUPTIONS = frozenset({reasons.EVICTED, reasons.NODE_LOST})
 """What pod condition DisruptionTarget, an eviction and a lost node are read into."""
 _NEXT_LOOK = timedelta(seconds=10)
+_NO_DURATION = "its minRetryDuration or retryTimeout is no duration"
 
 
 @frozen
@@ -46,7 +47,7 @@ def after(backup: Backup, cause: Cause, now: datetime) -> Again | Cause:
         return _given_up(cause, f"maxRetryTimes {policy.maxRetryTimes} is reached")
     times = _times(policy, number, records[0].detectFailedAt if records else now, now)
     if times is None:
-        return _given_up(cause, "its minRetryDuration or retryTimeout is no duration")
+        return _given_up(cause, _NO_DURATION)
     at, limit = times
     if at > limit:
         return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}")
@@ -74,6 +75,19 @@ def has_begun(status: BackupStatus, now: datetime) -> BackupStatus:
         return status
     begun = attrs.evolve(records[-1], realRetryAt=now.replace(microsecond=0))
     return attrs.evolve(status, backoffRetryStatus=(*records[:-1], begun))
+
+
+def given_up(backup: Backup, now: datetime) -> Cause | None:
+    """Why the attempt that is to come does not begin any more, if so: whatever it waits for, for so long."""
+    policy, records = backup.spec.backoffRetryPolicy, backup.status.backoffRetryStatus
+    cause = Cause(records[-1].retryReason, records[-1].originalReason)
+    if policy is None:
+        return _given_up(cause, "it was removed")
+    times = _times(policy, len(records), records[0].detectFailedAt, now)
+    if times is None:
+        return _given_up(cause, _NO_DURATION)
+    late = now > times[1]
+    return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}") if late else None
 
 
 def make_way(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
