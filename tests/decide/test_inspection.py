@@ -78,7 +78,7 @@ def test_whoever_had_begun_and_left_no_word_is_asked_after(told: Pod) -> None:
 
     assert outline(plan) == ["create inspect-demo", "status -"]
     assert cause_of(plan)[0] == "Inspecting"
-    assert plan.wake_at == later(300)
+    assert plan.wake_at == later(1800)
     (create,) = (action for action in plan.actions if isinstance(action, Create))
     container = create.manifest["spec"]["template"]["spec"]["containers"][0]
     assert container["command"] == ["tidbbackup", "worker", "inspect"]
@@ -165,13 +165,25 @@ def test_else_it_failed_by_its_own_cause(told: Pod, message: str) -> None:
     assert cause_of(decide(silent(KILLED, inspection(), answer(told)), NOW)) == ("Killed", message)
 
 
-def test_it_is_waited_for_but_not_for_ever() -> None:
-    plan = decide(silent(KILLED, inspection(), answer(pod())), later(299))
+def test_its_start_is_waited_for_as_long_as_a_backups() -> None:
+    """A lost node is just when a pod has to wait for room."""
+    no_room = answer(pod(conditions=(Condition("PodScheduled", "False", "Unschedulable", "no room"),)))
+    plan = decide(silent(KILLED, inspection(), no_room), later(1799))
     assert outline(plan) == ["status -"]
-    assert plan.wake_at == later(300)
+    assert plan.wake_at == later(1800)
+    assert "; its pod has not started: no room" in cause_of(plan)[1]
 
-    over = decide(silent(KILLED, inspection(), answer(pod())), later(300))
-    assert cause_of(over) == ("Killed", f"{UNTOLD}Job inspect-demo did not end within 5 minutes")
+    over = decide(silent(KILLED, inspection(), no_room), later(1800))
+    assert cause_of(over)[0] == "Killed"
+    assert cause_of(over)[1].startswith(f"{UNTOLD}Job inspect-demo did not start within 1800 s: no room")
+
+
+def test_once_it_runs_it_has_five_minutes() -> None:
+    looking = silent(KILLED, inspection(), answer(pod("Running", running(later(1000)))))
+    assert decide(looking, later(1299)).wake_at == later(1300)
+
+    over = decide(looking, later(1300))
+    assert cause_of(over) == ("Killed", f"{UNTOLD}Job inspect-demo did not end within 300 s")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +198,27 @@ def test_whose_name_is_held(found: Job, expected: list[str]) -> None:
     assert outline(decide(silent(KILLED, found), NOW)) == expected
 
 
-@pytest.mark.parametrize("refusal", [Refusal(403, "quota"), Refusal(409, "exists"), Refusal(422, "no")])
+def test_a_quota_is_waited_for_too() -> None:
+    ended = attrs.evolve(FAILED, lastTransitionTime=later(100))
+    refused = silent(job=job(ended), refusal=Refusal(403, "exceeded quota"))
+    plan = decide(refused, later(1899))
+    assert outline(plan) == ["status -"]
+    assert plan.wake_at == later(1900)
+    assert "; the API server refuses the Job: exceeded quota" in cause_of(plan)[1]
+    assert cause_of(decide(refused, later(1900))) == (
+        "Killed",
+        f"{UNTOLD}the API server refuses the Job: exceeded quota",
+    )
+    assert decide(refused, later(200)).wake_at == later(230)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        *(Refusal(400, "what"), Refusal(409, "exists"), Refusal(422, "no")),
+        Refusal(403, "it goes", namespace_terminating=True),
+    ],
+)
 def test_refused(refusal: Refusal) -> None:
     reason, message = cause_of(decide(silent(refusal=refusal), NOW))
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, succeeded, verdict
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, Working, succeeded, verdict
+from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Action, Create, Delete
 from tidbbackup.decide.render import inspect_job
 from tidbbackup.decide.run import job_key, of_a_former, owned_by, pods_made_by
@@ -26,8 +26,9 @@ from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import ENDED_BY, ENDED_BY_MESSAGE
 from tidbbackup.model.result import Outcome, WorkerResult
 
-_PATIENCE = timedelta(minutes=5)
-"""A look at two objects takes seconds; a pod that cannot even start tells nothing."""
+_LOOK_TAKES = timedelta(minutes=5)
+"""At the most, once its pod runs: a look at two objects, and an outage of the storage that is waited for."""
+_NEXT_QUESTION = timedelta(seconds=30)
 _NOT_ASKED = frozenset({reasons.JOB_DELETED})
 
 
@@ -46,15 +47,16 @@ def inspect(
     """What became of a run that ended by `cause`, `pods` being its own: on the way, complete, or failed."""
     job = facts.inspect_job
     if job is not None and owned_by(job, backup):
-        return _follow(facts, job, _first_cause(job) or cause, now)
+        return _follow(facts, backup, job, _first_cause(job) or cause, now)
     if not _worth_a_look(backup, pods, cause):
         return cause
     if facts.refusal is not None:
-        return _untold(cause, f"the API server refuses the Job: {facts.refusal.message}")
+        return _refused(facts, backup, facts.refusal, cause, now)
     if job is not None:
         return _other_holds_the_name(backup, job, cause)
     # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
-    return Looking((Create(inspect_job(backup, facts.image, cause)),), _looking(cause), now + _PATIENCE)
+    create = Create(inspect_job(backup, facts.image, cause))
+    return Looking((create,), _looking(cause), now + _patience(backup))
 
 
 def found_whole(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
@@ -71,9 +73,26 @@ def _first_cause(job: Job) -> Cause | None:
     return Cause(told[ENDED_BY], told.get(ENDED_BY_MESSAGE, "")) if ENDED_BY in told else None
 
 
-def _looking(cause: Cause) -> Cause:
+def _patience(backup: Backup) -> timedelta:
+    """Its pod may wait for as long as the run's own: a lost node is just when there is no room."""
+    return timedelta(seconds=backup.spec.pendingDeadlineSeconds)
+
+
+def _looking(cause: Cause, waits: str = "") -> Cause:
     text = f"the run ended and the worker left no word ({cause.reason}: {cause.message})"
-    return Cause(reasons.INSPECTING, f"{text}: looking in the storage whether the backup is whole")
+    text = f"{text}: looking in the storage whether the backup is whole"
+    return Cause(reasons.INSPECTING, f"{text}; {waits}" if waits else text)
+
+
+def _refused(
+    facts: BackupFacts, backup: Backup, refusal: Refusal, cause: Cause, now: datetime
+) -> Looking | Cause:
+    why = f"the API server refuses the Job: {refusal.message}"
+    ended = facts.job and (facts.job.condition("Failed") or facts.job.condition("Complete"))
+    until = ((ended and ended.lastTransitionTime) or now) + _patience(backup)
+    if refusal.status != 403 or refusal.namespace_terminating or now >= until:
+        return _untold(cause, why)
+    return Looking((), _looking(cause, why), min(now + _NEXT_QUESTION, until))
 
 
 def _worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
@@ -92,17 +111,29 @@ def _other_holds_the_name(backup: Backup, job: Job, cause: Cause) -> Looking | C
     return Looking(stop, _looking(cause))
 
 
-def _follow(facts: BackupFacts, job: Job, cause: Cause, now: datetime) -> Looking | WorkerResult | Cause:
+def _follow(
+    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
+) -> Looking | WorkerResult | Cause:
     found = verdict(job, pods_made_by(job, facts.inspect_pods), now)
     if isinstance(found, Ended):
         return _told(found.result, cause)
     if isinstance(found, Broken):
         return _untold(cause, found.cause.message)
+    late, until, waits = _deadline(backup, job, found)
+    if now < until:
+        return Looking((), _looking(cause, waits), until)
+    return _untold(cause, f"Job {job.metadata.name} {late}")
+
+
+def _deadline(backup: Backup, job: Job, found: Verdict) -> tuple[str, datetime, str]:
+    """What has come to nothing at which time, and what is waited for until then."""
+    if isinstance(found, Working):
+        return f"did not end within {_LOOK_TAKES.seconds} s", found.since + _LOOK_TAKES, ""
     assert job.metadata.creationTimestamp is not None
-    deadline = job.metadata.creationTimestamp + _PATIENCE
-    if now < deadline:
-        return Looking((), _looking(cause), deadline)
-    return _untold(cause, f"Job {job.metadata.name} did not end within {_PATIENCE.seconds // 60} minutes")
+    why = found.cause.message if isinstance(found, Waiting) and found.cause else ""
+    late = f"did not start within {backup.spec.pendingDeadlineSeconds} s"
+    until = job.metadata.creationTimestamp + _patience(backup)
+    return (f"{late}: {why}", until, f"its pod has not started: {why}") if why else (late, until, "")
 
 
 def _told(result: WorkerResult, cause: Cause) -> WorkerResult | Cause:
