@@ -68,7 +68,8 @@ async def upload(client: S3Client, target: ObjectTarget, total: int) -> None:
     try:
         await opened.abort_others()
         assert await opened.complete(await opened.send(pieces(total, target), 4)) == total
-        await objects.put_json(client, target, target.manifest_key, b"{}")
+        assert await opened.tag() == ()
+        await opened.write_beside(target.manifest_key, b"{}")
     except BaseException:
         await opened.withdraw()
         raise

@@ -69,6 +69,16 @@ async def test_which_certificates_are_trusted(tmp_path: Path) -> None:
         await verified(ours, caFile=missing)
 
 
+async def test_the_users_tries_and_times_are_the_clients() -> None:
+    asked = Transfer(attempts=9, idleTimeout=7, connectTimeout=5)
+    for transfer, told in ((Transfer(), (3, 60, 15)), (asked, (9, 7, 5))):
+        target = ObjectTarget("ceph", "b", "k", endpoint="http://x", transfer=transfer)
+        async with open_client(target, Credentials("a", "b")) as client:
+            config = client.meta.config
+            attempts = config.retries["total_max_attempts"]
+            assert (attempts, config.read_timeout, config.connect_timeout) == told
+
+
 async def test_an_endpoint_that_is_none() -> None:
     target = ObjectTarget("ceph", "b", "k", endpoint="no scheme")
     with pytest.raises(StorageError, match="no scheme"):

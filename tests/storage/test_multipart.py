@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -44,6 +45,8 @@ class Server:
 
     create: list[Exception] = field(factory=list)
     part: list[Exception] = field(factory=list)
+    tag: list[Exception] = field(factory=list)
+    put: list[Exception] = field(factory=list)
     after_complete: Exception | None = None
     before_complete: Exception | None = None
     promises: dict[str, str] = field(factory=dict)
@@ -59,6 +62,14 @@ class Server:
     async def put_object_tagging(self, **call: Any) -> dict[str, Any]:
         assert self.stored, "tags are for an object that is there"
         self.calls.append(("tag", call))
+        if self.tag:
+            raise self.tag.pop(0)
+        return {}
+
+    async def put_object(self, **call: Any) -> dict[str, Any]:
+        self.calls.append(("put", call))
+        if self.put:
+            raise self.put.pop(0)
         return {}
 
     async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:
@@ -167,6 +178,55 @@ async def test_no_more_bytes_a_second_than_the_user_allows() -> None:
     # Everything but the last part, one of them sent twice.
     assert asyncio.get_running_loop().time() - began == pytest.approx((3 + 3 + 3) / 2, abs=1)
     assert server.called("part") == 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "tries"), [(Transfer(), 3), (Transfer(rounds=1), 1), (Transfer(rounds=5), 5)]
+)
+@pytest.mark.parametrize("what", ["part", "complete", "put", "tag"])
+async def test_everything_is_tried_as_often_as_the_user_says(what: str, asked: Transfer, tries: int) -> None:
+    down = refused("SlowDown", 503)
+    server = Server(before_complete=down if what == "complete" else None)
+    setattr(server, what, [down] * 99) if what != "complete" else None
+    target = attrs.evolve(TARGET, transfer=asked)
+    upload, _ = await start_upload(server, target, "run-1", PATIENCE)
+    with pytest.raises(StorageError) if what != "tag" else contextlib.nullcontext():
+        await upload.complete(await upload.send(bodies(b"one"), 1))
+        await upload.tag()
+        await upload.write_beside(target.manifest_key, b"{}")
+    assert server.called(what) == tries
+
+
+@pytest.mark.looptime
+async def test_the_pause_between_is_the_users() -> None:
+    target = attrs.evolve(TARGET, transfer=Transfer(roundPause=7))
+    upload, _ = await start_upload(Server(part=[LOST] * 2), target, "run-1", PATIENCE)
+    began = asyncio.get_running_loop().time()
+    await upload.send(bodies(b"one"), 1)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(14, abs=1)
+
+
+async def test_an_archive_whose_tags_are_refused_is_whole_all_the_same() -> None:
+    """After hours of dumping: told, and nothing is thrown away for it."""
+    server = Server(tag=[refused("AccessDenied", 403)])
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
+    assert await upload.complete(await upload.send(bodies(b"one"), 1)) == 3
+    (notice,) = await upload.tag()
+    assert notice.reason == reasons.TAGS_NOT_SET
+    assert "AccessDenied" in notice.message
+    assert "s3:PutObjectTagging" in notice.message
+    assert server.stored
+
+
+async def test_tags_outlast_an_outage_and_are_put_where_they_are_lost() -> None:
+    server = Server(tag=[LOST, refused("SlowDown", 503)])
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
+    await upload.complete(await upload.send(bodies(b"one"), 1))
+    assert await upload.tag() == ()
+    assert server.called("tag") == 3
+    elsewhere, _ = await start_upload(server, attrs.evolve(TARGET, provider="minio"), "run-1", PATIENCE)
+    assert await elsewhere.tag() == ()
+    assert server.called("tag") == 3
 
 
 async def test_as_many_parts_at_once_as_the_user_allows() -> None:

@@ -172,10 +172,34 @@ class Upload:
                 reasons.VERIFY_FAILED,
                 f"{self._target.url} has {found.size} bytes, {size} were sent; it has been deleted again",
             )
-        if self._target.tags and self._target.row.loses_tags:
-            # Dying before it: the archive has no manifest yet, so it is not taken for a whole one.
-            await objects.put_tags(self._client, self._target)
         return size
+
+    async def tag(self) -> tuple[Notice, ...]:
+        """Give the completed archive its tags where the service drops those that it was opened with.
+
+        Whatever keeps them off, the archive is whole: that is a Notice.
+        """
+        if not self._target.tags or not self._target.row.loses_tags:
+            return ()
+        try:
+            # Dying before it: the archive has no manifest yet, so it is not taken for a whole one.
+            await in_rounds(lambda: objects.put_tags(self._client, self._target), "tagging", self._patience)
+        except StorageError as error:
+            text = f"the archive is whole, but without its tags (which take s3:PutObjectTagging): {error}"
+            return (Notice(reasons.TAGS_NOT_SET, text),)
+        return ()
+
+    async def write_beside(self, key: str, body: bytes) -> None:
+        """Write a small JSON object that goes with the archive.
+
+        Raises:
+            StorageError: the storage refused or could not be reached.
+        """
+        await in_rounds(
+            lambda: objects.put_json(self._client, self._target, key, body),
+            "writing the manifest",
+            self._patience,
+        )
 
     async def _look(self, *, hidden: bool) -> objects.ObjectHead | None:
         """What is visible under the key. `hidden`: S3 denies a look at what is not there to those who may

@@ -11,11 +11,9 @@ from datetime import datetime
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult
-from tidbbackup.storage import objects
 from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
 from tidbbackup.storage.parts import MAX_IN_FLIGHT, next_size, part_limits, part_size
-from tidbbackup.storage.rounds import in_rounds
 from tidbbackup.worker import gc_hold, manifest, mydumper, staging
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.belt import Belt
@@ -76,11 +74,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
         archive = await _ship(task, upload, output, started)
         journal.step = "manifest"
         last = _manifest(task, archive, output.position, started, now())
-        await in_rounds(
-            lambda: objects.put_json(client, target, target.manifest_key, last),
-            "writing the manifest",
-            job.limits.patience.as_asked(target.transfer),
-        )
+        await upload.write_beside(target.manifest_key, last)
         # Dying from here on loses only the message: archive and manifest are whole.
         journal.complete = _result(task, archive, started, now())
 
@@ -104,6 +98,7 @@ async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, start
     size = await upload.complete(sent)
     if size != archive.size:
         raise StepFailed(reasons.VERIFY_FAILED, f"{archive.size} bytes were packed, {size} sent")
+    job.journal.notices += await upload.tag()
     log.info("uploaded %d bytes in %d parts, %s", size, len(sent), archive.checksum)
     return archive
 
