@@ -271,6 +271,29 @@ async def test_bytes_of_a_part_that_is_a_file_are_counted_as_they_are_sent(tmp_p
     assert (tally.sent_bytes, tally.uploaded_bytes) == (600_000, 300_000)
 
 
+async def test_fewer_parts_travel_where_they_grow_and_leave_less_room() -> None:
+    """The first part tells nothing of how large those after it will be."""
+    travelling: set[int] = set()
+    seen: list[int] = []
+
+    @define
+    class Slow(Server):
+        async def upload_part(self, **call: Any) -> dict[str, Any]:
+            travelling.add(call["PartNumber"])
+            seen.append(len(travelling))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            travelling.remove(call["PartNumber"])
+            return await Server.upload_part(self, **call)
+
+    upload, _ = await start_upload(Slow(), TARGET, "run-1", PATIENCE)
+    sizes = [1] * 8 + [3] * 8
+    sent = await upload.send(bodies(*(b"x" * size for size in sizes)), 4, lambda body: 6 // len(body))
+    assert [part.size for part in sent] == sizes
+    assert max(seen[:8]) == 4
+    assert max(seen[9:]) == 2
+
+
 async def test_a_part_that_is_refused_is_not_tried_again() -> None:
     server = Server(part=[refused("AccessDenied", 403)])
     with pytest.raises(StorageError) as caught:

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidbbackup.model.storage import MIB, PROVIDERS, ObjectTarget, Transfer
-from tidbbackup.storage.parts import PartLimits, in_flight, next_size, part_limits, part_size
+from tidbbackup.storage.parts import PartLimits, next_size, part_limits, part_size
 
 TIB = 1 << 40
 TB = 10**12
@@ -78,8 +78,9 @@ def test_a_good_estimate_lets_no_part_grow() -> None:
     assert {next_size(size, n, n * size, estimate, limits) for n in range(parts)} == {size}
 
 
-@given(st.integers(1, 5 * GIB))
-def test_parts_in_flight_stay_within_the_budget(size: int) -> None:
-    count = in_flight(size)
-    assert 1 <= count <= 4
-    assert count == 1 or count * size <= 64 * MIB
+def test_no_larger_than_there_is_room_for() -> None:
+    limits = limits_of("aws", partBytes=GIB).at_most(100 * MIB)
+    assert part_size(0, limits) == 100 * MIB
+    assert part_size(5 * TIB, limits) == 100 * MIB
+    assert next_size(100 * MIB, 9_999, 9_999 * 100 * MIB, TIB, limits) == 100 * MIB
+    assert limits_of("aws").at_most(TIB) == limits_of("aws")

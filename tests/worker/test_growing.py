@@ -16,17 +16,38 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize(
-    ("part_bytes", "budget", "files"),
+    ("part_bytes", "budget", "travelling", "files"),
     [
-        (16 * MIB, 1 << 40, False),
-        (32 * MIB, 1 << 40, False),
-        (33 * MIB, 1 << 40, True),
-        (33 * MIB, 8 * 33 * MIB, True),
-        (33 * MIB, 8 * 33 * MIB - 1, False),
+        (16 * MIB, 1 << 40, 4, False),
+        (32 * MIB, 1 << 40, 4, False),
+        (33 * MIB, 1 << 40, 4, True),
+        (33 * MIB, 5 * 33 * MIB, 4, True),
+        # More at once than memory takes, as the user's options may ask for.
+        (16 * MIB, 1 << 40, 5, True),
+        (16 * MIB, 9 * 16 * MIB, 5, True),
+        (16 * MIB, 9 * 16 * MIB - 1, 5, False),
+        (5 * MIB, 1 << 40, 12, False),
     ],
 )
-def test_large_parts_go_into_files_where_there_is_room(part_bytes: int, budget: int, files: bool) -> None:
-    assert Spool(Path(), budget).takes(part_bytes) is files
+def test_large_parts_go_into_files(part_bytes: int, budget: int, travelling: int, files: bool) -> None:
+    assert Spool(Path(), budget, travelling).takes(part_bytes) is files
+
+
+@given(st.integers(1, 5 << 30), st.integers(0, 1 << 44), st.integers(1, 64))
+def test_whatever_their_size_parts_stay_within_memory_and_volume(
+    size: int, budget: int, travelling: int
+) -> None:
+    spool = Spool(Path(), budget, travelling)
+    part_bytes = min(size, spool.largest)
+    in_file = spool.takes(part_bytes)
+    count = min(travelling, spool.room(part_bytes, in_file=in_file))
+    assert count >= 1
+    if in_file:
+        # One grows, one waits, and the dump has room for two.
+        assert (count + 4) * part_bytes <= budget
+    else:
+        assert part_bytes <= 32 * MIB
+        assert count == 1 or count * part_bytes <= 64 * MIB
 
 
 def content(body: Body) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlencode
@@ -76,6 +76,26 @@ class _Opened:
     checks_whole: bool = False
 
 
+class _Slots:
+    """How many bodies travel, for a limit that changes from one to the next."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._news = asyncio.Event()
+
+    async def acquire(self, limit: int) -> None:
+        """Return once fewer than `limit` travel, and count one more."""
+        while self._taken >= limit:
+            self._news.clear()
+            await self._news.wait()
+        self._taken += 1
+
+    def release(self) -> None:
+        """One has arrived."""
+        self._taken -= 1
+        self._news.set()
+
+
 class Upload:
     """One open multipart upload.
 
@@ -112,24 +132,26 @@ class Upload:
         """Abort every other open upload of this key. How many there were."""
         return await objects.abort_uploads(self._client, self._target, keep=self._id)
 
-    async def send(self, bodies: AsyncIterator[Body], in_flight: int) -> tuple[Part, ...]:
+    async def send(
+        self, bodies: AsyncIterator[Body], in_flight: int, room: Callable[[Body], int] | None = None
+    ) -> tuple[Part, ...]:
         """Upload the bodies as parts 1, 2, …; at most `in_flight` (or as many as the user's options say)
-        travel and one more waits.
+        travel and one more waits. `room` tells for a body how many at the most may travel once it does.
 
         Raises:
             StorageError: a part could not be sent; the others have been stopped. What `bodies` raises
                 comes out as it is.
         """
-        slots = asyncio.Semaphore(self._target.transfer.concurrency or in_flight)
+        most, slots = self._target.transfer.concurrency or in_flight, _Slots()
         tasks: list[asyncio.Task[Part]] = []
         try:
             async with asyncio.TaskGroup() as group:
                 async for body in bodies:
-                    await slots.acquire()
+                    await slots.acquire(min(most, room(body)) if room else most)
                     tasks.append(group.create_task(self._send_part(len(tasks) + 1, body, slots)))
                 if not tasks:
                     # An upload of no part cannot be completed.
-                    await slots.acquire()
+                    await slots.acquire(most)
                     tasks.append(group.create_task(self._send_part(1, b"", slots)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -232,13 +254,13 @@ class Upload:
             await objects.delete(self._client, self._target, self._target.manifest_key)
             await objects.delete(self._client, self._target, self._target.key)
 
-    async def _send_part(self, number: int, body: Body, slots: asyncio.Semaphore) -> Part:
+    async def _send_part(self, number: int, body: Body, slots: _Slots) -> Part:
         limit = part_limits(self._target).count
         if number > limit:
             raise StorageError(
                 reasons.UPLOAD_FAILED,
                 f"the archive is larger than {limit} parts of {len(body)} bytes; raise --s3-chunk-size in "
-                "spec.s3.options",
+                "spec.s3.options, and spec.storageSize above five times as much",
             )
 
         def retried() -> None:

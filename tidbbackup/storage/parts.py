@@ -5,6 +5,7 @@ Must not know any S3 client.
 
 from __future__ import annotations
 
+import attrs
 from attrs import frozen
 
 from tidbbackup.model.storage import MIB, ObjectTarget
@@ -16,8 +17,8 @@ USUAL_PART = 16 * MIB
 _PLANNED = 0.9
 _RESERVE = 1.5
 
-_MEMORY_BYTES = 64 * MIB
 MAX_IN_FLIGHT = 4
+"""Parts that travel at once, unless the user says otherwise or there is no room for them."""
 
 
 @frozen
@@ -34,6 +35,10 @@ class PartLimits:
     def capacity(self) -> int:
         """The largest object that can be uploaded in parts."""
         return self.most * self.count
+
+    def at_most(self, size: int) -> PartLimits:
+        """These, for a worker that has room for parts of this size and no larger ones."""
+        return attrs.evolve(self, usual=min(self.usual, size), most=min(self.most, size))
 
 
 def part_limits(target: ObjectTarget) -> PartLimits:
@@ -68,8 +73,3 @@ def next_size(size: int, sent_parts: int, sent_bytes: int, estimate: int, limits
     wanted = -(-rest // left)
     rounded = -(-wanted // MIB) * MIB
     return min(max(size, rounded if wanted > size else 0), limits.most)
-
-
-def in_flight(part_bytes: int, *, in_files: bool = False) -> int:
-    """How many parts may be under way at once, so that bodies in memory stay within the budget."""
-    return MAX_IN_FLIGHT if in_files else max(1, min(MAX_IN_FLIGHT, _MEMORY_BYTES // part_bytes))

@@ -83,17 +83,17 @@ async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, start
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
-    limits, estimate = part_limits(target), counters.estimated_bytes
+    folder = staging.prepare(job.env.staging, staging.PARTS_FOLDER)
+    spool = Spool(folder, task.budget, target.transfer.concurrency or MAX_IN_FLIGHT)
+    limits, estimate = part_limits(target).at_most(spool.largest), counters.estimated_bytes
 
     def next_part(size: int, parts: int, handed_out: int) -> int:
         return next_size(size, parts, handed_out, estimate, limits)
 
-    folder = staging.prepare(job.env.staging, staging.PARTS_FOLDER)
-    spool = Spool(folder, task.budget, target.transfer.concurrency or MAX_IN_FLIGHT)
     archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part, spool)
     belt = Belt(task.folder, cut_by_size=job.flags.cut_by_size)
     gauge = Gauge(counters, belt, archive, output)
-    sent = await Overlap(task, belt, archive, upload, output, gauge).run()
+    sent = await Overlap(task, belt, archive, upload, spool, output, gauge).run()
     job.journal.step = "verify"
     size = await upload.complete(sent)
     if size != archive.size:

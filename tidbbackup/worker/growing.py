@@ -18,21 +18,42 @@ from tidbbackup.storage.parts import MAX_IN_FLIGHT
 
 MEMORY_PART = 32 << 20
 """Larger parts go into files. Bytes."""
+_MEMORY_BYTES = 64 << 20
+"""Of parts in memory, so much may travel at once."""
 _OTHER_PARTS = 4
 """So many must fit beside those that travel: one grows, one waits; the rest is the dump's."""
 
 
 @frozen
 class Spool:
-    """A folder for parts, on a volume of which the worker may use `budget` bytes; `travelling` at once."""
+    """A folder for parts, on a volume of which the worker may use `budget` bytes.
+
+    Invariant: parts no larger than `largest`, of which no more travel than `room` says, stay within memory
+    and volume.
+    """
 
     folder: Path
     budget: int
     travelling: int = MAX_IN_FLIGHT
+    """So many are wanted at once."""
+
+    @property
+    def largest(self) -> int:
+        """The largest part that can be built: five of them fill the volume. Bytes."""
+        return max(MEMORY_PART, self.budget // (1 + _OTHER_PARTS))
 
     def takes(self, part_bytes: int) -> bool:
-        """Whether parts of this size go into files: too large for memory, and room for them is left."""
-        return part_bytes > MEMORY_PART and part_bytes * (self.travelling + _OTHER_PARTS) <= self.budget
+        """Whether parts of this size go into files: too large for memory, or more are asked for at once
+        than it takes, and the volume has room for them."""
+        many = self.travelling > MAX_IN_FLIGHT and part_bytes * self.travelling > _MEMORY_BYTES
+        return part_bytes > MEMORY_PART or (
+            many and part_bytes * (self.travelling + _OTHER_PARTS) <= self.budget
+        )
+
+    def room(self, part_bytes: int, *, in_file: bool) -> int:
+        """How many parts of this size may travel at once; one always may."""
+        found = self.budget // part_bytes - _OTHER_PARTS if in_file else _MEMORY_BYTES // part_bytes
+        return max(1, found)
 
 
 class Growing:

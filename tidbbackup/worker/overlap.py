@@ -14,13 +14,15 @@ from pathlib import Path
 
 from attrs import define, field
 
+from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
-from tidbbackup.storage.parts import in_flight
+from tidbbackup.storage.parts import MAX_IN_FLIGHT
 from tidbbackup.worker import closed_files, position, staging
 from tidbbackup.worker.belt import Belt
 from tidbbackup.worker.dumping import Assignment, add_views, raise_failure, run_dump
 from tidbbackup.worker.gauge import Gauge
+from tidbbackup.worker.growing import Spool
 from tidbbackup.worker.holder import Holder
 from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive, parts
@@ -38,6 +40,7 @@ class Overlap:
     belt: Belt
     archive: Archive
     upload: Upload
+    spool: Spool
     output: Output
     gauge: Gauge
     _cut_off: list[str] = field(factory=list, init=False)
@@ -93,14 +96,17 @@ class Overlap:
         belt.end()
 
     async def _send(self) -> tuple[Part, ...]:
-        count = in_flight(self.archive.part_bytes, in_files=self.archive.spools)
         try:
             async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
-                return await self.upload.send(bodies, count)
+                return await self.upload.send(bodies, MAX_IN_FLIGHT, self._room)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise staging.full(self.task.job.env.staging, self.task.job.env.task.stagingBytes) from error
+
+    def _room(self, body: Body) -> int:
+        """How many parts such as this may travel at once."""
+        return self.spool.room(max(1, len(body)), in_file=isinstance(body, FileBody))
 
     async def _judged(self) -> AsyncIterator[Path]:
         may_be_empty = "build-empty-files" in self.task.job.wanted

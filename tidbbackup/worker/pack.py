@@ -58,8 +58,6 @@ class Archive:
         self._parts_bytes = 0
         self._gzip = BlockGzip(min(MAX_THREADS, math.ceil(cpus())))
         self._sha256 = hashlib.sha256()
-        self.spools = bool(spool and spool.takes(part_bytes))
-        """Whether the parts go into files, from the first one on."""
         self._growing = Growing(spool)
         self._source: Source | None = None
         self._offset = 0
