@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.decide.builders import backup, later
+from tests.decide.builders import later
+from tests.decide.lives import DELETED_AT, POLICIES, ROUNDS, SCRIPTS, WHOLE, is_kept, new_world, settle
 from tests.decide.world import Conflicted, View, World, plan_for, tick
 from tidbbackup.decide.plan import Announce, Create, Delete
 from tidbbackup.model.backup import Phase
-
-ROUNDS = 60
-SCRIPTS = ["complete", "fail", "die", "pend", "half", "late", "mute", "evict"]
-WHOLE = {"complete", "late", "mute", "evict"}
-"""Scripts by which everything gets done."""
-POLICIES = [None, "Retain", "OnFailure", "Delete"]
-DELETED_AT = ["never", "", "Scheduled", "Running", "final"]
-
-
-def new_world(script: str, policy: str | None) -> World:
-    """A Backup that was just created."""
-    spec: dict[str, Any] = {"pendingDeadlineSeconds": 300}
-    spec |= {} if policy is None else {"cleanPolicy": policy}
-    spec |= {"backoffRetryPolicy": {"minRetryDuration": "10s"}} if script == "evict" else {}
-    return World(backup(spec, finalizers=(), resourceVersion="10"), script)
-
-
-def settle(world: World, deleted_at: str, die_after: int = 0, *, away: bool = False) -> int:
-    """Reconcile until nothing is left to do; returns how many actions that took.
-
-    `die_after` n: the controller dies after its n-th action, and with it the rest of that Plan. `away`: it
-    comes back only when the world has come to rest.
-    """
-    done = 0
-    for _ in range(ROUNDS):
-        if deleted_at != "never" and stage(world) >= DELETED_AT.index(deleted_at):
-            world.delete_backup()
-        plan = plan_for(world, world.view())
-        deeds = [action for action in plan.actions if not isinstance(action, Announce)]
-        for action in plan.actions:
-            world.apply(action)
-            done += 1
-            if done == die_after:
-                if away:
-                    world.come_to_rest()
-                break
-        moved = world.progress()
-        tick(world)
-        if deeds or moved:
-            continue
-        if plan.wake_at is None:
-            return done
-        world.now = max(world.now, plan.wake_at)
-    raise AssertionError(f"not settled after {ROUNDS} rounds: {world}")
-
-
-def stage(world: World) -> int:
-    """How far a Backup has come, by DELETED_AT: one that died early may never be seen Running."""
-    phase = world.backup.status.phase if world.backup else ""
-    return DELETED_AT.index(phase) if phase in DELETED_AT else DELETED_AT.index("final")
 
 
 @pytest.mark.parametrize("deleted_at", DELETED_AT)
@@ -123,11 +72,6 @@ def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
     made = script in WHOLE | {"half"} and deleted_at in ("Running", "final")
     made = made and (script, deleted_at) != ("evict", "Running")  # the first attempt makes nothing
     assert world.archive == (made and is_kept(policy, whole=script in WHOLE))
-
-
-def is_kept(policy: str | None, *, whole: bool) -> bool:
-    """Whether an archive stays: one that is whole is no failure's leftover, whoever has heard of it."""
-    return policy != "Delete" if whole else policy in (None, "Retain")
 
 
 @pytest.mark.parametrize("policy", POLICIES)

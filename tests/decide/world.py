@@ -15,7 +15,7 @@ import msgspec
 from tests.decide.builders import NOW, URL, pod, result, running, said, terminated
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
     Action,
     Announce,
@@ -29,7 +29,7 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.jobs import ContainerState, Job, JobStatus, Pod
 from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
@@ -42,6 +42,14 @@ GOING = {"Clean", "CleanFailed"}
 
 class Conflicted(Exception):
     """The object is not as it was seen: the rest of the Plan is not carried out."""
+
+
+class Refused(Exception):
+    """The API server does not take an object."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 @attrs.frozen
@@ -89,7 +97,10 @@ class World:
         """One action of a Plan."""
         match action:
             case Create(manifest=manifest):
-                self._create(manifest["metadata"])
+                self._create(manifest)
+            case Delete(key=key, uid=uid) if key.kind == KIND:
+                assert self.backup is None or self.backup.metadata.uid == uid
+                self.delete_backup()
             case Delete(key=key, uid=uid):
                 found = self.jobs.get(key.name)
                 if found is not None and found.metadata.uid == uid:
@@ -108,7 +119,8 @@ class World:
         ends = [tally for tally in self.tallies if tally.what is Counted.FINISHED]
         assert len(ends) <= 1, "an end was counted twice"
 
-    def _create(self, meta: dict[str, Any]) -> None:
+    def _create(self, manifest: dict[str, Any]) -> None:
+        meta = manifest["metadata"]
         name, (owner,) = meta["name"], meta["ownerReferences"]
         if name.startswith("backup-"):
             others = [pod for each, pod in self.pods.items() if each.startswith("backup-") and each != name]
@@ -160,6 +172,15 @@ class World:
         self.backup = attrs.evolve(
             found, metadata=attrs.evolve(found.metadata, resourceVersion=str(self.version))
         )
+
+    def look_at(self, look: Look) -> tuple[object, ...]:
+        """What a live look finds."""
+        if look.kind == "Job":
+            return (self.jobs[look.name],) if look.name in self.jobs else ()
+        if look.kind == "Pod":
+            component = look.labels.rsplit("=", 1)[-1]
+            return tuple(each for name, each in self.pods.items() if name.startswith(f"{component}-"))
+        return ()
 
     # What the user does.
 
@@ -313,7 +334,7 @@ def _check_status(old: BackupStatus, new: BackupStatus, world: World) -> None:
         assert (new.backupPath, world.archive, world.manifest) == (URL, True, True)
 
 
-def plan_for(world: World, seen: View) -> Plan:
+def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:
     """The decision on what the caches hold, with looks answered by the world as it is."""
     found = seen.backup
     suffix = f"-r{found.attempt}" if found is not None and found.attempt > 1 else ""
@@ -328,6 +349,7 @@ def plan_for(world: World, seen: View) -> Plan:
         inspect_pods=tuple(each for name, each in seen.pods.items() if name.startswith("inspect-")),
         release_job=seen.jobs.get("release-demo"),
         release_pods=tuple(each for name, each in seen.pods.items() if name.startswith("release-")),
+        refusal=refusal,
     )
     going = found is not None and found.metadata.deletionTimestamp is not None
     decide = gc.decide if going else run_backup.decide
@@ -336,17 +358,8 @@ def plan_for(world: World, seen: View) -> Plan:
         if plan.look is None:
             assert plan.wake_at is None or plan.wake_at > world.now
             return plan
-        facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: _looked(world, plan.look)})
+        facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: world.look_at(plan.look)})
     raise AssertionError("too many looks")
-
-
-def _looked(world: World, look: Look) -> tuple[object, ...]:
-    if look.kind == "Job":
-        return (world.jobs[look.name],) if look.name in world.jobs else ()
-    if look.kind == "Pod":
-        component = look.labels.rsplit("=", 1)[-1]
-        return tuple(each for name, each in world.pods.items() if name.startswith(f"{component}-"))
-    return ()
 
 
 def tick(world: World, seconds: float = 1) -> None:

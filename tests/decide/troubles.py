@@ -1,0 +1,95 @@
+"""A world in trouble: cleanings that fail or cannot start, refusals, a CRD or a namespace that goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from tests.decide.builders import NOW, pod, result, said
+from tests.decide.world import Refused, World
+from tidbbackup.decide.facts import Refusal
+from tidbbackup.decide.farewell import CRD_LOOK
+from tidbbackup.decide.plan import Action, Ask, Create, Look
+from tidbbackup.model.meta import Definition, Meta
+from tidbbackup.model.result import Outcome
+
+QUOTA = Refusal(403, "exceeded quota", quota_exceeded=True)
+NAMESPACE_GOES = Refusal(403, "the namespace is being terminated", namespace_terminating=True)
+
+
+@attrs.define
+class Troubled(World):
+    """What goes wrong, and how often."""
+
+    fails: dict[str, int] = attrs.Factory(dict)
+    """How many Jobs of a verb (clean, release) fail before one does what it has to."""
+    refuses: dict[str, int] = attrs.Factory(dict)
+    """How many creations of a verb's Jobs are refused for a quota."""
+    account: str = ""
+    """The service account without which no cleaning pod starts."""
+    crd_goes: bool = False
+    namespace_goes: bool = False
+    made_with: dict[str, str] = attrs.Factory(dict)
+    """The service account of each Job."""
+
+    def apply(self, action: Action) -> None:
+        """Also refuses."""
+        if isinstance(action, Create | Ask):
+            self._admit(action.manifest["metadata"]["name"].split("-")[0])
+        if isinstance(action, Create):
+            name, spec = action.manifest["metadata"]["name"], action.manifest["spec"]["template"]["spec"]
+            self.made_with.setdefault(name, spec.get("serviceAccountName", ""))
+        super().apply(action)
+
+    def _admit(self, verb: str) -> None:
+        if self.namespace_goes:
+            raise Refused(NAMESPACE_GOES)
+        if self.refuses.get(verb, 0):
+            self.refuses[verb] -= 1
+            raise Refused(QUOTA)
+
+    def look_at(self, look: Look) -> tuple[object, ...]:
+        """Also at the CRD."""
+        if look == CRD_LOOK and self.crd_goes:
+            return (Definition(Meta(name=look.name, deletionTimestamp=NOW)),)
+        return super().look_at(look)
+
+    def uninstall(self) -> None:
+        """kubectl delete crd."""
+        self.crd_goes = True
+        self.delete_backup()
+
+    def delete_namespace(self) -> None:
+        """kubectl delete namespace: all that is in it is deleted, whatever it belongs to."""
+        self.namespace_goes = True
+        for name in list(self.jobs):
+            self.delete_job(name)
+        self.delete_backup()
+
+    def edit(self, **spec: Any) -> None:
+        """kubectl edit backup."""
+        found = self.backup
+        if found is None or all(getattr(found.spec, name) == value for name, value in spec.items()):
+            return
+        self._store(attrs.evolve(found, spec=attrs.evolve(found.spec, **spec)))
+
+    def _step(self, name: str) -> bool:
+        moved = super()._step(name)
+        if name not in self.jobs:
+            self.made_with.pop(name, None)
+        return moved
+
+    def _start(self, name: str, job: Any) -> bool:
+        if name.startswith("clean-") and self.account and self.made_with[name] != self.account:
+            return False
+        return super()._start(name, job)
+
+    def _end(self, name: str, job: Any) -> None:
+        verb = name.split("-")[0]
+        if not self.fails.get(verb, 0):
+            super()._end(name, job)
+            return
+        self.fails[verb] -= 1
+        no = result(Outcome.FAILED, reason="AccessDenied", message="no")
+        self.pods[name] = pod("Failed", said(no), owner=job.metadata.uid, name=name)
