@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -176,6 +177,24 @@ class Scene:
                 raise NeverHappened(f"there is still a Job or pod in {self.namespace}: {await self.jobs()}")
             await asyncio.sleep(0.05)
 
+    async def made(self) -> list[str]:
+        """What runs have made in the cluster: Jobs, pods and the claims of their staging volumes."""
+        paths = {
+            "job": f"/apis/batch/v1/namespaces/{self.namespace}/jobs",
+            "pod": f"/api/v1/namespaces/{self.namespace}/pods",
+            "claim": f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims",
+        }
+        found = {kind: (await self.lab.plane.api.get(path))["items"] for kind, path in paths.items()}
+        return [f"{kind} {item['metadata']['name']}" for kind, items in found.items() for item in items]
+
+    async def until_nothing_made(self, run: str = "", seconds: float = 30) -> None:
+        """Wait until nothing is left in the cluster of all runs, or of one, by a part of its name."""
+        deadline = time.monotonic() + seconds
+        while left := [name for name in await self.made() if run in name]:
+            if time.monotonic() > deadline:
+                raise NeverHappened(f"there is still something in {self.namespace}: {left}")
+            await asyncio.sleep(0.05)
+
     async def until_quota_counts(self, name: str, seconds: float = 30) -> None:
         """Wait until a ResourceQuota is in force."""
         deadline = time.monotonic() + seconds
@@ -259,6 +278,14 @@ def why(backup: JSON) -> tuple[str, str]:
     status = backup["status"]
     condition = next(c for c in status["conditions"] if c["type"] == status["phase"])
     return condition["reason"], condition["message"]
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """The lines of a table that kubectl has printed, by the words of its header; blanks may be in a cell."""
+    header, *lines = text.splitlines()
+    begins = [word.start() for word in re.finditer(r"\S+", header)]
+    columns = list(zip(begins, [*begins[1:], None], strict=True))
+    return [{header[begin:end].strip(): line[begin:end].strip() for begin, end in columns} for line in lines]
 
 
 async def make_scene(lab: Lab, name: str) -> Scene:

@@ -33,6 +33,7 @@ async def test_a_complete_backup(scene: Scene, policy: str | None, kept: bool) -
 
     await scene.kubectl("delete", "backup", "bk", "--timeout=30s")
 
+    await scene.until_nothing_made()
     assert await scene.objects() == (before if kept else {neighbour: 9})
     said = [(reason, message) for _, reason, message in await scene.events()]
     path = backup["status"]["backupPath"]

@@ -63,9 +63,11 @@ async def due(place: Scene) -> AsyncIterator[Due]:
     await made.create("taken", when)
     await made.create("brief", when, {"s3": {"prefix": "brief"}}, maxReservedTime="1s", minBackups=0)
     await made.create("failing", when, {"s3": {"bucket": "there-is-none"}}, failedBackupsLimit=0)
-    await made.create("managed", when, {"s3": {"prefix": "managed"}})
-    labels = {"metadata": {"labels": {INSTANCE: "shop"}, "annotations": {"team": "shop"}}}
-    await place.lab.plane.api.patch(f"{made.path}/managed", labels)
+    for name, template in (("managed", {"s3": {"prefix": "managed"}}), ("managed-too", NOBODY_HAS)):
+        manifest = made.manifest(name, when, template)
+        tracked = {"argocd.argoproj.io/tracking-id": f"shop:pingcap.com/BackupSchedule:ns/{name}"}
+        manifest["metadata"] |= {"labels": {INSTANCE: "shop"}, "annotations": {"team": "shop"} | tracked}
+        await place.apply(manifest)
     await sleep_until(at)
     yield Due(made, at)
 
@@ -128,19 +130,6 @@ async def test_what_a_backup_of_a_schedule_carries(due: Due) -> None:
     assert "ownerReferences" not in meta
 
 
-async def test_the_tables_read_well(due: Due) -> None:
-    schedule = EXAMPLES["s3"]
-    await due.scene.until_phase("Complete", due.name(schedule))
-    await due.schedules.until(lambda found: "lastSuccessfulTime" in found, schedule)
-
-    table = await due.scene.kubectl("get", "bks", "-owide")
-    (line,) = [line for line in table.splitlines() if line.startswith(f"{schedule} ")]
-    assert due.name(schedule) in line
-    backups = await due.scene.kubectl("get", "bk", "-l", f"tidb.pingcap.com/backup-schedule={schedule}")
-    assert len(backups.splitlines()) == 2, backups
-    assert "Complete" in backups
-
-
 async def test_a_paused_one_makes_none_and_counts_it(due: Due) -> None:
     status = await due.schedules.until(lambda found: found.get("pausedRuns") == 1, "paused")
 
@@ -178,21 +167,30 @@ async def test_failed_ones_go_by_their_own_limit(due: Due) -> None:
     await due.scene.until_gone(due.name("failing"))
 
 
-async def test_pruned_or_deleted_it_leaves_backups_and_data(due: Due) -> None:
-    name = due.name("managed")
-    backup = await due.scene.until_over(name)
+async def test_pruned_it_leaves_backups_runs_and_data(due: Due) -> None:
+    """As a GitOps tool does with what has left its repository: all that bears its label."""
+    scene, name, other = due.scene, due.name("managed"), due.name("managed-too")
+    backup = await scene.until_over(name)
     assert phase(backup) == "Complete", why(backup)
-    stored = {key for key in await due.scene.objects() if key.startswith("managed/")}
-    answer = await due.scene.kubectl("delete", "backups,backupschedules", "-l", f"{INSTANCE}=shop", "-oname")
+    await scene.until_phase("Scheduled", other)
+    stored = {key for key in await scene.objects() if key.startswith("managed/")}
+    made = {each for each in await scene.made() if "managed" in each}
+    assert {each.partition(" ")[0] for each in made} == {"job", "pod", "claim"}
 
-    assert answer.split() == ["backupschedule.pingcap.com/managed"]
-    # Made anew, as a GitOps tool would: its former Backups are still to be seen, and still there.
+    kinds = "backups,backupschedules,jobs,pods,persistentvolumeclaims"
+    answer = await scene.kubectl("delete", kinds, "-l", f"{INSTANCE}=shop", "-oname")
+
+    pruned = ["backupschedule.pingcap.com/managed", "backupschedule.pingcap.com/managed-too"]
+    assert answer.split() == pruned
+    # Made anew, as such a tool would: its former Backups are still to be seen, and still there.
     await due.schedules.create("managed", hourly_half_an_hour_from_now())
     await due.schedules.until(lambda found: found.get("lastBackup") == name, "managed")
-    left = await due.scene.get(name)
-    assert left is not None
-    assert "deletionTimestamp" not in left["metadata"]
-    assert {key for key in await due.scene.objects() if key.startswith("managed/")} == stored
+    for each in (name, other):
+        left = await scene.get(each)
+        assert left is not None
+        assert "deletionTimestamp" not in left["metadata"]
+    assert {each for each in await scene.made() if "managed" in each} >= made
+    assert {key for key in await scene.objects() if key.startswith("managed/")} == stored
     assert len(stored) == 2
 
 

@@ -134,6 +134,11 @@ def test_the_defaults(path: str, default: object) -> None:
     assert "nullable" not in schema
 
 
+def test_whether_it_is_paused_is_told_also_where_nobody_wrote_it() -> None:
+    assert part(schedule_crd(), "spec.pause")["default"] is False
+    assert "default" not in part(schedule_crd(), "spec.backupTemplate.useKMS")
+
+
 def test_what_has_no_default_may_be_left_empty() -> None:
     acl = part(backup_crd(), "spec.s3.acl")
     policy = part(backup_crd(), "spec.cleanPolicy")

@@ -44,12 +44,14 @@ def enter(status: BackupStatus, phase: Phase, reason: str, message: str, now: da
     current = status.condition(phase)
     since = current.lastTransitionTime if current and current.status == "True" else now.replace(microsecond=0)
     entered = Condition(phase, "True", reason, message, since)
-    others = [
-        attrs.evolve(condition, status="False") if condition.type in set(Phase) else condition
+    former = [
+        attrs.evolve(condition, status="False")
         for condition in status.conditions
-        if condition.type != phase
+        if condition.type in set(Phase) and condition.type != phase
     ]
-    return attrs.evolve(status, phase=phase.value, conditions=(*others, entered))
+    # Behind the phase, as kubectl's column Reason shows the first that is True.
+    beside = [condition for condition in status.conditions if condition.type not in set(Phase)]
+    return attrs.evolve(status, phase=phase.value, conditions=(*former, entered, *beside))
 
 
 def warn(status: BackupStatus, notices: Iterable[Notice], now: datetime) -> BackupStatus:

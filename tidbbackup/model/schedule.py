@@ -33,7 +33,8 @@ class BackupScheduleSpec:
     timeZone: str = declared(
         "UTC", "Zone in which the schedule is read, such as Europe/Berlin.", maxLength=NAME_LENGTH
     )
-    pause: bool = declared(False, "true: no new backups; retention goes on.")
+    # In the schema too: else kubectl's column Paused would be empty where nobody has written it.
+    pause: bool = declared(False, "true: no new backups; retention goes on.", default=False)
     maxBackups: int | None = declared(
         None, "How many complete backups to keep; 0 or absent: no limit.", minimum=0
     )

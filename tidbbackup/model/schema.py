@@ -144,7 +144,8 @@ def _property(attribute: attrs.Attribute[Any], hint: Any, *, nullable: bool) -> 
         schema |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [map_key]}
         schema["items"]["required"] = [map_key]
     schema |= words | {"description": attribute.metadata["description"]}
-    if attribute.default not in (None, "", (), False, attrs.NOTHING) and nullable:
+    worth_telling = attribute.default not in (None, "", (), False, attrs.NOTHING) or "default" in words
+    if worth_telling and nullable:
         # A null is pruned before a default is set, so such a field may be left empty in YAML as well.
         return schema | {"default": attribute.default}
     if nullable and not attribute.metadata.get("required"):

@@ -17,8 +17,11 @@ TEXT_LENGTH = 1024
 SECONDS_LIMIT = 2**31 - 1
 
 
-def declared(default: Any, description: str, **schema: Any) -> Any:
-    """An attrs field with what `kubectl explain` says of it and the schema words that bound it."""
+def declared(default: Any, description: str, /, **schema: Any) -> Any:
+    """An attrs field with what `kubectl explain` says of it and the schema words that bound it.
+
+    A default that is empty or false stands in the schema only where it is among those words.
+    """
     metadata = {"description": description, "schema": schema}
     return attrs.field(default=default, metadata=metadata)
 
