@@ -91,7 +91,7 @@ async def test_pods_are_looked_for_by_their_labels() -> None:
 @pytest.mark.parametrize(
     ("answers", "phase", "result"),
     [
-        ({"create_Job": refusal(422, "Invalid")}, ["Invalid"], "success"),
+        ({"create_Job": refusal(422, "Invalid")}, ["Invalid"], "requeue_after"),
         ({"create_Job": refusal(403, "Forbidden", "exceeded quota")}, [], "requeue_after"),
         (
             {
