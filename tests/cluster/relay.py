@@ -118,14 +118,14 @@ async def both_ways(up: Coroutine[Any, Any, None], down: Coroutine[Any, Any, Non
 
 @asynccontextmanager
 async def slow_server(host: str, port: int, bytes_per_second: int) -> AsyncIterator[int]:
-    """The port of a way to a server on which its answers come so slowly."""
+    """The port of a way to a server on which bytes go so slowly, in each direction and connection."""
 
     async def slowly(data: bytes) -> None:
         await asyncio.sleep(len(data) / bytes_per_second)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with connection(host, port) as (from_server, to_server):
-            await both_ways(pass_on(reader, to_server), pass_on(from_server, writer, slowly))
+            await both_ways(pass_on(reader, to_server, slowly), pass_on(from_server, writer, slowly))
 
     async with listening(serve) as listener:
         yield listener.port

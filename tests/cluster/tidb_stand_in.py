@@ -41,6 +41,8 @@ class TiDB:
     held: asyncio.Event = field(factory=asyncio.Event)
     """Somebody has come so far; what he said has not been carried out."""
     let_go: asyncio.Event = field(factory=asyncio.Event)
+    conflicts: int = 0
+    """So many of the next COMMITs meet another transaction."""
     later: int = 0
     """Seconds that its clock is ahead: so a test lets time pass."""
     statements: list[str] = field(factory=list)
@@ -130,6 +132,11 @@ class _Connection:
         if upper.startswith("FLUSH TABLES WITH READ LOCK"):
             text = "FLUSH TABLES WITH READ LOCK is not supported.  Please use @@tidb_snapshot"
             return _Refusal(1105, "HY000", text)
+        if upper == "COMMIT" and self.server.conflicts:
+            self.server.conflicts -= 1
+            return _Refusal(
+                9007, "HY000", "Write conflict, txnStartTS=430, conflictStartTS=431 [try again later]"
+            )
         if upper.startswith("CHECKSUM TABLE"):
             return _Refusal(1064, "42000", "You have an error in your SQL syntax; check the manual")
         if re.match(r"BEGIN|START TRANSACTION", upper):

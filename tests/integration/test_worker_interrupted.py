@@ -13,11 +13,14 @@ from tests.cluster.database import Database, mariadb
 from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
+from tests.integration.faults import within
+from tests.integration.hold_proxy import COMPLETION, PART, HoldProxy, hold_proxy
 from tests.worker.cut_proxy import CutProxy, cut_proxy
 from tests.worker.endings import alive, children, gone, kill
-from tests.worker.worker_process import Worker, backing_up
+from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
+from tidbbackup.model.storage import Transfer
 
 pytestmark = pytest.mark.integration
 
@@ -138,6 +141,53 @@ async def test_sigterm_while_the_storage_is_silent(worker: Worker, to_store: Cut
     worker.retarget(endpoint=worker.store.endpoint)
     assert (await worker.run("clean")).code == 0
     assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_sigterm_while_the_upload_is_completed(worker: Worker) -> None:
+    """The storage has been asked and has not answered: whether it does it later nobody knows."""
+    async with hold_proxy("127.0.0.1", port_of(worker), COMPLETION) as proxy:
+        ended = await terminated_at(worker, proxy)
+    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "verify")
+    assert ended.result.uploadLeftOpen
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_sigterm_while_the_manifest_is_written(worker: Worker) -> None:
+    async with hold_proxy("127.0.0.1", port_of(worker), b'"formatVersion"') as proxy:
+        ended = await terminated_at(worker, proxy)
+    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "manifest")
+    assert not ended.result.uploadLeftOpen
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+def port_of(worker: Worker) -> int:
+    return int(worker.store.endpoint.rpartition(":")[2])
+
+
+async def terminated_at(worker: Worker, proxy: HoldProxy) -> Ended:
+    """The end of a run that is asked to end where the proxy holds it; what it said there never arrives."""
+    worker.retarget(endpoint=proxy.url)
+    process = await worker.start()
+    await within(proxy.reached)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        return await worker.ended(process)
+
+
+async def test_killed_with_parts_on_the_volume_and_run_again(worker: Worker) -> None:
+    direct = worker.target
+    async with hold_proxy("127.0.0.1", port_of(worker), PART) as proxy:
+        worker.retarget(endpoint=proxy.url, transfer=Transfer(partBytes=36 * MIB))
+        process = await worker.start()
+        await within(proxy.reached)
+        await kill(process)
+    assert [path.parent.name for path in worker.staging.glob("*/*")].count("parts") >= 1
+    worker.target = direct
+    ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert [*worker.staging.glob("*/*")] == []
+    worker.delete_data = True
+    assert (await worker.run("clean")).code == 0
 
 
 async def test_killed_while_mydumper_runs(worker: Worker, to_database: CutProxy) -> None:

@@ -19,7 +19,9 @@ from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.task import DatabaseTarget
-from tidbbackup.worker.gc_ledger import MARK
+from tidbbackup.worker.gc_ledger import MARK, Acquire, Release
+from tidbbackup.worker.life_time import change
+from tidbbackup.worker.session import Login
 
 pytestmark = pytest.mark.integration
 
@@ -257,6 +259,46 @@ async def test_a_database_that_is_gone_at_the_end_is_told_and_release_mends_it(
     finally:
         await tidb.behind.sql("ALTER USER backup@'%' IDENTIFIED BY 'pw'")
     assert (await worker.run("release")).code == 0
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_runs_that_begin_and_end_at_the_same_instant_lose_nothing(tidb: TiDB) -> None:
+    login = Login(DatabaseTarget("127.0.0.1", tidb.port, "backup"), b"pw")
+    names = [f"run-{number}" for number in range(8)]
+    lasting = timedelta(minutes=10)
+
+    def acquire(name: str) -> None:
+        wish = timedelta(hours=80 + names.index(name))
+        change(login, lambda now: Acquire(name, wish, now + lasting))
+
+    def release(name: str) -> None:
+        change(login, lambda _: Release(name))
+
+    await asyncio.gather(*(asyncio.to_thread(acquire, name) for name in names))
+    value, comment = await tidb.life_time()
+    assert value == "87h0m0s"
+    assert all(name in comment for name in names)
+    await asyncio.gather(*(asyncio.to_thread(release, name) for name in names))
+    assert await tidb.life_time() == AS_BEFORE
+
+
+async def test_a_commit_that_meets_another_is_tried_again(worker: Worker, tidb: TiDB) -> None:
+    tidb.conflicts = 2
+    process = await halfway(worker, tidb)
+    assert (await tidb.life_time())[0] == "72h0m0s"
+    tidb.conflicts = 2
+    tidb.let_go.set()
+    ended = await worker.ended(process)
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert (tidb.conflicts, await tidb.life_time()) == (0, AS_BEFORE)
+
+
+async def test_a_life_time_of_nothing_leaves_it_alone(worker: Worker, tidb: TiDB) -> None:
+    worker.gc_life_time = "0s"
+    ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert not ended.result.notices
+    assert not [s for s in tidb.statements if s.startswith("UPDATE")]
     assert await tidb.life_time() == AS_BEFORE
 
 

@@ -63,6 +63,23 @@ async def test_the_dump_goes_over_tls(worker: Worker) -> None:
     assert "--ssl" in ended.log
 
 
+async def test_a_client_certificate_is_shown_by_worker_and_mydumper(
+    worker: Worker, source: Database, certificates: Certificates
+) -> None:
+    await source.sql("CREATE OR REPLACE USER known@'%' IDENTIFIED BY 'by-certificate' REQUIRE X509")
+    await source.sql("GRANT ALL PRIVILEGES ON *.* TO known@'%'")
+    worker.database = attrs.evolve(worker.database, user="known")
+    worker.password = "by-certificate"
+    worker.retarget(key="known.tgz")
+    ended = await worker.run()
+    assert (ended.code, ended.result.reason) == (1, reasons.LOGIN_FAILED), ended.log
+    shutil.copy(certificates.certificate, worker.folder / "db-tls" / "tls.crt")
+    shutil.copy(certificates.key, worker.folder / "db-tls" / "tls.key")
+    ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert "--cert=" in ended.log
+
+
 async def test_without_tls_this_user_is_refused(worker: Worker) -> None:
     worker.database = attrs.evolve(worker.database, tls=False)
     ended = await worker.run()

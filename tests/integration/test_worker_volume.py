@@ -12,6 +12,7 @@ import pytest_asyncio
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
+from tests.cluster.relay import slow_server
 from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, tidb_stand_in
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.endings import alive, children, state
@@ -71,18 +72,27 @@ async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
 async def test_the_same_of_a_tidb_which_is_held_from_its_first_byte_on(
     worker: Worker, source: Database
 ) -> None:
-    """There mydumper takes no lock that it could tell the end of."""
+    """There mydumper takes no lock that it could tell the end of. Both ways are slow, the one to the storage
+    more so: little more than the budget is ever on the volume, or it would be full."""
     worker.staging_bytes = 8 * MB
-    async with tidb_stand_in(source) as tidb:
-        worker.database = attrs.evolve(worker.database, port=tidb.port)
-        with small_volume(worker.staging, 48 * MB):
+    direct = worker.target
+    worker.retarget(transfer=Transfer(partBytes=5 << 20, concurrency=1))
+    port = int(worker.store.endpoint.rpartition(":")[2])
+    async with (
+        tidb_stand_in(source) as tidb,
+        slow_server("127.0.0.1", tidb.port, 12 * MB) as from_database,
+        slow_server("127.0.0.1", port, 4 * MB) as to_store,
+    ):
+        worker.database = attrs.evolve(worker.database, port=from_database)
+        worker.retarget(endpoint=f"http://127.0.0.1:{to_store}")
+        with small_volume(worker.staging, 12 * MB):
             ended = await worker.run()
         assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
         assert "mydumper is held" in ended.log
         assert await tidb.life_time() == ("10m0s", LIFE_TIME_COMMENT)
+    worker.target, worker.delete_data = direct, True
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
     assert manifest.count(b"shop.orders.0") > 80
-    worker.delete_data = True
     assert (await worker.run("clean")).code == 0
 
 
