@@ -154,6 +154,11 @@ def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
 
     assert outline(decide(without_run(going("Retain", warned)), NOW)) == ["create clean-demo"]
 
+    # Its archive may have appeared since (0048).
+    for policy, data in (("Retain", False), ("OnFailure", True), ("Delete", True)):
+        found = what_remains(going(policy, warned), None, (), NOW)
+        assert (found.uploads, found.data, found.unheard) == (True, data, False)
+
 
 # A run of which no status tells.
 

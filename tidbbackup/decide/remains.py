@@ -43,7 +43,7 @@ def what_remains(
     `job` is its own, if it is still there: it knows of a run, and of its end, that no status tells of yet.
     `found_whole`: an inspection has found archive and manifest.
     A worker that could say why it failed has aborted its upload; one that died without a word may have
-    left anything, even a whole archive.
+    left anything, even a whole archive, and what an upload that is left open becomes nobody knows either.
     """
     status = backup.status
     policy = clean_policy(backup)
@@ -63,8 +63,8 @@ def what_remains(
     unheard = failed is None or tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
     warning = status.condition(WARNING)
     left_open = warning is not None and warning.reason == reasons.UPLOAD_LEFT_OPEN
-    data = unheard and policy is not CleanPolicy.RETAIN
-    return Remains(uploads=unheard or left_open, data=data, unheard=unheard)
+    uploads = unheard or left_open
+    return Remains(uploads=uploads, data=uploads and policy is not CleanPolicy.RETAIN, unheard=unheard)
 
 
 def _stopped_before_it_began(backup: Backup) -> bool:
