@@ -172,6 +172,7 @@ def test_a_spec_that_is_wrong_cannot_be_cleaned() -> None:
 
     assert cause_of(plan)[0] == "InvalidSpec"
     assert "spec.s3.sse" in cause_of(plan)[1]
+    assert plan.wake_at == later(30), "the CRD may be deleted meanwhile, and nobody would tell"
 
 
 def test_a_spec_that_has_become_wrong_does_not_undo_a_cleaning() -> None:
