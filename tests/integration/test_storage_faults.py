@@ -15,7 +15,7 @@ from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import objects
-from tidbbackup.storage.body import Body, FileBody
+from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Uncounted, start_upload
@@ -40,9 +40,9 @@ async def in_trouble(
             yield peer, client, target
 
 
-async def bodies() -> AsyncIterator[bytes]:
+async def bodies() -> AsyncIterator[Body]:
     for body in (b"a" * PART, b"b" * PART, b"c"):
-        yield body
+        yield Pieces([body[:1000], body[1000:]])
 
 
 async def upload(client: S3Client, target: ObjectTarget) -> None:
@@ -72,7 +72,7 @@ async def test_a_part_is_sent_again_with_the_same_bytes(
                 path.write_bytes(content)
                 yield FileBody(path, len(content), zlib.crc32(content), gone.append)
             else:
-                yield content
+                yield Pieces([content[:1000], content[1000:]])
 
     patience = attrs.evolve(PATIENCE, attempts=attempts)
     script = [("part", trouble)] * 3
@@ -187,8 +187,8 @@ async def test_a_storage_that_takes_no_more_bytes_is_noticed() -> None:
         async with open_client(target, KEYS, patience=impatient) as client:
             opened._client = client
 
-            async def large() -> AsyncIterator[bytes]:
-                yield bytes(64 << 20)
+            async def large() -> AsyncIterator[Body]:
+                yield Pieces([bytes(64 << 20)])
 
             with pytest.raises(StorageError, match="67108864 bytes were not taken within 2 s") as caught:
                 await opened.send(large(), 1)

@@ -15,6 +15,7 @@ from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import identity
+from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -60,9 +61,9 @@ def target_at(peer: StrictPeer) -> ObjectTarget:
 
 
 async def upload(peer: StrictPeer) -> None:
-    async def bodies() -> AsyncIterator[bytes]:
+    async def bodies() -> AsyncIterator[Body]:
         for body in (b"a" * PART, b"b" * PART, b"c"):
-            yield body
+            yield Pieces([body])
 
     target = target_at(peer)
     async with open_client(target, None, patience=PATIENCE) as client:
@@ -89,13 +90,13 @@ async def test_irsa_is_renewed_while_an_upload_lasts(
     aws.lifetime = timedelta(minutes=9)
     target = target_at(peer)
 
-    async def bodies() -> AsyncIterator[bytes]:
+    async def bodies() -> AsyncIterator[Body]:
         for number, body in enumerate((b"a" * PART, b"b" * PART, b"c"), start=2):
             # The kubelet has put a new token there, and the old keys have expired.
             token.write_text(f"web-{number}")
             for key in aws.accepted:
                 aws.accepted[key] = "expired"
-            yield body
+            yield Pieces([body])
 
     async with open_client(target, None, patience=PATIENCE) as client:
         opened, _ = await start_upload(client, target, "run", PATIENCE)
@@ -181,8 +182,8 @@ async def in_trouble(peer: StrictPeer, aws: Aws, troubles: list[str]) -> None:
     patience = attrs.evolve(PATIENCE, read_timeout=0.5, part_delays=(0.01,) * 3)
     target = target_at(peer)
 
-    async def bodies() -> AsyncIterator[bytes]:
-        yield b"a"
+    async def bodies() -> AsyncIterator[Body]:
+        yield Pieces([b"a"])
 
     async with open_client(target, None, patience=patience) as client:
         opened, _ = await start_upload(client, target, "run", patience)

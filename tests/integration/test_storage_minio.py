@@ -15,6 +15,7 @@ from tests.cluster.processes import Processes
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget, Transfer
 from tidbbackup.storage import multipart, objects
+from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -46,9 +47,9 @@ def opened(store: ObjectStore, target: ObjectTarget, ca: Path | None) -> Any:
     return open_client(target, Credentials(store.access_key, store.secret_key), ca, PATIENCE)
 
 
-async def bodies() -> AsyncIterator[bytes]:
+async def bodies() -> AsyncIterator[Body]:
     for body in (b"a" * 5 * MIB, b"b" * 6 * MIB, b"c"):
-        yield body
+        yield Pieces([body])
 
 
 async def upload(client: S3Client, target: ObjectTarget) -> None:

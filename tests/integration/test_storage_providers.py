@@ -20,6 +20,7 @@ from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ACLS, HARMLESS_ACLS, PROVIDERS, STORAGE_CLASSES, ObjectTarget, Provider
 from tidbbackup.storage import objects
+from tidbbackup.storage.body import Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -52,14 +53,14 @@ def target_at(peer: StrictPeer, provider: str, *, options: tuple[str, ...] = (),
     return object_target(made)
 
 
-async def pieces(total: int, target: ObjectTarget) -> AsyncIterator[bytes]:
+async def pieces(total: int, target: ObjectTarget) -> AsyncIterator[Pieces]:
     """An archive of so many bytes in parts as planned for an estimate of nothing at all."""
     limits = part_limits(target)
     size, sent, count = part_size(0, limits), 0, 0
     while sent < total:
         size = next_size(size, count, sent, 0, limits)
         body = bytes([count + 1]) * min(size, total - sent)
-        yield body
+        yield Pieces([body])
         sent, count = sent + len(body), count + 1
 
 
@@ -190,7 +191,7 @@ async def test_sizes_around_the_limits_of_parts(provider: str) -> None:
             for total in (0, 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1):
                 await upload(client, target, total)
                 stored = peer.objects[target.key]
-                assert stored.body == b"".join([piece async for piece in pieces(total, target)])
+                assert stored.body == b"".join([b"".join(body) async for body in pieces(total, target)])
                 assert stored.whole_checked is peer.rules.checksums
             # Bytes that change on the way are noticed by the service, and sent once more.
             for fault in ("flip", "cut"):
@@ -198,7 +199,7 @@ async def test_sizes_around_the_limits_of_parts(provider: str) -> None:
                 await upload(client, target, PART + 1)
                 assert peer.faults == []
                 stored = peer.objects[target.key]
-                assert stored.body == b"".join([piece async for piece in pieces(PART + 1, target)])
+                assert stored.body == b"".join([b"".join(body) async for body in pieces(PART + 1, target)])
 
 
 @pytest.mark.parametrize("provider", ["aws", "ceph", "alibaba"])

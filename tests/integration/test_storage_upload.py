@@ -11,6 +11,7 @@ from tests.cluster.object_store import ObjectStore
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import objects
+from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -34,9 +35,9 @@ async def client_of(store: ObjectStore, target: ObjectTarget) -> AsyncIterator[S
         yield client
 
 
-async def bodies(*sizes: int) -> AsyncIterator[bytes]:
+async def bodies(*sizes: int) -> AsyncIterator[Body]:
     for number, size in enumerate(sizes):
-        yield bytes([number]) * size
+        yield Pieces([bytes([number]) * size])
 
 
 async def test_headers_arrive_as_asked_for(header_store: ObjectStore) -> None:

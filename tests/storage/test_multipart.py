@@ -22,7 +22,7 @@ from botocore.exceptions import (
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget, Transfer
-from tidbbackup.storage.body import Body, FileBody
+from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import RUN_METADATA, Uncounted, start_upload
@@ -85,7 +85,7 @@ class Server:
         self.calls.append(("part", call))
         if self.part:
             raise self.part.pop(0)
-        self.parts[call["PartNumber"]] = call["Body"]
+        self.parts[call["PartNumber"]] = call["Body"].read()
         return {"ETag": f"e{call['PartNumber']}"}
 
     async def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
@@ -116,9 +116,9 @@ class Server:
         return sum(each == name for each, _ in self.calls)
 
 
-async def bodies(*contents: bytes) -> AsyncIterator[bytes]:
+async def bodies(*contents: bytes) -> AsyncIterator[Body]:
     for content in contents:
-        yield content
+        yield Pieces([content])
 
 
 async def run(server: Server, target: ObjectTarget = TARGET) -> int:
@@ -235,11 +235,11 @@ async def test_as_many_parts_at_once_as_the_user_allows() -> None:
     )
     most = 0
 
-    async def watched() -> AsyncIterator[bytes]:
+    async def watched() -> AsyncIterator[Body]:
         nonlocal most
         for number in range(5):
             most = max(most, number - len(server.parts))
-            yield b"x"
+            yield Pieces([b"x"])
 
     await upload.send(watched(), 4)
     assert most == 1
@@ -303,8 +303,8 @@ async def test_a_part_that_is_refused_is_not_tried_again() -> None:
 
 
 async def test_what_the_bodies_raise_comes_out_as_it_is() -> None:
-    async def broken() -> AsyncIterator[bytes]:
-        yield b"one"
+    async def broken() -> AsyncIterator[Body]:
+        yield Pieces([b"one"])
         raise LookupError("of the packer")
 
     upload, _ = await start_upload(Server(), TARGET, "run-1", PATIENCE)
@@ -388,9 +388,9 @@ async def test_an_upload_refused_with_and_without_acl_shows_the_first_answer() -
 
 
 async def test_more_parts_than_the_storage_takes() -> None:
-    async def endless() -> AsyncIterator[bytes]:
+    async def endless() -> AsyncIterator[Body]:
         while True:
-            yield b"x"
+            yield Pieces([b"x"])
 
     upload, _ = await start_upload(Server(), TARGET, "run-1", PATIENCE)
     with pytest.raises(StorageError, match="larger than 10000 parts"):

@@ -38,8 +38,6 @@ async def packed(
 
 def whole(part: Body) -> bytes:
     """Its bytes; a file goes, as it does once a part is sent."""
-    if isinstance(part, bytes):
-        return part
     with part.open() as file:
         content = file.read()
     part.discard()

@@ -6,8 +6,40 @@ Must not know what the bytes are or where they go.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Self
+
+from isal import isal_zlib
+
+
+class Pieces:
+    """A part in memory, as the pieces that it grew from: putting them together would copy all of it."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = tuple(piece for piece in pieces if piece)
+        self._size = sum(map(len, self._pieces))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    @property
+    def crc(self) -> int:
+        """CRC32 of it, reckoned at every call: milliseconds."""
+        crc = 0
+        for piece in self._pieces:
+            crc = isal_zlib.crc32(piece, crc)
+        return crc
+
+    def open(self, told: Callable[[int], None] = lambda _: None) -> _Reader:
+        """The bytes from the beginning, with a place of its own; `told` is told of what is sent."""
+        return _Reader(self, told)
+
+    def discard(self) -> None:
+        """The part is sent, or will never be."""
 
 
 class FileBody:
@@ -37,7 +69,56 @@ class FileBody:
         self._gone(self._size)
 
 
-Body = bytes | FileBody
+Body = Pieces | FileBody
+
+
+class _Reader:
+    """Pieces as the client reads them: like a file for the signature, and piece by piece to be sent, which
+    copies nothing.
+
+    Invariant: every walk by `async for` begins at the beginning, as a request that is sent again does.
+    """
+
+    def __init__(self, pieces: Pieces, told: Callable[[int], None]) -> None:
+        self._pieces = pieces
+        self._told = told
+        self._at = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, and no more than the rest of one piece; all that is left without a size."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(len(self)), b""))
+        begins = 0
+        for piece in self._pieces:
+            if self._at < begins + len(piece):
+                found = piece[self._at - begins :][:size]
+                self._at += len(found)
+                return found
+            begins += len(piece)
+        return b""
+
+    def seek(self, position: int) -> int:
+        """Read on from there."""
+        self._at = position
+        return position
+
+    def tell(self) -> int:
+        """Where it is read on."""
+        return self._at
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+            self._told(len(piece))
 
 
 class _Told(io.FileIO):

@@ -9,8 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from attrs import define, frozen
@@ -19,7 +18,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
 from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
 from tidbbackup.storage import objects
-from tidbbackup.storage.body import Body, FileBody
+from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
 from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc
 from tidbbackup.storage.errors import StorageError, code_of, explain
@@ -152,7 +151,7 @@ class Upload:
                 if not tasks:
                     # An upload of no part cannot be completed.
                     await slots.acquire(most)
-                    tasks.append(group.create_task(self._send_part(1, b"", slots)))
+                    tasks.append(group.create_task(self._send_part(1, Pieces(()), slots)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return tuple(task.result() for task in tasks)
@@ -272,8 +271,7 @@ class Upload:
                 lambda: self._put_part(number, body, crc), f"part {number}", self._patience, retried
             )
         finally:
-            if isinstance(body, FileBody):
-                body.discard()
+            body.discard()
             slots.release()
 
     async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
@@ -282,7 +280,7 @@ class Upload:
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
             async with asyncio.timeout(longest):
-                with self._readable(body) as content:
+                with body.open(self._sent) as content:
                     answer = await self._client.upload_part(
                         Bucket=self._target.bucket,
                         Key=self._target.key,
@@ -296,16 +294,9 @@ class Upload:
             raise explain(late, f"uploading part {number} of", self._target) from error
         except Exception as error:
             raise explain(error, f"uploading part {number} of", self._target) from error
-        if isinstance(body, bytes):
-            # The client takes them in one piece.
-            self._sent(len(body))
         self._tally.parts += 1
         self._tally.uploaded_bytes += len(body)
         return Part(number, len(body), answer["ETag"], crc)
-
-    def _readable(self, body: Body) -> AbstractContextManager[bytes | BinaryIO]:
-        """What the client takes for a body, for as long as one try lasts."""
-        return body.open(self._sent) if isinstance(body, FileBody) else nullcontext(body)
 
     def _sent(self, count: int) -> None:
         with self._lock:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from attrs import frozen
 from isal import isal_zlib
 
-from tidbbackup.storage.body import Body, FileBody
+from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.parts import MAX_IN_FLIGHT
 
 MEMORY_PART = 32 << 20
@@ -104,7 +104,7 @@ class Growing:
     def take(self, part_bytes: int) -> Body:
         """One part, or less if less is there."""
         if not self._file:
-            return b"".join(self._cut(part_bytes))
+            return Pieces(self._cut(part_bytes))
         self._spill(part_bytes)
         self._file.close()
         self._file = None
