@@ -49,6 +49,19 @@ def test_one_of_another_archive_proves_nothing(size: int, changes: dict[str, Any
     assert failed.value.reason == reasons.RESULT_LOST
 
 
+def test_one_of_a_former_attempt_proves_nothing_of_an_archive_as_large() -> None:
+    """The attempt that wrote the archive died before its own manifest; key, uid and size are the same."""
+    former = encode_manifest(attrs.evolve(WHOLE, run="attempt-1"))
+
+    with pytest.raises(StepFailed, match="run attempt-1, not attempt-2") as failed:
+        judge(TASK, 1234, former, "attempt-2")
+
+    assert failed.value.reason == reasons.RESULT_LOST
+    assert judge(TASK, 1234, former, "attempt-1").outcome is Outcome.COMPLETE
+    assert judge(TASK, 1234, former).outcome is Outcome.COMPLETE, "a storage that keeps no metadata"
+    assert judge(TASK, 1234, encode_manifest(WHOLE), "attempt-2").outcome is Outcome.COMPLETE, "an older one"
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", msgspec.json.encode({"uid": "uid-1"})])
 def test_what_is_no_manifest_proves_nothing(body: bytes) -> None:
     with pytest.raises(StepFailed, match=r"the manifest of s3://bucket/k.tgz is none"):

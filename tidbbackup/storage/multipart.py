@@ -119,7 +119,8 @@ class Upload:
         self._target = target
         self._opened = opened
         self._id = opened.upload_id
-        self._run = run
+        self.run = run
+        """Which run of a worker this is: it stands in the archive's metadata, and in its manifest."""
         self._patience = patience.as_asked(target.transfer)
         self._pace = Pace(target.transfer.bytesPerSecond)
         self._tally = tally
@@ -184,7 +185,7 @@ class Upload:
             lost = explain(error, "completing the upload of", self._target)
             log.warning("no clear answer to CompleteMultipartUpload, HEAD decides: %s", lost)
         found = await self._look(hidden=lost is not None)
-        if found is None or (lost and found.metadata.get(RUN_METADATA, self._run) != self._run):
+        if found is None or (lost and found.metadata.get(RUN_METADATA, self.run) != self.run):
             raise lost or StorageError(
                 reasons.VERIFY_FAILED, f"{self._target.url} is not there after its upload was completed"
             )
@@ -248,7 +249,7 @@ class Upload:
                 f"{self._target.url} may yet appear: the storage was asked to complete it and never answered",
             )
         # A second worker of the same Backup (its node was cut off) may have written the key meanwhile.
-        if found and found.metadata.get(RUN_METADATA, self._run) == self._run:
+        if found and found.metadata.get(RUN_METADATA, self.run) == self.run:
             # It may be there although its answer was lost, and must never promise what is gone.
             await objects.delete(self._client, self._target, self._target.manifest_key)
             await objects.delete(self._client, self._target, self._target.key)

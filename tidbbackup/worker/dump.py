@@ -73,7 +73,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
         output = mydumper.Output()
         archive = await _ship(task, upload, output, started)
         journal.step = "manifest"
-        last = _manifest(task, archive, output.position, started, now())
+        last = _manifest(task, archive, upload.run, output.position, started, now())
         await upload.write_beside(target.manifest_key, last)
         # Dying from here on loses only the message: archive and manifest are whole.
         journal.complete = _result(task, archive, started, now())
@@ -119,7 +119,12 @@ def _result(task: Assignment, archive: Archive, started: datetime, finished: dat
 
 
 def _manifest(
-    assigned: Assignment, archive: Archive, position: Position, started: datetime, finished: datetime
+    assigned: Assignment,
+    archive: Archive,
+    run: str,
+    position: Position,
+    started: datetime,
+    finished: datetime,
 ) -> bytes:
     task = assigned.job.env.task
     return manifest.encode_manifest(
@@ -131,6 +136,7 @@ def _manifest(
             commitTs=assigned.found.commit_ts,
             binlogPosition=position.binlog,
             gtid=position.gtid,
+            run=run,
             started=started,
             finished=finished,
             dumper=assigned.dumper,

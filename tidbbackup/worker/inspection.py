@@ -17,6 +17,7 @@ from tidbbackup.model.result import MAX_DATABASES, Outcome, WorkerResult
 from tidbbackup.model.task import WorkerTask
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, credentials_from, open_client
+from tidbbackup.storage.multipart import RUN_METADATA
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.manifest import Summary, read_summary
@@ -42,11 +43,12 @@ async def inspect(
         body = await objects.read(client, target, target.manifest_key)
     if body is None:
         raise StepFailed(reasons.RESULT_LOST, f"{target.url} is there without its manifest: it is not whole")
-    return judge(env.task, archive.size, body)
+    return judge(env.task, archive.size, body, archive.metadata.get(RUN_METADATA, ""))
 
 
-def judge(task: WorkerTask, size: int, body: bytes) -> WorkerResult:
-    """The result that a manifest stands for, beside an archive of `size` bytes.
+def judge(task: WorkerTask, size: int, body: bytes, run: str = "") -> WorkerResult:
+    """The result that a manifest stands for, beside an archive of `size` bytes that `run` wrote (not known
+    if empty).
 
     Raises:
         StepFailed: the two do not belong together, or the manifest cannot be read.
@@ -56,7 +58,7 @@ def judge(task: WorkerTask, size: int, body: bytes) -> WorkerResult:
         found = read_summary(body)
     except msgspec.MsgspecError as error:
         raise StepFailed(reasons.RESULT_LOST, f"the manifest of {target.url} is none: {error}") from error
-    wrong = _difference(found, task, size)
+    wrong = _difference(found, task, size, run)
     if wrong:
         raise StepFailed(reasons.RESULT_LOST, f"the manifest beside {target.url} is of another one: {wrong}")
     log.info("%s is whole, by its manifest", target.url)
@@ -74,12 +76,14 @@ def judge(task: WorkerTask, size: int, body: bytes) -> WorkerResult:
     )
 
 
-def _difference(found: Summary, task: WorkerTask, size: int) -> str:
+def _difference(found: Summary, task: WorkerTask, size: int, run: str) -> str:
     """Why a manifest does not speak of this Backup's archive; empty where it does."""
     for what, told, real in (
         ("uid", found.uid, task.uid),
         ("key", found.key, task.target.key),
         ("size", found.size, size),
+        # That of a former attempt may lie beside an archive whose worker died before its own.
+        ("run", found.run or run, run or found.run),
     ):
         if told != real:
             return f"{what} {told}, not {real}"

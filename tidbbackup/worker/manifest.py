@@ -38,6 +38,8 @@ class Summary:
     finished: Moment
     databases: tuple[ManifestDatabase, ...]
     formatVersion: int
+    run: str = ""
+    """Of an attempt: the archive's metadata hold the same. Empty: of before this was told."""
 
 
 @frozen
@@ -53,6 +55,8 @@ class Manifest:
     """`<file>:<offset>` of the binary log at which the dump is consistent; "" without one, and on TiDB."""
     gtid: str = field(default="", kw_only=True)
     """GTIDs executed at that point, as the server writes them."""
+    run: str = field(default="", kw_only=True)
+    """Which attempt wrote it, and the archive with it."""
     started: datetime
     finished: datetime
     dumper: str
