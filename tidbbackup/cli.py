@@ -165,7 +165,7 @@ def _controller(options: argparse.Namespace) -> int:
 def _worker(options: argparse.Namespace) -> int:
     from tidbbackup.worker.main import main as work
 
-    return work(options.task, os.environ)
+    return work(options.task, os.environ, leave=os._exit)
 
 
 def _moment(text: str) -> datetime:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,6 +121,29 @@ async def test_whatever_ends_a_run_whose_backup_is_complete(tmp_path: Path, erro
     assert (code, result.outcome, result.path, result.size) == (0, Outcome.COMPLETE, WHOLE.path, 7)
     assert result.gcLifeTimeHeld
     assert [notice.message for notice in result.notices] == ["by hand"]
+
+
+_SILENT = """
+import asyncio, os, sys, threading
+from tidbbackup.worker import main as entry
+from tidbbackup.worker.failure import StepFailed
+
+async def clean(*_):
+    # As a look-up at a name server that does not answer.
+    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+    raise StepFailed("StorageUnreachable", "nobody answers")
+
+entry.clean = clean
+entry.main("clean", os.environ, leave=os._exit)
+"""
+
+
+def test_the_end_waits_for_no_thread(tmp_path: Path) -> None:
+    """asyncio joins its pool before it ends: a name server that keeps silent would keep the pod."""
+    given = {**os.environ, **environ(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", _SILENT], env=given, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert said(tmp_path).message == "nobody answers"
 
 
 def test_an_unwritable_termination_log_changes_nothing_else(tmp_path: Path) -> None:

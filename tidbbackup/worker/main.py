@@ -37,8 +37,17 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TERMINATED = 0, 1, 2, 143
 _TALKATIVE = ("aiobotocore", "botocore", "aiohttp", "asyncio", "urllib3")
 
 
-def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) -> int:
-    """Do one action (dump, clean, inspect, release) and say how it ended; the process's exit code."""
+def main(
+    action: str,
+    environ: Mapping[str, str],
+    limits: Limits | None = None,
+    leave: Callable[[int], object] | None = None,
+) -> int:
+    """Do one action (dump, clean, inspect, release) and say how it ended; the process's exit code.
+
+    `leave` ends the process with it at once, which returning does not: asyncio and Python wait for threads,
+    of which one may stand in a look-up at a silent name server, or in a read of a silent disk.
+    """
     _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
     hand_large_blocks_back()
     last_words = termination_log(environ)
@@ -51,12 +60,7 @@ def main(action: str, environ: Mapping[str, str], limits: Limits | None = None) 
         _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
         return EXIT_USAGE
     # Only a dump takes so long that somebody wants to look at it.
-    result, code = asyncio.run(_said(work, env, started, env.pod_ip if action == "dump" else ""))
-    if code:
-        log.error("%s in step %s: %s", result.reason, result.step, result.message)
-    else:
-        log.info("%s: %s", result.outcome, result.path)
-    return code
+    return asyncio.run(_said(work, env, started, env.pod_ip if action == "dump" else "", leave))
 
 
 Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
@@ -79,13 +83,20 @@ def work_of(action: str, limits: Limits) -> Work:
     raise UsageError(f"unknown action `{action}`: dump, clean, inspect or release")
 
 
-async def _said(work: Work, env: Environment, started: datetime, pod_ip: str) -> tuple[WorkerResult, int]:
+async def _said(
+    work: Work, env: Environment, started: datetime, pod_ip: str, leave: Callable[[int], object] | None
+) -> int:
     journal = Journal()
     async with exporter.serve(journal, pod_ip):
         result, code = await supervise(work, env, journal, started)
-        # At once: a thread that stands in a read of a silent disk or name server is waited for after this.
         _say(env.termination_log, result)
-        return result, code
+        if code:
+            log.error("%s in step %s: %s", result.reason, result.step, result.message)
+        else:
+            log.info("%s: %s", result.outcome, result.path)
+        if leave:
+            leave(code)
+    return code
 
 
 async def supervise(
