@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from tests.decide.builders import (
@@ -27,7 +28,7 @@ from tests.decide.builders import (
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Look, Plan
-from tidbbackup.model.backup import Condition
+from tidbbackup.model.backup import BackupStatus, Condition
 from tidbbackup.model.jobs import Job, Pod
 
 SCHEDULED, RUNNING = status("Scheduled"), status("Scheduled", "Running", timeStarted=NOW)
@@ -125,26 +126,50 @@ def test_a_volume_that_is_not_there_is_asked_of_its_claim() -> None:
 
 # The API server refuses the Job.
 
+HELD_BACK = BackupStatus(
+    conditions=(Condition("Scheduled", "False", "Earlier", "said", NOW),), observedGeneration=1
+)
+
 
 @pytest.mark.parametrize(
     ("refusal", "seconds", "expected", "wake"),
     [
         (Refusal(422, "spec.template: Invalid"), 0, ["Warning Invalid", "status Invalid"], 600),
         (Refusal(400, "cannot unmarshal"), 0, ["Warning Invalid", "status Invalid"], 600),
-        (Refusal(403, "q", quota_exceeded=True), 0, ["Warning QuotaExceeded"], 60),
-        (Refusal(403, "webhook denied: exceeded quota"), 1790, ["Warning PodRefused"], 1800),
+        (Refusal(403, "q", quota_exceeded=True), 0, ["Warning QuotaExceeded", "status -"], 60),
+        (Refusal(403, "webhook denied: exceeded quota"), 1790, ["Warning PodRefused", "status -"], 1800),
         (Refusal(403, "webhook denied: exceeded quota"), 1800, ["Warning Failed", "status Failed"], None),
     ],
 )
 def test_refused(refusal: Refusal, seconds: float, expected: list[str], wake: float | None) -> None:
-    plan = decide(facts(backup(), refusal=refusal), later(seconds))
+    plan = decide(facts(backup(status=HELD_BACK), refusal=refusal), later(seconds))
 
     assert outline(plan) == expected
     assert plan.wake_at == (None if wake is None else later(wake))
 
 
+@pytest.mark.parametrize("told", [BackupStatus(), status("Invalid")])
+def test_patience_counts_from_the_first_refusal(told: BackupStatus) -> None:
+    """It may have been Invalid before, or without a controller, for hours."""
+    plan = decide(facts(backup(status=told), refusal=Refusal(403, "exceeded quota")), later(9999))
+    assert outline(plan) == ["Warning PodRefused", "status -"]
+    assert plan.wake_at == later(9999 + 60)
+    patch = patch_of(plan)
+    (held,) = (each for each in patch["conditions"] if each["type"] == "Scheduled")
+    assert (held["status"], held["reason"]) == ("False", "PodRefused")
+    assert held["lastTransitionTime"] == "2026-11-23T05:46:39Z"
+    assert "phase" not in patch
+
+    seen = attrs.evolve(told, conditions=msgspec.convert(patch["conditions"], tuple[Condition, ...]))
+    seen = attrs.evolve(seen, observedGeneration=1)
+    again = decide(facts(backup(status=seen), refusal=Refusal(403, "exceeded quota")), later(9999 + 1790))
+    assert (outline(again), again.wake_at) == ([], later(9999 + 1800))
+    taken = decide(facts(backup(status=seen)), later(10050))
+    assert cause_of(taken)[0] == "JobCreated"
+
+
 def test_what_is_refused_for_good_ends_then_and_its_ttl_counts_from_there() -> None:
-    refused = facts(backup({"ttlSecondsAfterFinished": 60}), refusal=Refusal(403, "no"))
+    refused = facts(backup({"ttlSecondsAfterFinished": 60}, HELD_BACK), refusal=Refusal(403, "no"))
 
     patch = patch_of(decide(refused, later(1800)))
     assert (patch["phase"], patch["timeCompleted"]) == ("Failed", "2026-11-23T03:30:00Z")

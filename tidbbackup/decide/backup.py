@@ -35,7 +35,7 @@ from tidbbackup.decide.run import (
     pods_made_by,
     pods_of,
 )
-from tidbbackup.decide.status import Cause, move, warn
+from tidbbackup.decide.status import Cause, hold_back, move, warn
 from tidbbackup.decide.task import archive_url, notices
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
@@ -155,15 +155,15 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
         return attrs.evolve(_wrong(backup, text, now), wake_at=now + _AGAIN_THOUGH_WRONG)
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
-    since = retry.due(backup) or backup.metadata.creationTimestamp
-    assert since is not None
+    due, held = retry.due(backup), backup.status.condition(Phase.SCHEDULED)
+    since = due or (held and held.lastTransitionTime) or now
     deadline = since + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
     if now >= deadline:
         return Plan(_fail(backup, cause, now))
-    return Plan(
-        (Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message),),
-        wake_at=min(now + _NEXT_QUESTION, deadline),
-    )
+    say = Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message)
+    # A later attempt is Scheduled already; the first one's status tells since when it is held back.
+    told = (say,) if due else hold_back(backup, cause, now)
+    return Plan(told, wake_at=min(now + _NEXT_QUESTION, deadline))
 
 
 def _wrong(backup: Backup, text: str, now: datetime) -> Plan:

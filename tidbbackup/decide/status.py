@@ -101,6 +101,22 @@ def move(
     return (Announce(KIND, backup.metadata, "Normal", phase.value, cause.message), write)
 
 
+def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]:
+    """The actions that tell why a Backup is not Scheduled yet, and since when; its phase stays as it is."""
+    current = backup.status.condition(Phase.SCHEDULED)
+    since = (current.lastTransitionTime if current else None) or now.replace(microsecond=0)
+    held = Condition(Phase.SCHEDULED, "False", cause.reason, cause.message[:_MESSAGE_LIMIT], since)
+    others = [condition for condition in backup.status.conditions if condition.type != held.type]
+    wanted = attrs.evolve(
+        backup.status, conditions=(*others, held), observedGeneration=backup.metadata.generation
+    )
+    patch = changes(backup.status, wanted)
+    if not patch:
+        return ()
+    say = Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message)
+    return (say, PatchStatus(backup.key, backup.metadata.resourceVersion, patch))
+
+
 def _counted(backup: Backup, phase: Phase, status: BackupStatus) -> Iterator[Tally]:
     meta = backup.metadata
     group = meta.namespace, meta.labels.get(SCHEDULE_LABEL, "")
