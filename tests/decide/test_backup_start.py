@@ -30,6 +30,7 @@ from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.model.backup import BackupStatus, Condition
 from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.names import DUE_TIME
 
 SCHEDULED, RUNNING = status("Scheduled"), status("Scheduled", "Running", timeStarted=NOW)
 
@@ -146,6 +147,12 @@ def test_refused(refusal: Refusal, seconds: float, expected: list[str], wake: fl
 
     assert outline(plan) == expected
     assert plan.wake_at == (None if wake is None else later(wake))
+
+
+def test_one_of_a_schedule_that_is_refused_for_good_is_not_tried_again() -> None:
+    """The next due time has a Backup of its own: all that were refused would begin at once, beside it."""
+    scheduled = backup(annotations={DUE_TIME: "2026-11-23T03:00:00Z"})
+    assert decide(facts(scheduled, refusal=Refusal(422, "denied")), NOW).wake_at is None
 
 
 @pytest.mark.parametrize("told", [BackupStatus(), status("Invalid")])

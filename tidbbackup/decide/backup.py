@@ -41,7 +41,7 @@ from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
 from tidbbackup.model.jobs import Happening, Job, Pod
-from tidbbackup.model.names import FINALIZER
+from tidbbackup.model.names import DUE_TIME, FINALIZER
 from tidbbackup.model.result import Notice, Outcome, WorkerResult
 from tidbbackup.model.units import format_duration, format_size
 
@@ -151,8 +151,10 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
             f"the API server refuses the Job: {message}; mend what is passed on to the pod "
             "(spec.resources, env, tolerations, affinity, additionalVolumes, ...)"
         )
-        # Perhaps it is not the spec that is wrong, but a policy of the cluster, which may be mended too.
-        return attrs.evolve(_wrong(backup, text, now), wake_at=now + _AGAIN_THOUGH_WRONG)
+        # Perhaps it is not the spec that is wrong, but a policy of the cluster, which may be mended too. One
+        # of a schedule stays as it is: the next due time makes another, and they would run side by side.
+        again_at = None if DUE_TIME in backup.metadata.annotations else now + _AGAIN_THOUGH_WRONG
+        return attrs.evolve(_wrong(backup, text, now), wake_at=again_at)
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, f"the API server refuses the Job: {message}")
     due, held = retry.due(backup), backup.status.condition(Phase.SCHEDULED)
