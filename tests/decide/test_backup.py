@@ -1,7 +1,6 @@
 """The table of a live Backup: (facts, now) -> Plan."""
 
 from datetime import timedelta
-from typing import Any
 
 import attrs
 import pytest
@@ -32,6 +31,7 @@ from tests.decide.builders import (
     terminated,
     true,
 )
+from tests.decide.moments import RUNNING, SCHEDULED, settled
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Delete, Plan
@@ -39,14 +39,6 @@ from tidbbackup.model.backup import BackupStatus
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.result import Outcome
-
-SCHEDULED, RUNNING = status("Scheduled"), status("Scheduled", "Running", timeStarted=NOW)
-
-
-def settled(found: BackupFacts, **evidence: Any) -> BackupFacts:
-    """The facts with what live looks have found."""
-    looks = {"jobs": JOB_LOOK, "pods": PODS_LOOK}
-    return attrs.evolve(found, evidence={looks[name]: tuple(items) for name, items in evidence.items()})
 
 
 @pytest.mark.parametrize(

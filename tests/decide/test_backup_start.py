@@ -1,7 +1,5 @@
 """A run that does not start, or that the API server refuses: (facts, now) -> Plan."""
 
-from typing import Any
-
 import attrs
 import msgspec
 import pytest
@@ -10,7 +8,6 @@ from tests.decide.builders import (
     JOB_LOOK,
     JOB_UID,
     NOW,
-    PODS_LOOK,
     backup,
     cause_of,
     done,
@@ -25,21 +22,13 @@ from tests.decide.builders import (
     status,
     waiting,
 )
+from tests.decide.moments import SCHEDULED, settled
 from tidbbackup.decide.backup import decide
-from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.model.backup import BackupStatus, Condition
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import DUE_TIME
-
-SCHEDULED, RUNNING = status("Scheduled"), status("Scheduled", "Running", timeStarted=NOW)
-
-
-def settled(found: BackupFacts, **evidence: Any) -> BackupFacts:
-    """The facts with what live looks have found."""
-    looks = {"jobs": JOB_LOOK, "pods": PODS_LOOK}
-    return attrs.evolve(found, evidence={looks[name]: tuple(items) for name, items in evidence.items()})
-
 
 # A pod that does not start.
 

@@ -30,6 +30,7 @@ from tests.decide.builders import (
     true,
     without_run,
 )
+from tests.decide.moments import LET_GO
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.gc import decide
@@ -39,8 +40,6 @@ from tidbbackup.model.backup import BackupStatus, RetryRecord
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
 from tidbbackup.model.task import decode_task
-
-LET_GO = ["Normal DataKept", "finalizers "]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from tests.decide.builders import (
     waiting,
     without_run,
 )
+from tests.decide.moments import LET_GO
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import NOTHING, Look
@@ -40,9 +41,6 @@ from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.storage_spec import S3Spec
-
-LET_GO = ["Normal DataKept", "finalizers "]
-
 
 # The cleaning Job.
 

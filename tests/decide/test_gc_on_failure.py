@@ -15,22 +15,16 @@ from tests.decide.builders import (
     result,
     said,
     status,
-    terminated,
     without_run,
 )
+from tests.decide.moments import KILLED, inspecting
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
-from tidbbackup.model.backup import BackupStatus, Condition
-from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.backup import BackupStatus
+from tidbbackup.model.jobs import Pod
 from tidbbackup.model.result import Outcome, WorkerResult
 
 STOPPED = status("Running", reason="RunStopped").conditions
-KILLED = pod("Failed", terminated(exit_code=137))
-
-
-def looked_at(*conditions: Condition) -> Job:
-    """The inspecting Job."""
-    return job(*conditions, verb="inspect", uid="inspect-uid")
 
 
 def answer(told: WorkerResult) -> Pod:
@@ -46,13 +40,13 @@ def test_it_is_looked_for_first(told: BackupStatus, ended: tuple[Pod, ...]) -> N
     assert outline(plan)[0] == "create inspect-demo"
     assert cause_of(plan)[0] == "Inspecting"
 
-    waits = attrs.evolve(found, backup=going("OnFailure", status("Running")), inspect_job=looked_at())
+    waits = attrs.evolve(found, backup=going("OnFailure", status("Running")), inspect_job=inspecting())
     assert "create" not in " ".join(outline(decide(waits, NOW)))
-    whole = attrs.evolve(waits, inspect_job=looked_at(COMPLETE), inspect_pods=(answer(result()),))
+    whole = attrs.evolve(waits, inspect_job=inspecting(COMPLETE), inspect_pods=(answer(result()),))
     plan = decide(whole, NOW)
     assert "clean-demo" not in " ".join(outline(plan))
     nothing = result(Outcome.FAILED, reason="NothingStored", message="no")
-    failure = attrs.evolve(waits, inspect_job=looked_at(FAILED), inspect_pods=(answer(nothing),))
+    failure = attrs.evolve(waits, inspect_job=inspecting(FAILED), inspect_pods=(answer(nothing),))
     assert outline(decide(failure, NOW)) == ["create clean-demo"]
 
 

@@ -27,6 +27,7 @@ from tests.decide.builders import (
     terminated,
     true,
 )
+from tests.decide.moments import KILLED, RUNNING, inspecting
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.diagnosis import Broken, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
@@ -35,8 +36,6 @@ from tidbbackup.model.backup import Condition
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import ENDED_BY, ENDED_BY_MESSAGE
 
-RUNNING = status("Scheduled", "Running", timeStarted=NOW)
-KILLED = pod("Failed", terminated(exit_code=137))
 MUTE = pod("Succeeded", terminated())
 WHY_KILLED = "the worker was killed (SIGKILL) from outside"
 
@@ -45,11 +44,6 @@ def silent(told: Pod = KILLED, found: Job | None = None, *pods: Pod, **parts: An
     """The facts about a run whose worker said nothing, and about its inspection."""
     known = facts(backup(status=RUNNING), job=job(), pods=(told,), inspect_job=found, inspect_pods=pods)
     return attrs.evolve(known, **parts)
-
-
-def inspection(*conditions: Condition, **meta: Any) -> Job:
-    """The Job that inspects."""
-    return job(*conditions, verb="inspect", **({"uid": "inspect-uid"} | meta))
 
 
 def told_of(reason: str, message: str) -> dict[str, str]:
@@ -104,7 +98,7 @@ def test_a_job_that_was_deleted_is_not_but_an_inspection_that_is_on_is_followed(
     assert cause_of(decide(missing, NOW))[0] == "JobDeleted"
 
     on = attrs.evolve(
-        missing, inspect_job=inspection(), inspect_pods=(answer(pod("Succeeded", said(result()))),)
+        missing, inspect_job=inspecting(), inspect_pods=(answer(pod("Succeeded", said(result()))),)
     )
     assert patch_of(decide(on, NOW))["phase"] == "Complete"
 
@@ -119,7 +113,7 @@ def test_a_job_that_was_deleted_is_not_but_an_inspection_that_is_on_is_followed(
 )
 def test_what_ended_the_run_stays_its_cause_whatever_is_deleted_meanwhile(later_on: dict[str, Any]) -> None:
     """A lost node's pod is deleted soon after: the retry that a lost node is promised must not be lost."""
-    found = inspection(annotations=told_of("NodeLost", "the node is gone"))
+    found = inspecting(annotations=told_of("NodeLost", "the node is gone"))
     nothing = answer(gave_up("NothingStored", "there is no archive"))
     known = silent(KILLED, found, nothing, **later_on)
 
@@ -131,13 +125,13 @@ def test_what_ended_the_run_stays_its_cause_whatever_is_deleted_meanwhile(later_
 
 
 def test_an_inspecting_job_that_lost_its_annotations_knows_no_better() -> None:
-    found = silent(KILLED, inspection(), answer(gave_up("NothingStored", "no")))
+    found = silent(KILLED, inspecting(), answer(gave_up("NothingStored", "no")))
 
     assert cause_of(decide(found, NOW)) == ("Killed", WHY_KILLED)
 
 
 def test_a_manifest_makes_it_complete_with_what_it_tells() -> None:
-    plan = decide(silent(MUTE, inspection(), answer(pod("Succeeded", said(result())))), later(99))
+    plan = decide(silent(MUTE, inspecting(), answer(pod("Succeeded", said(result())))), later(99))
 
     patch = patch_of(plan)
     assert outline(plan) == ["Normal Complete", "status Complete"]
@@ -162,24 +156,24 @@ UNTOLD = f"{WHY_KILLED}; whether its archive is whole could not be told: "
     ],
 )
 def test_else_it_failed_by_its_own_cause(told: Pod, message: str) -> None:
-    assert cause_of(decide(silent(KILLED, inspection(), answer(told)), NOW)) == ("Killed", message)
+    assert cause_of(decide(silent(KILLED, inspecting(), answer(told)), NOW)) == ("Killed", message)
 
 
 def test_its_start_is_waited_for_as_long_as_a_backups() -> None:
     """A lost node is just when a pod has to wait for room."""
     no_room = answer(pod(conditions=(Condition("PodScheduled", "False", "Unschedulable", "no room"),)))
-    plan = decide(silent(KILLED, inspection(), no_room), later(1799))
+    plan = decide(silent(KILLED, inspecting(), no_room), later(1799))
     assert outline(plan) == ["status -"]
     assert plan.wake_at == later(1800)
     assert "; its pod has not started: no room" in cause_of(plan)[1]
 
-    over = decide(silent(KILLED, inspection(), no_room), later(1800))
+    over = decide(silent(KILLED, inspecting(), no_room), later(1800))
     assert cause_of(over)[0] == "Killed"
     assert cause_of(over)[1].startswith(f"{UNTOLD}Job inspect-demo did not start within 1800 s: no room")
 
 
 def test_once_it_runs_it_has_five_minutes() -> None:
-    looking = silent(KILLED, inspection(), answer(pod("Running", running(later(1000)))))
+    looking = silent(KILLED, inspecting(), answer(pod("Running", running(later(1000)))))
     assert decide(looking, later(1299)).wake_at == later(1300)
 
     over = decide(looking, later(1300))
@@ -189,9 +183,9 @@ def test_once_it_runs_it_has_five_minutes() -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (inspection(owner=""), ["Warning Failed", "status Failed"]),
-        (inspection(owner="former"), ["delete inspect-demo inspect-uid", "status -"]),
-        (inspection(owner="former", deletionTimestamp=NOW), ["status -"]),
+        (inspecting(owner=""), ["Warning Failed", "status Failed"]),
+        (inspecting(owner="former"), ["delete inspect-demo inspect-uid", "status -"]),
+        (inspecting(owner="former", deletionTimestamp=NOW), ["status -"]),
     ],
 )
 def test_whose_name_is_held(found: Job, expected: list[str]) -> None:
@@ -229,12 +223,12 @@ def test_refused(refusal: Refusal) -> None:
 @pytest.mark.parametrize(
     ("phase", "found", "seconds", "expected"),
     [
-        ("Failed", inspection(), 0, ["delete inspect-demo inspect-uid"]),
-        ("Failed", inspection(FAILED), 0, []),
-        ("Complete", inspection(true("Complete")), 0, []),
-        ("Complete", inspection(true("Complete")), 300, ["delete inspect-demo inspect-uid"]),
-        ("Complete", inspection(true("Complete"), deletionTimestamp=NOW), 300, []),
-        ("Complete", inspection(true("Complete"), owner="else"), 300, []),
+        ("Failed", inspecting(), 0, ["delete inspect-demo inspect-uid"]),
+        ("Failed", inspecting(FAILED), 0, []),
+        ("Complete", inspecting(true("Complete")), 0, []),
+        ("Complete", inspecting(true("Complete")), 300, ["delete inspect-demo inspect-uid"]),
+        ("Complete", inspecting(true("Complete"), deletionTimestamp=NOW), 300, []),
+        ("Complete", inspecting(true("Complete"), owner="else"), 300, []),
     ],
 )
 def test_when_its_job_goes(phase: str, found: Job, seconds: float, expected: list[str]) -> None:

@@ -29,19 +29,18 @@ from tests.decide.builders import (
     waiting,
     without_run,
 )
+from tests.decide.moments import INSPECT_LOOK
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Announce, Delete, Look, Plan
+from tidbbackup.decide.plan import Announce, Delete, Plan
 from tidbbackup.model.backup import Backup, RetryRecord
 from tidbbackup.model.jobs import Job, Pod, PodSpec
 
 GRACE_OVER = 330
 LOST = GRACE_OVER + 300
 """Seconds after NOW: five minutes after its grace nothing has been heard of the pod."""
-
-INSPECT_LOOK = Look("Job", "ns", name="inspect-demo")
 
 
 def silent(found: Pod | None = None) -> Pod:

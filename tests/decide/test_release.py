@@ -24,6 +24,7 @@ from tests.decide.builders import (
     terminated,
     true,
 )
+from tests.decide.moments import releasing
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts, Refusal
@@ -31,7 +32,6 @@ from tidbbackup.decide.plan import Announce, Plan
 from tidbbackup.decide.render import WorkerImage, release_job
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import Backup, BackupStatus, Condition, RetryRecord
-from tidbbackup.model.jobs import Job
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.task import decode_task
 
@@ -40,10 +40,6 @@ DAY = 86400
 
 def ended(phase: str = "Failed", reason: str = "Killed") -> BackupStatus:
     return status("Scheduled", "Running", phase, reason=reason, timeCompleted=NOW)
-
-
-def releasing(*conditions: Condition, **meta: Any) -> Job:
-    return job(*conditions, verb="release", **({"uid": "release-uid"} | meta))
 
 
 def live(told: BackupStatus, seconds: float = 0, **parts: Any) -> Plan:

@@ -24,6 +24,7 @@ from tests.decide.builders import (
     terminated,
     true,
 )
+from tests.decide.moments import INSPECT_LOOK, RUNNING
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Create, Look, Plan
@@ -31,11 +32,9 @@ from tidbbackup.model.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.jobs import Pod
 
 POLICY: dict[str, Any] = {"backoffRetryPolicy": {}}
-RUNNING = status("Scheduled", "Running", timeStarted=NOW)
 EVICTED = pod("Failed", reason="Evicted", message="low on memory")
 DISRUPTED = true("Failed", "PodFailurePolicy", "Pod ns/p has condition DisruptionTarget")
 NOTHING_THERE = attrs.evolve(gave_up("NothingStored", "no archive"), metadata=pod(owner="i").metadata)
-INSPECT_LOOK = Look("Job", "ns", name="inspect-demo")
 NO_FORMER: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), INSPECT_LOOK: (), PODS_LOOK: ()}
 
 
