@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import diagnosis, finished, given_up, inspection, release, retry
+from tidbbackup.decide import diagnosis, ending, finished, given_up, inspection, release, retry
 from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
@@ -42,8 +42,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
 from tidbbackup.model.jobs import Happening, Job, Pod
 from tidbbackup.model.names import DUE_TIME, FINALIZER
-from tidbbackup.model.result import Notice, Outcome, WorkerResult
-from tidbbackup.model.units import format_duration, format_size
+from tidbbackup.model.result import WorkerResult
 
 _FINAL = {Phase.COMPLETE, Phase.FAILED}
 # A pod is given this long before its Events are asked why it does not start, and again each minute.
@@ -103,7 +102,7 @@ def _name_is_held(backup: Backup, job: Job, now: datetime) -> Plan:
         f"a Job {job.metadata.name} that is not ours ({held_by}) is in the way: "
         "delete it, or create this Backup under another name",
     )
-    return Plan(_fail(backup, cause, now))
+    return Plan(ending.fail(backup, cause, now))
 
 
 def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
@@ -139,7 +138,7 @@ def _next_attempt(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     if cause is None or (way and way.look):
         return way or _begin(facts, backup, now)
     # The former attempt's Job goes first: once it is Failed nobody would look for that any more.
-    return Plan((*(way.actions if way else ()), *_fail(backup, cause, now)))
+    return Plan((*(way.actions if way else ()), *ending.fail(backup, cause, now)))
 
 
 def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime) -> Plan:
@@ -161,7 +160,7 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
     since = due or (held and held.lastTransitionTime) or now
     deadline = since + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
     if now >= deadline:
-        return Plan(_fail(backup, cause, now))
+        return Plan(ending.fail(backup, cause, now))
     say = Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message)
     # A later attempt is Scheduled already; the first one's status tells since when it is held back.
     told = (say,) if due else hold_back(backup, cause, now)
@@ -172,7 +171,7 @@ def _wrong(backup: Backup, text: str, now: datetime) -> Plan:
     cause = Cause(reasons.INVALID_SPEC, text)
     if backup.attempt > 1:
         # Invalid lets the fields be edited by which the leftovers of the attempts before are found.
-        return Plan(_fail(backup, cause, now))
+        return Plan(ending.fail(backup, cause, now))
     return Plan(move(backup, Phase.INVALID, cause, now))
 
 
@@ -211,7 +210,7 @@ def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan
         if isinstance(found, Unclear):
             found = Broken(diagnosis.why_job_ended(job))
     if isinstance(found, Ended):
-        return Plan(_finish(backup, found.result, now))
+        return Plan(ending.finish(backup, found.result, now))
     if isinstance(found, Broken):
         return _after_silence(facts, backup, pods_made_by(job, facts.pods), found.cause, now)
     if isinstance(found, Working):
@@ -228,9 +227,9 @@ def _after_silence(
     """The run is over and the worker had no say."""
     found = inspection.inspect(facts, backup, pods, cause, now)
     if isinstance(found, WorkerResult):
-        return Plan(_finish(backup, found, now, whole=reasons.ARCHIVE_FOUND))
+        return Plan(ending.finish(backup, found, now, whole=reasons.ARCHIVE_FOUND))
     if isinstance(found, Cause):
-        return Plan(_end_attempt(backup, found, now))
+        return Plan(ending.end_attempt(backup, found, now))
     say = move(backup, Phase.RUNNING, found.cause, now, status=_told_at_the_start(backup, now))
     return Plan((*found.actions, *say), wake_at=found.wake_at)
 
@@ -258,69 +257,4 @@ def _wait(facts: BackupFacts, backup: Backup, job: Job, found: Waiting, now: dat
     text = f"the pod did not start within {backup.spec.pendingDeadlineSeconds} s: {cause.message}"
     # Status first: were the Job deleted first and we died, all that is left would say JobDeleted.
     stop = Delete(job_key("backup", backup), job.metadata.uid)
-    return Plan((*_end_attempt(backup, Cause(cause.reason, text), now), stop))
-
-
-def _finish(
-    backup: Backup, result: WorkerResult, now: datetime, *, whole: str = reasons.ARCHIVE_STORED
-) -> tuple[Action, ...]:
-    if result.outcome is not Outcome.COMPLETE:
-        cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
-        return _end_attempt(backup, cause, now, result)
-    status = _ended(_warned(backup, result, now), result.started, result.finished or now)
-    status = attrs.evolve(
-        status,
-        backupPath=result.path or status.backupPath,
-        backupSize=result.size,
-        backupSizeReadable=format_size(result.size),
-        commitTs=result.commitTs,
-        checksum=result.checksum,
-        databases=result.databases,
-        databaseCount=result.databaseCount,
-    )
-    text = f"{status.backupSizeReadable} from {result.databaseCount} databases in {status.timeTaken}"
-    cause = Cause(whole, f"{text}; {result.message}" if result.message else text)
-    return move(backup, Phase.COMPLETE, cause, now, status=status)
-
-
-def _warned(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
-    told = (*notices(backup.spec), *result.notices)
-    if result.uploadLeftOpen:
-        text = (
-            "the upload could not be taken back: its parts are left, or its archive may yet appear without a "
-            "manifest; they go when the Backup is deleted"
-        )
-        told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
-    return warn(backup.status, told, now)
-
-
-def _end_attempt(
-    backup: Backup, cause: Cause, now: datetime, result: WorkerResult | None = None
-) -> tuple[Action, ...]:
-    """It has failed, and so has the Backup where no other follows; `result` if the worker had its say."""
-    found = retry.after(backup, cause, now)
-    if isinstance(found, Cause):
-        return _fail(backup, found, now, result)
-    # Dying here: the next run finds the record, which is all that it goes by.
-    status = _warned(backup, result, now) if result else backup.status
-    status = attrs.evolve(status, backoffRetryStatus=found.records)
-    return move(backup, Phase.SCHEDULED, found.cause, now, status=status)
-
-
-def _fail(
-    backup: Backup, cause: Cause, now: datetime, result: WorkerResult | None = None
-) -> tuple[Action, ...]:
-    status = _warned(backup, result, now) if result else backup.status
-    started, finished = (result.started, result.finished) if result else (None, None)
-    return move(backup, Phase.FAILED, cause, now, status=_ended(status, started, finished or now))
-
-
-def _ended(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:
-    started = started or status.timeStarted
-    taken = format_duration(finished - started) if started else ""
-    return attrs.evolve(
-        status,
-        timeStarted=started and started.replace(microsecond=0),
-        timeCompleted=finished.replace(microsecond=0),
-        timeTaken=taken,
-    )
+    return Plan((*ending.end_attempt(backup, Cause(cause.reason, text), now), stop))
