@@ -49,7 +49,7 @@ async def test_a_secret_that_appears_in_time_is_used(scene: Scene) -> None:
     assert phase(backup) == "Complete", why(backup)
 
 
-@pytest.mark.parametrize("key", ["access_key", "secret_key"])
+@pytest.mark.parametrize("key", ["access_key", "secret_key", "session_token"])
 async def test_an_empty_key_is_named_and_never_falls_through(scene: Scene, key: str) -> None:
     keys = {"access_key": scene.lab.store.access_key, "secret_key": scene.lab.store.secret_key}
     await scene.secret("s3-secret", {**keys, key: ""})
@@ -59,7 +59,8 @@ async def test_an_empty_key_is_named_and_never_falls_through(scene: Scene, key: 
 
     assert reason == "CredentialsMissing"
     assert f"`{key}` in the Secret of spec.s3.secretName is empty" in message
-    assert "put the key there, or remove spec.s3.secretName" in message
+    out = "it from the Secret" if key == "session_token" else "spec.s3.secretName"
+    assert f"put the key there, or remove {out}" in message
 
 
 @pytest.mark.parametrize(

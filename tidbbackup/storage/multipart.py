@@ -10,30 +10,24 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 from attrs import define, frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
-from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
+from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
 from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc
-from tidbbackup.storage.errors import StorageError, code_of, explain
+from tidbbackup.storage.errors import StorageError, explain
 from tidbbackup.storage.lost import LostAnswers
+from tidbbackup.storage.opening import RUN_METADATA, WHOLE, Opened, open_one
 from tidbbackup.storage.pace import Pace
 from tidbbackup.storage.parts import part_limits
 from tidbbackup.storage.rounds import in_rounds
 
 log = logging.getLogger(__name__)
-
-RUN_METADATA = "tidbbackup-run"
-"""Metadata of the archive that tells which run of a worker wrote it."""
-
-_WHOLE = "FULL_OBJECT"
-_ACL_REFUSED = frozenset({"AccessControlListNotSupported", "NotImplemented", "InvalidArgument"})
 
 
 @frozen
@@ -64,15 +58,6 @@ class Uncounted:
     uploaded_bytes: int = 0
     parts: int = 0
     retries: int = 0
-
-
-@frozen
-class _Opened:
-    """What the storage has promised. An older server of a kind may know less than its provider's row."""
-
-    upload_id: str
-    checks_parts: bool = False
-    checks_whole: bool = False
 
 
 class _Slots:
@@ -106,7 +91,7 @@ class Upload:
         self,
         client: S3Client,
         target: ObjectTarget,
-        opened: _Opened,
+        opened: Opened,
         run: str,
         patience: Patience,
         tally: Tally,
@@ -317,7 +302,7 @@ async def start_upload(
     """
     with LostAnswers(client, "CreateMultipartUpload") as lost:
         try:
-            opened, notices = await _open(client, target, run)
+            opened, notices = await open_one(client, target, run)
         except StorageError as error:
             error.answer_lost = lost.count > 0
             raise
@@ -325,45 +310,7 @@ async def start_upload(
     return Upload(client, target, opened, run, patience, tally or Uncounted(), twins=twins), notices
 
 
-async def _open(client: S3Client, target: ObjectTarget, run: str) -> tuple[_Opened, tuple[Notice, ...]]:
-    try:
-        return await _create(client, target, run, target.acl), ()
-    except Exception as error:
-        refused = explain(error, "starting the upload of", target)
-        if target.acl not in HARMLESS_ACLS or code_of(error) not in _ACL_REFUSED:
-            raise refused from error
-        try:
-            opened = await _create(client, target, run, "")
-        except Exception:
-            # Without the ACL it fails as well: the first answer is the one to show.
-            raise refused from error
-        text = f"the storage refused acl `{target.acl}` as unsupported; uploaded without"
-        return opened, (Notice(reasons.ACL_NOT_SUPPORTED, text),)
-
-
-async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) -> _Opened:
-    wanted: dict[str, Any] = {
-        "ACL": acl,
-        "StorageClass": target.storageClass,
-        "Tagging": urlencode(target.tags),
-        **objects.encryption(target),
-        **({"ChecksumAlgorithm": "CRC32", "ChecksumType": _WHOLE} if has_checksums(target) else {}),
-    }
-    answer = await client.create_multipart_upload(
-        Bucket=target.bucket,
-        Key=target.key,
-        ContentType="application/gzip",
-        Metadata={RUN_METADATA: run},
-        **{name: value for name, value in wanted.items() if value},
-    )
-    return _Opened(
-        str(answer["UploadId"]),
-        checks_parts=answer.get("ChecksumAlgorithm") == "CRC32",
-        checks_whole=answer.get("ChecksumType") == _WHOLE,
-    )
-
-
-def _completed(parts: tuple[Part, ...], opened: _Opened) -> dict[str, Any]:
+def _completed(parts: tuple[Part, ...], opened: Opened) -> dict[str, Any]:
     """What CompleteMultipartUpload is to be told of the parts."""
     listed: list[dict[str, Any]] = []
     for part in parts:
@@ -373,6 +320,6 @@ def _completed(parts: tuple[Part, ...], opened: _Opened) -> dict[str, Any]:
     crcs = [(part.crc, part.size) for part in parts if part.crc is not None]
     if opened.checks_whole and len(crcs) == len(parts):
         # The storage compares the whole object with this: parts out of order or left out cannot pass.
-        told |= {CRC32: encode_crc(combined(crcs)), "ChecksumType": _WHOLE}
+        told |= {CRC32: encode_crc(combined(crcs)), "ChecksumType": WHOLE}
         told |= {"MpuObjectSize": sum(part.size for part in parts)}
     return told

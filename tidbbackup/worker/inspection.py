@@ -17,7 +17,7 @@ from tidbbackup.model.result import MAX_DATABASES, Outcome, WorkerResult
 from tidbbackup.model.task import WorkerTask
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, credentials_from, open_client
-from tidbbackup.storage.multipart import RUN_METADATA
+from tidbbackup.storage.opening import RUN_METADATA
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.manifest import Summary, read_summary
