@@ -18,6 +18,8 @@ PART = b"partNumber="
 """In the request that uploads a part of an archive."""
 COMPLETION = b"<CompleteMultipartUpload"
 """In the request that makes an upload an object."""
+DELETION = b"DELETE /"
+"""In each request that deletes something."""
 MANIFEST = b".manifest.json"
 """In the request that writes a manifest."""
 

@@ -15,13 +15,11 @@ from tests.cluster.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.cluster.lab import Lab, worker_node
 from tests.cluster.node.node import ProcessNode
 from tests.integration.faults import before_store, gone, other_controller, within
-from tests.integration.hold_proxy import PART
+from tests.integration.hold_proxy import DELETION, PART
 from tests.integration.scene import JSON, Scene, why
 
 pytestmark = pytest.mark.integration
 
-CUT_OFF = "cut-off"
-"""A node of a name that nobody else uses: its volumes are made once."""
 LEAVES_AT_ONCE = [
     {
         "key": "node.kubernetes.io/unreachable",
@@ -44,19 +42,19 @@ IMPATIENT = (
 
 
 @asynccontextmanager
-async def second_node(lab: Lab) -> AsyncIterator[tuple[ProcessNode, FaultProxy]]:
-    """Another node and its way to the API server. It alone takes pods."""
+async def second_node(lab: Lab, name: str) -> AsyncIterator[tuple[ProcessNode, FaultProxy]]:
+    """Another node, of a name not used yet, and its way to the API server. It alone takes pods."""
     at, tls = urlsplit(lab.plane.url), ssl.create_default_context(cafile=lab.plane.ca)
     async with (
         fault_proxy(str(at.hostname), int(at.port or 443), upstream_tls=tls) as proxy,
-        worker_node(lab.plane, CUT_OFF, f"http://{proxy.host}:{proxy.port}") as node,
+        worker_node(lab.plane, name, f"http://{proxy.host}:{proxy.port}") as node,
     ):
         await lab.plane.kubectl_run("cordon", "node-1")
         try:
             yield node, proxy
         finally:
             await lab.plane.kubectl_run("uncordon", "node-1")
-    await lab.plane.api.delete(f"/api/v1/nodes/{CUT_OFF}")
+    await lab.plane.api.delete(f"/api/v1/nodes/{name}")
 
 
 async def cut_off(lab: Lab, way: FaultProxy, name: str) -> None:
@@ -64,6 +62,7 @@ async def cut_off(lab: Lab, way: FaultProxy, name: str) -> None:
     minute; what it writes then is written at once."""
     way.faults.append(Fault(status=503, times=None))
     way.reset_open()
+    await lab.plane.kubectl_run("uncordon", "node-1")
     path = f"/api/v1/nodes/{name}"
     told = (await lab.plane.api.get(path))["status"]["conditions"]
     unknown = [each | {"status": "Unknown", "reason": "NodeStatusUnknown"} for each in told]
@@ -87,25 +86,24 @@ async def test_the_backup_fails_and_goes_and_what_its_worker_still_does_comes_to
     async with (
         other_controller(lab, program=IMPATIENT),
         before_store(lab, PART) as proxy,
-        second_node(lab) as (node, way),
+        second_node(lab, "node-a") as (node, way),
     ):
         await scene.apply(
             scene.backup(s3={"endpoint": proxy.url}, tolerations=LEAVES_AT_ONCE, cleanPolicy="Delete")
         )
         await within(proxy.reached)
         name = await scene.running_pod()
-        await lab.plane.kubectl_run("uncordon", "node-1")
-        await cut_off(lab, way, CUT_OFF)
+        await cut_off(lab, way, "node-a")
         await until_it_is_to_go(scene, name)
 
         reason, message = why(await scene.until_phase("Failed"))
         assert reason == "NodeLost"
         assert f"nothing is heard of pod {name}" in message
-        assert f"kubectl delete node {CUT_OFF}" in message
+        assert "kubectl delete node node-a" in message
         assert len(await lab.store.uploads(scene.bucket)) == 1
 
         await scene.kubectl("delete", "backup", "bk", "--timeout=60s")
-        assert f"node {CUT_OFF} is lost" in await scene.until_said("NodeLost")
+        assert "node node-a is lost" in await scene.until_said("NodeLost")
         assert await lab.store.uploads(scene.bucket) == []
         (pod,) = await scene.pods()
         assert (pod["metadata"]["name"], pod["status"]["phase"]) == (name, "Running")
@@ -120,3 +118,26 @@ async def test_the_backup_fails_and_goes_and_what_its_worker_still_does_comes_to
         assert await lab.store.uploads(scene.bucket) == []
         way.faults.clear()
         await scene.until_no_job()
+
+
+async def test_a_cleaning_there_is_let_go_of(scene: Scene) -> None:
+    """Deleted with its pods, its Job would hold its name, and the Backup, for as long as the node is away."""
+    lab = scene.lab
+    async with other_controller(lab, program=IMPATIENT), before_store(lab, DELETION) as proxy:
+        spec: JSON = {"tolerations": LEAVES_AT_ONCE, "cleanPolicy": "Delete"}
+        await scene.apply(scene.backup(s3={"endpoint": proxy.url}, **spec))
+        await scene.until_phase("Complete")
+        async with second_node(lab, "node-b") as (node, way):
+            await scene.delete()
+            await within(proxy.reached)
+            await cut_off(lab, way, "node-b")
+            retain = '-p={"spec":{"cleanPolicy":"Retain"}}'
+            await scene.kubectl("patch", "backup", "bk", "--type=merge", retain)
+            await scene.until_gone()
+
+            (pod,) = await scene.pods("clean")
+            assert pod["spec"]["nodeName"] == "node-b"
+            assert len(await scene.objects()) == 2
+            node.kill(scene.namespace, pod["metadata"]["name"])
+            way.faults.clear()
+            await scene.until_no_job()
