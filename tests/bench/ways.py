@@ -100,6 +100,7 @@ async def ours(place: Place) -> None:
         "STAGING_DIR": str(place.staging),
         "RUN_DIR": str(run_folder),
         "TERMINATION_LOG": str(place.folder / "termination-log"),
+        "POD_IP": "127.0.0.1",
     }
     program = str(Path(sys.executable).parent / "tidbbackup")
     await _run(program, "worker", "dump", env=env)

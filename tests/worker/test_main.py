@@ -146,5 +146,13 @@ def test_the_end_waits_for_no_thread(tmp_path: Path) -> None:
     assert said(tmp_path).message == "nobody answers"
 
 
+def test_a_dump_begins_without_what_only_shows_it() -> None:
+    code = (
+        "import sys, tidbbackup.worker.main; print({'aiohttp.web', 'prometheus_client'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "set()\n"
+
+
 def test_an_unwritable_termination_log_changes_nothing_else(tmp_path: Path) -> None:
     assert main("dump", environ(tmp_path) | {"TERMINATION_LOG": str(tmp_path / "no" / "log")}) == 1

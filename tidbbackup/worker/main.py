@@ -9,9 +9,11 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -19,7 +21,6 @@ import attrs
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.worker import exporter
 from tidbbackup.worker.clean import clean
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
@@ -32,6 +33,8 @@ from tidbbackup.worker.memory import hand_large_blocks_back
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TERMINATED = 0, 1, 2, 143
+
+_SHOWN_AFTER_SECONDS = 1.0
 
 # At DEBUG these write headers, bodies and signatures: never lower than INFO, whatever the root is set to.
 _TALKATIVE = ("aiobotocore", "botocore", "aiohttp", "asyncio", "urllib3")
@@ -87,7 +90,7 @@ async def _said(
     work: Work, env: Environment, started: datetime, pod_ip: str, leave: Callable[[int], object] | None
 ) -> int:
     journal = Journal()
-    async with exporter.serve(journal, pod_ip):
+    async with _shown(journal, pod_ip):
         result, code = await supervise(work, env, journal, started)
         _say(env.termination_log, result)
         if code:
@@ -97,6 +100,32 @@ async def _said(
         if leave:
             leave(code)
     return code
+
+
+@asynccontextmanager
+async def _shown(journal: Journal, pod_ip: str) -> AsyncIterator[None]:
+    """Serve /metrics and /progress while the block runs, from a second on: the dump comes first."""
+
+    async def show() -> None:
+        await asyncio.sleep(_SHOWN_AFTER_SECONDS)
+        exporter = await asyncio.to_thread(_exporter)
+        async with exporter.serve(journal, pod_ip):
+            await asyncio.Event().wait()
+
+    showing = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        showing.cancel()
+        # Whatever became of it: the run is not judged by it.
+        await asyncio.wait([showing])
+
+
+def _exporter() -> ModuleType:
+    # Imported here: a server takes a fifth of the worker's imports.
+    from tidbbackup.worker import exporter
+
+    return exporter
 
 
 async def supervise(
