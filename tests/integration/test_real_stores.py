@@ -203,6 +203,32 @@ async def test_what_a_killed_run_left_is_cleaned_and_data_when_asked(
         assert await stored(worker) == set()
 
 
+async def test_a_bucket_that_keeps_versions_gets_delete_markers_and_that_is_told(
+    server: RealStore, source: Database, tmp_path: Path
+) -> None:
+    """No version is ever named, so whoever owns the bucket may still bring the archive back."""
+    bucket = "keeps-versions"
+    await server.store.create_bucket(bucket)
+    async with server.store.client() as client:
+        await client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        worker = worker_for(server, source, tmp_path, "versions", bucket=bucket)
+        ended = await worker.run()
+        assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+        worker.delete_data = True
+        # Also a second time, after a death in between: Ceph then says nothing of a marker any more.
+        ended, again = await worker.run("clean"), await worker.run("clean")
+        kept = await client.list_object_versions(Bucket=bucket)
+    for each in (ended, again):
+        assert (each.code, each.result.outcome) == (0, Outcome.CLEANED), each.log
+    assert await stored(worker) == set()
+    both = {worker.target.key, worker.target.manifest_key}
+    assert {each["Key"] for each in kept["DeleteMarkers"]} == both
+    assert sorted(each["Key"] for each in kept["Versions"]) == sorted(both)
+    (notice,) = ended.result.notices
+    assert notice.reason == reasons.DELETE_MARKER
+    assert "former versions stay in it" in notice.message
+
+
 @pytest.mark.parametrize(
     ("changed", "environ", "reason", "said"),
     [
