@@ -169,7 +169,7 @@ def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime
 
 def _wrong(backup: Backup, text: str, now: datetime) -> Plan:
     cause = Cause(reasons.INVALID_SPEC, text)
-    if backup.attempt > 1:
+    if backup.tried_before:
         # Invalid lets the fields be edited by which the leftovers of the attempts before are found.
         return Plan(ending.fail(backup, cause, now))
     return Plan(move(backup, Phase.INVALID, cause, now))

@@ -37,12 +37,11 @@ def decide(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     failed = status.phase == Phase.FAILED
     keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
     going = [job for job in jobs if now >= keep_until or _is_given_up(job, facts, now, failed=failed)]
-    wakes = [expires] if len(going) == len(jobs) else [expires, keep_until]
     remove = tuple(
         Delete(ObjectKey(JOB_KIND, backup.key.namespace, job.metadata.name), job.metadata.uid)
         for job in going
     )
-    return Plan(remove, wake_at=min((wake for wake in wakes if wake), default=None))
+    return Plan(remove, wake_at=expires).no_later(keep_until if len(going) < len(jobs) else None)
 
 
 def _is_left(job: Job, backup: Backup) -> bool:

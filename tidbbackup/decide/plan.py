@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+import attrs
 from attrs import frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
@@ -126,6 +127,10 @@ class Plan:
     actions: tuple[Action, ...] = ()
     wake_at: datetime | None = None
     look: Look | None = None
+
+    def no_later(self, at: datetime | None) -> Plan:
+        """The same, looking again at that time at the latest (None: it makes no difference)."""
+        return attrs.evolve(self, wake_at=min((each for each in (self.wake_at, at) if each), default=None))
 
 
 NOTHING = Plan()

@@ -55,7 +55,7 @@ def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Pla
         return plan
     if awaited(facts.pods, backup, now):
         # A worker that still stops may put it back itself: its end wakes us.
-        return _with(plan, (), next_out_of_reach(facts.pods, now))
+        return plan.no_later(next_out_of_reach(facts.pods, now))
     until = ended + _TRIES_FOR
     step = _step(facts, backup, ended, until, now)
     actions, wake_at = step.actions, step.wake_at
@@ -63,12 +63,7 @@ def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Pla
         actions = (*actions, Delete(job_key("release", backup), ours.metadata.uid))
     elif step.over and ours and now < until:
         wake_at = until
-    return _with(plan, actions, wake_at)
-
-
-def _with(plan: Plan, actions: tuple[Action, ...], wake_at: datetime | None) -> Plan:
-    wakes = [wake for wake in (plan.wake_at, wake_at) if wake]
-    return attrs.evolve(plan, actions=(*plan.actions, *actions), wake_at=min(wakes, default=None))
+    return attrs.evolve(plan, actions=(*plan.actions, *actions)).no_later(wake_at)
 
 
 def before_leaving(facts: BackupFacts, backup: Backup, now: datetime, *, unheard: bool) -> Step:
@@ -93,8 +88,7 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
         return False
     warning, failed = status.condition(WARNING), status.condition(Phase.FAILED)
     complete = status.condition(Phase.COMPLETE)
-    # What the last attempt says is no word of those before it, which died.
-    tried_before = failed is not None and bool(status.backoffRetryStatus)
+    tried_before = failed is not None and backup.tried_before
     if warning is not None and warning.reason == reasons.GC_LIFE_TIME_STILL_RAISED:
         return True
     job = facts.job

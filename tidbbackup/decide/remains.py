@@ -47,9 +47,7 @@ def what_remains(
     """
     status = backup.status
     policy = clean_policy(backup)
-    # What the last attempt says is no word of those before it, which died.
-    tried_before = bool(status.backoffRetryStatus)
-    if status.phase in ("", Phase.INVALID) and job is None and not tried_before:
+    if status.phase in ("", Phase.INVALID) and job is None and not backup.tried_before:
         return Remains()
     # A worker ends with exit code 0 only where all is done, and only then its Job completes.
     heard = job is not None and succeeded(verdict(job, pods_made_by(job, pods), now))
@@ -58,9 +56,9 @@ def what_remains(
         goes = policy is CleanPolicy.DELETE
         return Remains(data=goes, kept=not goes, unheard=completed and not heard)
     failed = status.condition(Phase.FAILED)
-    if failed is None and not tried_before and _stopped_before_it_began(backup):
+    if failed is None and not backup.tried_before and _stopped_before_it_began(backup):
         return Remains()
-    unheard = failed is None or tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
+    unheard = failed is None or backup.tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
     warning = status.condition(WARNING)
     left_open = warning is not None and warning.reason == reasons.UPLOAD_LEFT_OPEN
     uploads = unheard or left_open

@@ -266,6 +266,11 @@ class Backup:
         return 1 + len(self.status.backoffRetryStatus)
 
     @property
+    def tried_before(self) -> bool:
+        """There were attempts before, which died: of those the word of the last one tells nothing."""
+        return self.attempt > 1
+
+    @property
     def foreign(self) -> bool:
         """Another operator's history: it has a phase, but nothing that we wrote."""
         return bool(self.status.phase) and self.status.observedGeneration is None
