@@ -37,6 +37,11 @@ class ObjectStore:
     child: Child
     ca: Path | None = None
 
+    @property
+    def port(self) -> int:
+        """Where on loopback it listens."""
+        return int(self.endpoint.rpartition(":")[2])
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Any]:
         """An aiobotocore S3 client; nothing of the user's AWS settings reaches it but their absence."""

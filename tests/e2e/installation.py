@@ -111,7 +111,7 @@ class Installation:
 
     async def site_in(self, store: ObjectStore, name: str) -> "Site":
         """A new site with its bucket in `store`."""
-        await self.node.doors.open_outwards(port_of(store))
+        await self.node.doors.open_outwards(store.port)
         secrets = Secrets(self.database.password, store.access_key, store.secret_key)
         await make_namespace(self.plane, name, secrets)
         restricted = "pod-security.kubernetes.io/enforce=restricted"
@@ -152,7 +152,7 @@ class Site:
             "tidb_password": self.installation.database.password,
             "region": "us-east-1",
             "bucket": self.name,
-            "endpoint": f"http://{NODE_ADDRESS}:{port_of(self.store)}",
+            "endpoint": f"http://{NODE_ADDRESS}:{self.store.port}",
             "access_key": self.store.access_key,
             "secret_key": self.store.secret_key,
         }
@@ -213,8 +213,3 @@ async def installation() -> AsyncIterator[Installation]:
         made = Installation(node, database, stack)
         await made.install()
         yield made
-
-
-def port_of(store: ObjectStore) -> int:
-    """Where it listens."""
-    return int(store.endpoint.rpartition(":")[2])

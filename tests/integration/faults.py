@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tests.cluster.lab import PROGRAM, Lab, start_controller
 from tests.integration.hold_proxy import HoldProxy, hold_proxy
@@ -23,10 +22,7 @@ def before_database(lab: Lab, word: bytes) -> AbstractAsyncContextManager[HoldPr
 
 def before_store(lab: Lab, word: bytes) -> AbstractAsyncContextManager[HoldProxy]:
     """A proxy between worker and storage that stops at a word."""
-    parts = urlsplit(lab.store.endpoint)
-    assert parts.hostname
-    assert parts.port
-    return hold_proxy(parts.hostname, parts.port, word)
+    return hold_proxy("127.0.0.1", lab.store.port, word)
 
 
 async def within(event: asyncio.Event, seconds: float = 30) -> None:

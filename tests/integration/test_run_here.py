@@ -122,8 +122,7 @@ async def test_on_a_terminal_it_asks_and_shows_a_bar(
 ) -> None:
     given = environment(tmp_path, source, object_store)
     del given["DB_PASSWORD"]
-    port = int(object_store.endpoint.rpartition(":")[2])
-    async with hold_proxy("127.0.0.1", port, PART) as proxy:
+    async with hold_proxy("127.0.0.1", object_store.port, PART) as proxy:
         file = written(tmp_path, source, proxy.url)
         ours, theirs = pty.openpty()
         process = await asyncio.create_subprocess_exec(
@@ -161,8 +160,7 @@ async def test_asked_to_end_it_leaves_nothing(
     source: Database, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     before = await object_store.objects(BUCKET)
-    port = int(object_store.endpoint.rpartition(":")[2])
-    async with hold_proxy("127.0.0.1", port, PART) as proxy:
+    async with hold_proxy("127.0.0.1", object_store.port, PART) as proxy:
         file = written(tmp_path, source, proxy.url)
         process = await started(file, environment(tmp_path, source, object_store))
         await within(proxy.reached)
@@ -199,10 +197,9 @@ async def test_over_tls_to_both(servers: Processes, object_store: ObjectStore, t
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.certificate, made.key)
     flags = [f"--ssl-cert={made.certificate}", f"--ssl-key={made.key}", f"--ssl-ca={made.ca}"]
-    port = int(object_store.endpoint.rpartition(":")[2])
     async with (
         mariadb(servers, name="run-here-tls", flags=flags) as server,
-        fault_proxy("127.0.0.1", port, http=False, tls=context) as proxy,
+        fault_proxy("127.0.0.1", object_store.port, http=False, tls=context) as proxy,
     ):
         await server.load(
             [

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import json
-import tarfile
 from collections.abc import AsyncIterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from tests.cluster.object_store import ObjectStore, rclone_store
 from tests.integration.faults import mydumper_of, other_controller, within
 from tests.integration.hold_proxy import TABLE_DUMP, hold_proxy
 from tests.integration.scene import Scene, phase, why
+from tests.worker.leaks import all_arguments, unpacked
 
 pytestmark = pytest.mark.integration
 
@@ -121,7 +120,7 @@ async def sampled_arguments() -> AsyncIterator[set[bytes]]:
 
     async def sample() -> None:
         while True:
-            seen.update(await asyncio.to_thread(_arguments))
+            seen.update(await asyncio.to_thread(all_arguments))
             await asyncio.sleep(0.02)
 
     task = asyncio.create_task(sample())
@@ -131,18 +130,3 @@ async def sampled_arguments() -> AsyncIterator[set[bytes]]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _arguments() -> set[bytes]:
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.add(path.read_bytes())
-    return found
-
-
-def unpacked(archive: bytes) -> bytes:
-    """Names and contents of all files in an archive."""
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
-        files = [tar.extractfile(member) for member in tar if member.isfile()]
-        return b"\n".join(file.read() for file in files if file) + "\n".join(tar.getnames()).encode()

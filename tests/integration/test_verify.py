@@ -76,10 +76,6 @@ async def verified(
     return code, out.getvalue(), "".join(said)
 
 
-def port_of(store: ObjectStore) -> int:
-    return int(store.endpoint.rpartition(":")[2])
-
-
 async def test_what_is_whole_and_what_is_not(object_store: ObjectStore, made: Made) -> None:
     archive, body = made.archive, made.manifest
     manifest: dict[str, Any] = json.loads(body)
@@ -139,7 +135,7 @@ async def test_over_tls_with_the_ca_that_is_named(
     other = write_certificates(tmp_path / "other", ["127.0.0.1"])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.certificate, certificates.key)
-    async with fault_proxy("127.0.0.1", port_of(object_store), http=False, tls=context) as proxy:
+    async with fault_proxy("127.0.0.1", object_store.port, http=False, tls=context) as proxy:
         endpoint = f"https://127.0.0.1:{proxy.port}"
         code, out, err = await verified(object_store, endpoint=endpoint, ca=certificates.ca)
         assert (code, err) == (0, "")
@@ -154,7 +150,7 @@ async def test_a_connection_that_breaks_is_taken_up_where_it_broke(
     object_store: ObjectStore, made: Made
 ) -> None:
     await made.put(object_store)
-    async with fault_proxy("127.0.0.1", port_of(object_store)) as proxy:
+    async with fault_proxy("127.0.0.1", object_store.port) as proxy:
         proxy.faults += [
             Fault(matches="backup-1.tgz", excludes="HEAD", cut_at=3 * MIB),
             Fault(matches="backup-1.tgz", excludes="HEAD", cut_at=2 * MIB, reset=True),
@@ -179,7 +175,7 @@ async def test_another_archive_meanwhile_is_not_mixed_with_the_first(
     header_store: ObjectStore, made: Made
 ) -> None:
     await made.put(header_store)
-    async with fault_proxy("127.0.0.1", port_of(header_store)) as proxy:
+    async with fault_proxy("127.0.0.1", header_store.port) as proxy:
         proxy.faults.append(Fault(matches="backup-1.tgz", excludes="HEAD", cut_at=3 * MIB))
         proxy.faults.append(Fault(matches="backup-1.tgz", excludes="HEAD", delay=1))
 
@@ -197,7 +193,7 @@ async def test_another_archive_meanwhile_is_not_mixed_with_the_first(
 
 async def test_it_says_how_far_it_is(object_store: ObjectStore, made: Made) -> None:
     await made.put(object_store)
-    async with slow_server("127.0.0.1", port_of(object_store), 2 * MIB) as port:
+    async with slow_server("127.0.0.1", object_store.port, 2 * MIB) as port:
         code, _, err = await verified(object_store, endpoint=f"http://127.0.0.1:{port}", progress=True)
     assert code == 0, err
     size = re.escape(format_size(len(made.archive)))

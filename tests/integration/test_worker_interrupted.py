@@ -54,8 +54,7 @@ async def to_database(worker: Worker) -> AsyncIterator[CutProxy]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def to_store(worker: Worker) -> AsyncIterator[CutProxy]:
     """A proxy between worker and storage; nothing is cut yet."""
-    port = int(worker.store.endpoint.rpartition(":")[2])
-    async with cut_proxy("127.0.0.1", port) as proxy:
+    async with cut_proxy("127.0.0.1", worker.store.port) as proxy:
         worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}")
         yield proxy
 
@@ -145,7 +144,7 @@ async def test_sigterm_while_the_storage_is_silent(worker: Worker, to_store: Cut
 
 async def test_sigterm_while_the_upload_is_completed(worker: Worker) -> None:
     """The storage has been asked and has not answered: whether it does it later nobody knows."""
-    async with hold_proxy("127.0.0.1", port_of(worker), COMPLETION) as proxy:
+    async with hold_proxy("127.0.0.1", worker.store.port, COMPLETION) as proxy:
         ended = await terminated_at(worker, proxy)
     assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "verify")
     assert ended.result.uploadLeftOpen
@@ -153,15 +152,11 @@ async def test_sigterm_while_the_upload_is_completed(worker: Worker) -> None:
 
 
 async def test_sigterm_while_the_manifest_is_written(worker: Worker) -> None:
-    async with hold_proxy("127.0.0.1", port_of(worker), b'"formatVersion"') as proxy:
+    async with hold_proxy("127.0.0.1", worker.store.port, b'"formatVersion"') as proxy:
         ended = await terminated_at(worker, proxy)
     assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "manifest")
     assert not ended.result.uploadLeftOpen
     assert await worker.left_in_bucket() == (set(), [])
-
-
-def port_of(worker: Worker) -> int:
-    return int(worker.store.endpoint.rpartition(":")[2])
 
 
 async def terminated_at(worker: Worker, proxy: HoldProxy) -> Ended:
@@ -176,7 +171,7 @@ async def terminated_at(worker: Worker, proxy: HoldProxy) -> Ended:
 
 async def test_killed_with_parts_on_the_volume_and_run_again(worker: Worker) -> None:
     direct = worker.target
-    async with hold_proxy("127.0.0.1", port_of(worker), PART) as proxy:
+    async with hold_proxy("127.0.0.1", worker.store.port, PART) as proxy:
         worker.retarget(endpoint=proxy.url, transfer=Transfer(partBytes=36 * MIB))
         process = await worker.start()
         await within(proxy.reached)

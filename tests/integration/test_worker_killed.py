@@ -67,7 +67,7 @@ async def killed_at(worker: Worker, side: str, point: int | bytes) -> None:
     store, database = worker.store.endpoint, worker.database
     async with (
         cut_proxy(database.host, database.port) as from_database,
-        cut_proxy("127.0.0.1", int(store.rpartition(":")[2])) as to_store,
+        cut_proxy("127.0.0.1", worker.store.port) as to_store,
     ):
         proxy = to_store if side == "storage" else from_database
         proxy.freeze = True

@@ -98,10 +98,9 @@ async def test_parts_that_travel_as_files(
     """Too large for memory: neither rclone nor myloader sees another archive."""
     bucket = "parts-as-files"
     await object_store.create_bucket(bucket)
-    port = int(object_store.endpoint.rpartition(":")[2])
     async with (
         mariadb(servers, name="files-source") as source,
-        hold_proxy("127.0.0.1", port, PART) as proxy,
+        hold_proxy("127.0.0.1", object_store.port, PART) as proxy,
     ):
         await source.load(["CREATE DATABASE shop", *noise(40)])
         worker = backing_up(source, object_store, bucket, "backup-6.tgz", tmp_path)

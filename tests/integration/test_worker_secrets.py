@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import signal
 import stat
-import tarfile
 from collections.abc import AsyncIterator
-from io import BytesIO
 from pathlib import Path
 
 import attrs
@@ -18,6 +16,7 @@ from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore, rclone_store
 from tests.cluster.processes import Processes
 from tests.worker.cut_proxy import cut_proxy
+from tests.worker.leaks import all_arguments, unpacked
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model.result import Outcome
 from tidbbackup.model.task import DumpSettings
@@ -131,21 +130,6 @@ async def sampled_arguments(process: asyncio.subprocess.Process) -> bytes:
     """The arguments of every process of this machine, sampled until this one ends."""
     seen: set[bytes] = set()
     while process.returncode is None:
-        seen |= await asyncio.to_thread(_arguments)
+        seen |= await asyncio.to_thread(all_arguments)
         await asyncio.sleep(0.005)
     return b"\n".join(seen)
-
-
-def _arguments() -> set[bytes]:
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.add(path.read_bytes())
-    return found
-
-
-def unpacked(archive: bytes) -> bytes:
-    """Names and contents of all files in an archive."""
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
-        files = [tar.extractfile(member) for member in tar if member.isfile()]
-        return b"\n".join(file.read() for file in files if file) + "\n".join(tar.getnames()).encode()

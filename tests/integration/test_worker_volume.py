@@ -77,11 +77,10 @@ async def test_the_same_of_a_tidb_which_is_held_from_its_first_byte_on(
     worker.staging_bytes = 8 * MB
     direct = worker.target
     worker.retarget(transfer=Transfer(partBytes=5 << 20, concurrency=1))
-    port = int(worker.store.endpoint.rpartition(":")[2])
     async with (
         tidb_stand_in(source) as tidb,
         slow_server("127.0.0.1", tidb.port, 12 * MB) as from_database,
-        slow_server("127.0.0.1", port, 4 * MB) as to_store,
+        slow_server("127.0.0.1", worker.store.port, 4 * MB) as to_store,
     ):
         worker.database = attrs.evolve(worker.database, port=from_database)
         worker.retarget(endpoint=f"http://127.0.0.1:{to_store}")
@@ -156,10 +155,9 @@ async def test_a_hold_that_is_longer_than_the_server_waits_for_its_reader(
     """The server blocks in a write meanwhile, and by default ends such a connection after 60 s."""
     worker.staging_bytes = 8 * MB
     worker.dump = DumpSettings()
-    port = int(worker.store.endpoint.rpartition(":")[2])
     await source.sql("SET GLOBAL net_write_timeout = 1")
     try:
-        async with cut_proxy("127.0.0.1", port) as proxy:
+        async with cut_proxy("127.0.0.1", worker.store.port) as proxy:
             proxy.limit, proxy.freeze = 1 * MB, True
             # What little travels does not take the whole dump into memory.
             few = Transfer(partBytes=5 << 20, concurrency=1)
@@ -182,8 +180,7 @@ async def test_a_hold_that_is_longer_than_the_server_waits_for_its_reader(
 
 async def test_sigterm_while_mydumper_is_held(worker: Worker) -> None:
     worker.staging_bytes = 8 * MB
-    port = int(worker.store.endpoint.rpartition(":")[2])
-    async with cut_proxy("127.0.0.1", port) as proxy:
+    async with cut_proxy("127.0.0.1", worker.store.port) as proxy:
         # The upload has been opened; its first part never arrives.
         proxy.limit, proxy.freeze = 1 * MB, True
         worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}")
