@@ -29,7 +29,7 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.jobs import ContainerState, Job, JobStatus, Pod
 from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
@@ -300,11 +300,17 @@ class World:
     def summary(self) -> tuple[object, ...]:
         """The world without its times: what has to be the same however often we died."""
         phase = reason = ""
+        told: tuple[object, ...] = ()
         if self.backup is not None:
-            phase = self.backup.status.phase
-            found = self.backup.status.condition(phase)
+            status = self.backup.status
+            phase, found = status.phase, status.condition(status.phase)
             reason = found.reason if found else ""
-        return phase, reason, self.archive, self.upload, self.raised, tuple(sorted(self.jobs))
+            told = (
+                *(status.backupPath, status.backupSize, status.checksum, status.commitTs, status.databases),
+                *(status.timeCompleted is None, status.observedGeneration, status.condition(WARNING)),
+                tuple(record.retryReason for record in status.backoffRetryStatus),
+            )
+        return phase, reason, self.archive, self.upload, self.raised, tuple(sorted(self.jobs)), told
 
 
 def _began(found: Pod, at: datetime) -> Pod:

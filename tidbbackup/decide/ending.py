@@ -12,7 +12,7 @@ import attrs
 from tidbbackup.decide import retry
 from tidbbackup.decide.plan import Action
 from tidbbackup.decide.status import Cause, move, warn
-from tidbbackup.decide.task import notices
+from tidbbackup.decide.task import archive_url, notices
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import Backup, BackupStatus, Phase
 from tidbbackup.model.result import Notice, Outcome, WorkerResult
@@ -26,10 +26,9 @@ def finish(
     if result.outcome is not Outcome.COMPLETE:
         cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
         return end_attempt(backup, cause, now, result)
-    status = _ended(_warned(backup, result, now), result.started, result.finished or now)
+    status = _ended(_told(backup, result, now), result.started, result.finished or now)
     status = attrs.evolve(
         status,
-        backupPath=result.path or status.backupPath,
         backupSize=result.size,
         backupSizeReadable=format_size(result.size),
         commitTs=result.commitTs,
@@ -50,7 +49,7 @@ def end_attempt(
     if isinstance(found, Cause):
         return fail(backup, found, now, result)
     # Dying here: the next run finds the record, which is all that it goes by.
-    status = _warned(backup, result, now) if result else backup.status
+    status = _told(backup, result, now) if result else backup.status
     status = attrs.evolve(status, backoffRetryStatus=found.records)
     return move(backup, Phase.SCHEDULED, found.cause, now, status=status)
 
@@ -59,12 +58,13 @@ def fail(
     backup: Backup, cause: Cause, now: datetime, result: WorkerResult | None = None
 ) -> tuple[Action, ...]:
     """The Backup has failed, whatever its policy of retries says."""
-    status = _warned(backup, result, now) if result else backup.status
+    status = _told(backup, result, now) if result else backup.status
     started, finished = (result.started, result.finished) if result else (None, None)
     return move(backup, Phase.FAILED, cause, now, status=_ended(status, started, finished or now))
 
 
-def _warned(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
+def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
+    # The path again: of a run that was over before anybody saw it begin, no status has told it.
     told = (*notices(backup.spec), *result.notices)
     if result.uploadLeftOpen:
         text = (
@@ -72,7 +72,8 @@ def _warned(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus
             "manifest; they go when the Backup is deleted"
         )
         told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
-    return warn(backup.status, told, now)
+    status = attrs.evolve(backup.status, backupPath=result.path or archive_url(backup))
+    return warn(status, told, now)
 
 
 def _ended(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:
