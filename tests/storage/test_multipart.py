@@ -230,6 +230,21 @@ async def test_tags_outlast_an_outage_and_are_put_where_they_are_lost() -> None:
     assert server.called("tag") == 3
 
 
+@pytest.mark.looptime
+async def test_a_long_wait_for_the_users_limit_is_seen_not_to_be_a_standstill() -> None:
+    tally = Uncounted()
+    slow = attrs.evolve(TARGET, transfer=Transfer(bytesPerSecond=1))
+    upload, _ = await start_upload(Server(), slow, "run-1", PATIENCE, tally)
+    sending = asyncio.create_task(upload.send(bodies(b"x" * 3600, b"y"), 1))
+    seen = []
+    while not sending.done():
+        await asyncio.wait([sending], timeout=290)
+        seen.append(tally.paced_seconds)
+    assert len(seen) == 13
+    assert sorted(set(seen)) == seen
+    assert seen[-1] == pytest.approx(3600)
+
+
 async def test_as_many_parts_at_once_as_the_user_allows() -> None:
     upload, _ = await start_upload(
         server := Server(), attrs.evolve(TARGET, transfer=Transfer(concurrency=1)), "run-1", PATIENCE

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tidbbackup.worker.belt import Belt
 from tidbbackup.worker.counters import Counters
 from tidbbackup.worker.gauge import Gauge
@@ -9,11 +11,12 @@ from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive
 
 
-def test_bytes_of_a_part_that_is_still_on_its_way_are_movement(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["sent_bytes", "paced_seconds"])
+def test_a_part_that_is_still_on_its_way_is_movement(tmp_path: Path, what: str) -> None:
     archive, counters = Archive("top", 0, 16 << 20), Counters()
     gauge = Gauge(counters, Belt(tmp_path), archive, Output())
     before = gauge.moved()
     assert gauge.moved() == before
-    counters.sent_bytes += 1
+    setattr(counters, what, 1)
     assert gauge.moved() != before
     archive.close()

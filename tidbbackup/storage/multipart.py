@@ -45,6 +45,7 @@ class Tally(Protocol):
     """Where an upload counts what it has done, for whoever wants to look."""
 
     sent_bytes: int
+    paced_seconds: float
     uploaded_bytes: int
     parts: int
     retries: int
@@ -55,6 +56,7 @@ class Uncounted:
     """The tally of an upload that nobody looks at."""
 
     sent_bytes: int = 0
+    paced_seconds: float = 0.0
     uploaded_bytes: int = 0
     parts: int = 0
     retries: int = 0
@@ -261,7 +263,7 @@ class Upload:
             slots.release()
 
     async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
-        await self._pace.wait(len(body))
+        await self._pace.wait(len(body), self._paced)
         sums = {} if crc is None else {CRC32: encode_crc(crc)}
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
@@ -283,6 +285,9 @@ class Upload:
         self._tally.parts += 1
         self._tally.uploaded_bytes += len(body)
         return Part(number, len(body), answer["ETag"], crc)
+
+    def _paced(self, seconds: float) -> None:
+        self._tally.paced_seconds += seconds
 
     def _sent(self, count: int) -> None:
         with self._lock:

@@ -6,6 +6,9 @@ Must not know who sends.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+
+_TOLD_SECONDS = 60.0
 
 
 class Pace:
@@ -27,8 +30,11 @@ class Pace:
         self._free_at = starts + count / self._rate
         return starts - now
 
-    async def wait(self, count: int) -> None:
-        """Return when a body of `count` bytes may go."""
+    async def wait(self, count: int, waited: Callable[[float], None]) -> None:
+        """Return when a body of `count` bytes may go; `waited` is told of the seconds, every now and then."""
         pause = self.take(count, asyncio.get_running_loop().time())
-        if pause:
-            await asyncio.sleep(pause)
+        while pause > 0:
+            piece = min(pause, _TOLD_SECONDS)
+            await asyncio.sleep(piece)
+            waited(piece)
+            pause -= piece
