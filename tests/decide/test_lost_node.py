@@ -157,6 +157,13 @@ def test_a_cleaning_on_it_is_abandoned_and_made_anew(policy: str, deleting: bool
     assert (delete.key.name, delete.uid, delete.abandon) == ("clean-demo", "clean-uid", True)
 
 
+def test_a_job_of_somebody_else_is_left_alone_there_too() -> None:
+    on_it = silent(cleaning_pod("Running", running()))
+    for job_there in (clean(owner=""), clean(owner="", deletionTimestamp=NOW)):
+        found = without_run(going("Delete", status("Complete")), clean_job=job_there, clean_pods=(on_it,))
+        assert "delete" not in " ".join(outline(gc.decide(found, later(LOST))))
+
+
 def test_one_that_waits_there_is_too() -> None:
     on_it = silent(cleaning_pod(state=waiting("ContainerCreating")))
     found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=(on_it,))

@@ -75,14 +75,14 @@ def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -
 
 def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: datetime) -> Plan:
     """What holds the name `clean-<bk>`, ours or not."""
-    pods = pods_made_by(job, facts.clean_pods)
-    if job.metadata.deletionTimestamp is not None or any(is_out_of_reach(pod, now) for pod in pods):
-        return _remove(facts, backup, job, now)
-    if not owned_by(job, backup):
-        if of_a_former(job, backup):
-            return _remove(facts, backup, job, now)
+    ours = owned_by(job, backup)
+    if not ours and not of_a_former(job, backup):
         text = f"a Job {job.metadata.name} that is not ours is in the way: delete it"
         return failed(backup, remains, Cause(reasons.NAME_TAKEN, text), now)
+    pods = pods_made_by(job, facts.clean_pods)
+    going = job.metadata.deletionTimestamp is not None
+    if not ours or going or any(is_out_of_reach(pod, now) for pod in pods):
+        return _remove(facts, backup, job, now)
     found = verdict(job, pods, now)
     if job.condition("Complete") is not None:
         return Plan(_cleaned(backup, remains, found, now))
