@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.faults import before_store, within
-from tests.integration.hold_proxy import PART
+from tests.integration.faults import before_database, before_store, within
+from tests.integration.hold_proxy import PART, TABLE_DUMP
 from tests.integration.scene import JSON, Scene, phase, why
 
 pytestmark = pytest.mark.integration
@@ -15,7 +15,23 @@ pytestmark = pytest.mark.integration
 
 async def test_it_shows_while_it_runs(scene: Scene) -> None:
     # Side by side, as both wait until somebody asks.
-    await asyncio.gather(_is_gone_when_complete(scene), _stays_where_it_failed(scene))
+    await asyncio.gather(
+        _begins_with_the_dump(scene), _is_gone_when_complete(scene), _stays_where_it_failed(scene)
+    )
+
+
+async def _begins_with_the_dump(scene: Scene) -> None:
+    async with before_database(scene.lab, TABLE_DUMP) as proxy:
+        source = {"host": "127.0.0.1", "port": proxy.port}
+        await scene.apply(scene.backup("dumping", source=source))
+        await within(proxy.reached)
+        shown = progress(await scene.until(lambda found: progress(found).get("step") == "dump", "dumping"))
+        assert 0 <= shown["percent"] < 50
+        assert shown["estimatedBytes"] > shown["dumpedBytes"]
+        assert await column(scene, "dumping") == shown["text"] == f"dump {shown['percent']}%"
+        proxy.release()
+        backup = await scene.until_over("dumping")
+    assert phase(backup) == "Complete", why(backup)
 
 
 async def _is_gone_when_complete(scene: Scene) -> None:

@@ -1,6 +1,7 @@
 """Staging volumes that are smaller than the dump: the worker holds mydumper, or says what is too small."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.cluster.processes import Processes
 from tests.cluster.relay import slow_server
 from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, tidb_stand_in
 from tests.worker.cut_proxy import cut_proxy
-from tests.worker.endings import alive, children, state
+from tests.worker.endings import alive, children, gone, kill, state
 from tests.worker.small_volume import small_volume
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
@@ -178,8 +179,11 @@ async def test_a_hold_that_is_longer_than_the_server_waits_for_its_reader(
     assert (await worker.run("clean")).code == 0
 
 
-async def test_sigterm_while_mydumper_is_held(worker: Worker) -> None:
+@contextlib.asynccontextmanager
+async def held(worker: Worker) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """A run whose mydumper is held; both of them. The block ends it, and its upload is cleaned away."""
     worker.staging_bytes = 8 * MB
+    direct = worker.target
     async with cut_proxy("127.0.0.1", worker.store.port) as proxy:
         # The upload has been opened; its first part never arrives.
         proxy.limit, proxy.freeze = 1 * MB, True
@@ -189,15 +193,27 @@ async def test_sigterm_while_mydumper_is_held(worker: Worker) -> None:
         async with asyncio.timeout(20):
             await stopped(process.pid)
         (dumper,) = children(process.pid)
+        yield process, dumper
+    worker.target = direct
+    assert (await worker.run("clean")).code == 0
+    assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_sigterm_while_mydumper_is_held(worker: Worker) -> None:
+    async with held(worker) as (process, dumper):
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             ended = await worker.ended(process)
-    assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED), ended.log
-    assert not alive(dumper)
-    assert list((worker.folder / "run").iterdir()) == []
-    worker.retarget(endpoint=worker.store.endpoint)
-    assert (await worker.run("clean")).code == 0
-    assert await worker.left_in_bucket() == (set(), [])
+        assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED), ended.log
+        assert not alive(dumper)
+        assert list((worker.folder / "run").iterdir()) == []
+
+
+async def test_sigkill_while_mydumper_is_held(worker: Worker) -> None:
+    """A stopped process dies with its parent too."""
+    async with held(worker) as (process, dumper):
+        await kill(process)
+        await gone(dumper)
 
 
 async def stopped(worker_pid: int) -> None:
