@@ -64,7 +64,7 @@ def undying(deed: Callable[[], None]) -> None:
             continue
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(STEP, min_size=3, max_size=12),
     st.sampled_from(SCHEDULES),
@@ -100,10 +100,10 @@ def test_every_due_time_has_one_outcome(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("text", SCHEDULES)
+@pytest.mark.parametrize("text", SCHEDULES[:4])
 def test_through_a_change_of_the_clocks(text: str, change: str) -> None:
     zone, at = CHANGES[change]
-    begin, end, hours = at - timedelta(hours=25, minutes=17), at + timedelta(hours=25), timedelta(hours=3)
+    begin, end, hours = at - timedelta(hours=14, minutes=17), at + timedelta(hours=26), timedelta(hours=3)
     dues = [due for due in due_times(text, zone, begin) if due <= end]
     found = schedule(created=begin, schedule=text, timeZone=zone)
 
