@@ -1,5 +1,6 @@
 """Uploads to a real MinIO: it checks each part and the whole, over http and https; certificates count."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 import pytest_asyncio
+from aiobotocore.session import get_session
 
 from tests.cluster.certificates import write_certificates
 from tests.cluster.minio_server import minio_store
@@ -105,3 +107,62 @@ async def test_whom_to_trust_is_an_option(minio: ObjectStore) -> None:
         async with opened(minio, target, None) as client:
             await upload(client, target)
     assert (await minio.objects("bucket"))["trusted"] == 11 * MIB + 1
+
+
+_RIGHTS = (
+    *("PutObject", "GetObject", "DeleteObject", "AbortMultipartUpload"),
+    *("ListBucketMultipartUploads", "PutObjectTagging"),
+)
+
+
+async def limited(store: ObjectStore, *rights: str) -> Credentials:
+    """Keys for a while that may do no more than this."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": [f"s3:{right}" for right in rights],
+                "Resource": ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"],
+            }
+        ],
+    }
+    async with get_session().create_client(
+        "sts",
+        endpoint_url=store.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+        verify=str(store.ca) if store.ca else None,
+    ) as client:
+        answer = await client.assume_role(
+            RoleArn="arn:aws:iam::123456789012:role/x", RoleSessionName="test", Policy=json.dumps(policy)
+        )
+    keys = answer["Credentials"]
+    return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+async def test_the_documented_rights_suffice(minio: ObjectStore) -> None:
+    """s3:ListBucket is none of them. (Without it S3 answers 403 for what is not there, MinIO 404.)"""
+    target = target_in(minio, key="limited.tgz", tags={"team": "shop"})
+    patience = attrs.evolve(PATIENCE, part_delays=(0.01,))
+    keys = await limited(minio, *_RIGHTS)
+    async with open_client(target, keys, minio.ca, patience) as client:
+        await objects.abort_uploads(client, target)
+        each, _ = await start_upload(client, target, "run", patience)
+        parts = await each.send(bodies(), 2)
+        wrong = tuple(attrs.evolve(part, etag="0" * 32) for part in parts)
+        with pytest.raises(StorageError, match="InvalidPart"):
+            await each.complete(wrong)
+        assert await each.complete(parts) == 11 * MIB + 1
+        assert await each.tag() == ()
+        await each.write_beside(target.manifest_key, b"{}")
+        await each.withdraw()
+        never, _ = await start_upload(client, target, "run", patience)
+        with pytest.raises(StorageError, match="InvalidPart"):
+            await never.complete(wrong)
+        await never.withdraw()
+    async with opened(minio, target, minio.ca) as client:
+        for key in (target.key, target.manifest_key):
+            assert await objects.head(client, target, key) is None
+        assert await objects.open_uploads(client, target) == []
