@@ -187,8 +187,12 @@ class Scene:
         found = {kind: (await self.lab.plane.api.get(path))["items"] for kind, path in paths.items()}
         return [f"{kind} {item['metadata']['name']}" for kind, items in found.items() for item in items]
 
-    async def until_nothing_made(self, run: str = "", seconds: float = 30) -> None:
-        """Wait until nothing is left in the cluster of all runs, or of one, by a part of its name."""
+    async def until_nothing_made(self, run: str = "", seconds: float = 60) -> None:
+        """Wait until nothing is left in the cluster of all runs, or of one, by a part of its name.
+
+        What a Backup owned goes by the garbage collector, which looks for new kinds every 30 seconds: in a
+        young cluster it does not know Backups yet.
+        """
         deadline = time.monotonic() + seconds
         while left := [name for name in await self.made() if run in name]:
             if time.monotonic() > deadline:
