@@ -96,6 +96,12 @@ class ControlPlane:
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         await wait_ready(manager, lambda: self.api.is_ok(account))
 
+    async def renew_controllers(self) -> None:
+        """A new controller manager, to be had after CRDs are made: the garbage collector of the old one would
+        learn of them after half a minute, and put off for longer what it had met of them before."""
+        await self.processes.stop(self._running.pop("kube-controller-manager"))
+        await self._start("kube-controller-manager")
+
     async def _start(self, name: str) -> Child:
         child = await self.processes.start(name, self._commands[name], grace=_STOP_GRACE_SECONDS)
         self._running[name] = child

@@ -158,6 +158,7 @@ async def complete_lab() -> AsyncIterator[Lab]:
         await store.create_bucket(BUCKET)
         _say("CRDs, namespace and Secrets")
         await apply_crds(plane)
+        await plane.renew_controllers()
         secrets = Secrets(database.password, store.access_key, store.secret_key)
         await make_namespace(plane, NAMESPACE, secrets)
         _say("the controller")
