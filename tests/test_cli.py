@@ -1,5 +1,8 @@
 """The command line: verbs, help, and usage errors that say what is wrong."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tidbbackup import __version__
@@ -55,3 +58,28 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_usage(argv: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(*argv) == 2
     assert why in capsys.readouterr().err
+
+
+_ASKED_TO_END = """
+import os, signal, sys
+# What the kernel does for PID 1 of a pod: a signal that nobody has asked for is dropped.
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+class Asked:
+    def find_spec(self, name, *_):
+        if name.startswith("tidbbackup.worker"):
+            print(*{"asyncio", "botocore"} & set(sys.modules), flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Asked())
+from tidbbackup.cli import main
+sys.exit(main(["worker", "dump"]))
+"""
+
+
+def test_a_worker_that_is_asked_to_end_while_it_starts_does_so() -> None:
+    """On a busy node its imports take seconds; a dump that begins after them would be killed, not ended."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _ASKED_TO_END], capture_output=True, timeout=20, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (143, b"\n")
