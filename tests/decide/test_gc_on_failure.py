@@ -10,6 +10,7 @@ from tests.decide.builders import (
     cause_of,
     going,
     job,
+    later,
     outline,
     pod,
     result,
@@ -20,6 +21,7 @@ from tests.decide.builders import (
 from tests.decide.moments import KILLED, inspecting
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
+from tidbbackup.decide.inspection import found_whole
 from tidbbackup.model.backup import BackupStatus
 from tidbbackup.model.jobs import Pod
 from tidbbackup.model.result import Outcome, WorkerResult
@@ -72,3 +74,12 @@ def test_while_that_cannot_be_looked_for_nothing_is_deleted() -> None:
         refused = decide(attrs.evolve(found, refusal=Refusal(409, "inspect-demo already exists")), NOW)
         assert "create" not in " ".join(outline(refused))
     assert outline(decide(found, NOW)) == ["create inspect-demo"]
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_look_that_completed_has_found_it_whole_although_its_pod_is_gone(seconds: float) -> None:
+    """It exits 0 only then: nothing of it is deleted, however long nobody has read its word."""
+    told = status("Scheduled", "Running", reason="Inspecting")
+    found = without_run(going("OnFailure", told), job=job(FAILED), inspect_job=inspecting(COMPLETE))
+    assert found_whole(found, going("OnFailure", told), later(seconds))
+    assert "clean-demo" not in " ".join(outline(decide(found, later(seconds))))

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from tests.decide.builders import (
+    COMPLETE,
     FAILED,
     JOB_LOOK,
     NOW,
@@ -157,6 +158,23 @@ UNTOLD = f"{WHY_KILLED}; whether its archive is whole could not be told: "
 )
 def test_else_it_failed_by_its_own_cause(told: Pod, message: str) -> None:
     assert cause_of(decide(silent(KILLED, inspecting(), answer(told)), NOW)) == ("Killed", message)
+
+
+def test_one_that_completed_and_lost_its_pod_is_made_anew() -> None:
+    """It has found a whole backup; only what that is made of went with the pod."""
+    found = inspecting(COMPLETE)
+    for seconds in (1, 1801):
+        plan = decide(silent(KILLED, found), later(seconds))
+        assert outline(plan) == ["delete inspect-demo inspect-uid", "status -"]
+        assert cause_of(plan)[0] == "Inspecting"
+    going = inspecting(COMPLETE, deletionTimestamp=NOW)
+    assert outline(decide(silent(KILLED, going), later(1801))) == ["status -"]
+
+
+def test_one_that_failed_and_lost_its_pod_could_not_tell() -> None:
+    plan = decide(silent(KILLED, inspecting(FAILED)), later(1))
+    gone = "the worker's pod is gone, deleted from outside (BackoffLimitExceeded)"
+    assert cause_of(plan) == ("Killed", f"{UNTOLD}{gone}")
 
 
 def test_its_start_is_waited_for_as_long_as_a_backups() -> None:

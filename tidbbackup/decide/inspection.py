@@ -13,7 +13,17 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, Working, succeeded, verdict
+from tidbbackup.decide.diagnosis import (
+    Broken,
+    Ended,
+    Unclear,
+    Verdict,
+    Waiting,
+    Working,
+    succeeded,
+    verdict,
+    why_job_ended,
+)
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Action, Create, Delete
 from tidbbackup.decide.render import inspect_job
@@ -64,6 +74,9 @@ def found_whole(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
     job = facts.inspect_job
     if job is None or not owned_by(job, backup):
         return False
+    # It ends with exit code 0 only then: a word that stays where its pod is gone.
+    if job.condition("Complete") is not None:
+        return True
     return succeeded(verdict(job, pods_made_by(job, facts.inspect_pods), now))
 
 
@@ -107,7 +120,7 @@ def _other_holds_the_name(backup: Backup, job: Job, cause: Cause) -> Looking | C
         return _untold(cause, f"a Job {job.metadata.name} that is not ours is in the way")
     going = job.metadata.deletionTimestamp is not None
     # Its disappearance wakes us.
-    stop = () if going else (Delete(job_key("inspect", backup), job.metadata.uid),)
+    stop = () if going else (_remove(backup, job),)
     return Looking(stop, _looking(cause))
 
 
@@ -119,10 +132,25 @@ def _follow(
         return _told(found.result, cause)
     if isinstance(found, Broken):
         return _untold(cause, found.cause.message)
+    if isinstance(found, Unclear):
+        return _without_its_pod(backup, job, cause)
     late, until, waits = _deadline(backup, job, found)
     if now < until:
         return Looking((), _looking(cause, waits), until)
     return _untold(cause, f"Job {job.metadata.name} {late}")
+
+
+def _without_its_pod(backup: Backup, job: Job, cause: Cause) -> Looking | Cause:
+    if job.condition("Complete") is None:
+        return _untold(cause, why_job_ended(job).message)
+    # The backup is whole, but its size and digest went with the pod: asked for once more. Dying here: the
+    # next run finds the Job going, whose disappearance wakes us, or gone, and makes it anew.
+    going = job.metadata.deletionTimestamp is not None
+    return Looking(() if going else (_remove(backup, job),), _looking(cause))
+
+
+def _remove(backup: Backup, job: Job) -> Delete:
+    return Delete(job_key("inspect", backup), job.metadata.uid)
 
 
 def _deadline(backup: Backup, job: Job, found: Verdict) -> tuple[str, datetime, str]:
