@@ -33,6 +33,25 @@ def test_its_sum_is_that_of_the_whole(pieces: list[bytes]) -> None:
     assert Pieces(pieces).crc == zlib.crc32(b"".join(pieces))
 
 
+def test_thousands_of_pieces_are_read_once_each() -> None:
+    """Rows that repeat make pieces of a kilobyte; the signature is made in the event loop."""
+    count, looked = 16_000, 0
+
+    class Piece(bytes):
+        def __len__(self) -> int:
+            nonlocal looked
+            looked += 1
+            assert looked < 20 * count, "in the square of the pieces"
+            return super().__len__()
+
+    whole = b"".join(b"x%06d" % number for number in range(count))
+    with Pieces(Piece(b"x%06d" % number) for number in range(count)).open() as file:
+        for _ in range(2):
+            assert b"".join(iter(lambda: file.read(1 << 20), b"")) == whole
+            file.seek(0)
+        assert file.read() == whole
+
+
 async def test_it_is_sent_as_it_came_and_each_time_from_the_beginning() -> None:
     pieces = [b"one", b"", b"two"]
     told: list[int] = []

@@ -36,7 +36,7 @@ class Pieces:
 
     def open(self, told: Callable[[int], None] = lambda _: None) -> _Reader:
         """The bytes from the beginning, with a place of its own; `told` is told of what is sent."""
-        return _Reader(self, told)
+        return _Reader(self._pieces, self._size, told)
 
     def discard(self) -> None:
         """The part is sent, or will never be."""
@@ -79,10 +79,14 @@ class _Reader:
     Invariant: every walk by `async for` begins at the beginning, as a request that is sent again does.
     """
 
-    def __init__(self, pieces: Pieces, told: Callable[[int], None]) -> None:
+    def __init__(self, pieces: tuple[bytes, ...], size: int, told: Callable[[int], None]) -> None:
         self._pieces = pieces
+        self._size = size
         self._told = told
         self._at = 0
+        # The piece that it stands in, and where that begins: there may be thousands.
+        self._number = 0
+        self._begins = 0
 
     def __enter__(self) -> Self:
         return self
@@ -91,24 +95,26 @@ class _Reader:
         pass
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return self._size
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, and no more than the rest of one piece; all that is left without a size."""
         if size < 0:
             return b"".join(iter(lambda: self.read(len(self)), b""))
-        begins = 0
-        for piece in self._pieces:
-            if self._at < begins + len(piece):
-                found = piece[self._at - begins :][:size]
+        while size and self._number < len(self._pieces):
+            piece = self._pieces[self._number]
+            offset = self._at - self._begins
+            if found := piece[offset : offset + size]:
                 self._at += len(found)
                 return found
-            begins += len(piece)
+            self._begins += len(piece)
+            self._number += 1
         return b""
 
     def seek(self, position: int) -> int:
         """Read on from there."""
         self._at = position
+        self._number = self._begins = 0
         return position
 
     def tell(self) -> int:
