@@ -1,5 +1,6 @@
 """The upload of a run when the storage is there, is not, or takes a request and loses the answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from tests.storage.test_multipart import LOST, Server, refused
 from tests.worker.test_main import environ
+from tidbbackup.model import reasons
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
@@ -95,17 +97,70 @@ async def test_an_upload_whose_answer_was_lost_and_that_cannot_be_aborted_is_tol
     assert job.journal.upload_left_open
 
 
-async def test_the_twin_of_an_upload_whose_first_answer_was_lost_is_aborted(job: Job) -> None:
-    @define
-    class Retried(Bucket):
-        async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:
-            try:
-                return await Bucket.create_multipart_upload(self, **call)
-            except ConnectionClosedError:
-                # As botocore does by itself.
-                return await Bucket.create_multipart_upload(self, **call)
+@define
+class Twice(Bucket):
+    """Loses the answer to an opening, whereupon the client asks again by itself, as botocore does."""
 
-    bucket = Retried(loses=1)
+    loses: int = 1
+    hangs: bool = False
+    """Whether the question for twins, the second of all, is never answered."""
+    hanging: asyncio.Event = field(factory=asyncio.Event)
+
+    async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:
+        try:
+            return await Bucket.create_multipart_upload(self, **call)
+        except ConnectionClosedError:
+            return await Bucket.create_multipart_upload(self, **call)
+
+    async def paginate(self, **call: Any) -> AsyncIterator[dict[str, Any]]:
+        if self.hangs and self.open:
+            self.hangs = False
+            self.hanging.set()
+            await asyncio.Event().wait()
+        async for page in Bucket.paginate(self, **call):
+            yield page
+
+
+DENIED = refused("AccessDenied", 403)
+
+
+async def test_the_twin_of_an_upload_whose_first_answer_was_lost_is_aborted(job: Job) -> None:
+    bucket = Twice()
     async with open_upload(bucket, job):
         assert bucket.open == ["u1"]
+    assert not job.journal.upload_left_open
+    assert job.journal.notices == []
+
+
+async def test_a_run_that_is_ended_while_twins_are_looked_for_takes_them_back(job: Job) -> None:
+    bucket = Twice(hangs=True)
+
+    async def run() -> None:
+        async with open_upload(bucket, job):
+            pass
+
+    running = asyncio.create_task(run())
+    await bucket.hanging.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert bucket.open == []
+    assert not job.journal.upload_left_open
+
+
+@pytest.mark.parametrize("error", [DENIED, NOBODY])
+async def test_a_twin_that_nobody_can_abort_is_told(job: Job, error: Exception) -> None:
+    bucket = Twice(asked=[None, error, error])
+    with pytest.raises((KeyError, StorageError)):
+        async with open_upload(bucket, job):
+            raise KeyError("what else may go wrong")
+    assert bucket.open == ["u0"]
+    assert job.journal.upload_left_open
+
+
+async def test_a_twin_beside_a_backup_that_is_complete_is_told_too(job: Job) -> None:
+    bucket = Twice(asked=[None, DENIED])
+    async with open_upload(bucket, job):
+        pass
+    assert [notice.reason for notice in job.journal.notices] == [reasons.UPLOAD_LEFT_OPEN]
     assert not job.journal.upload_left_open

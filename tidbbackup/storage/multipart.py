@@ -117,7 +117,9 @@ class Upload:
 
     async def abort_others(self) -> int:
         """Abort every other open upload of this key. How many there were."""
-        return await objects.abort_uploads(self._client, self._target, keep=self._id)
+        count = await objects.abort_uploads(self._client, self._target, keep=self._id)
+        self.twins = False
+        return count
 
     async def send(
         self, bodies: AsyncIterator[Body], in_flight: int, room: Callable[[Body], int] | None = None

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
+from tidbbackup.model import reasons
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import StorageError
@@ -39,8 +40,26 @@ async def open_upload(client: S3Client, job: Job) -> AsyncIterator[Upload]:
             await _sweep(upload.abort_others)
         yield upload
     except BaseException:
-        await _take_back(upload.withdraw, job)
+        await _take_back(lambda: _withdraw(upload), job)
         raise
+    if upload.twins:
+        job.journal.notice(
+            reasons.UPLOAD_LEFT_OPEN,
+            "a second, empty upload may be open beside the archive: the answer to the first try to open one "
+            "was lost, and looking for it was refused (that takes s3:ListBucketMultipartUploads); it goes "
+            "with the Backup's data, or by the bucket's rule for uploads that are never completed",
+        )
+
+
+async def _withdraw(upload: Upload) -> None:
+    """Take back the upload and its twins, for which there was no time or no right before.
+
+    Raises:
+        StorageError: one may still be open.
+    """
+    await upload.withdraw()
+    if upload.twins:
+        await upload.abort_others()
 
 
 async def _sweep(call: Callable[[], Awaitable[object]]) -> None:
