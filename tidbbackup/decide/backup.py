@@ -15,6 +15,7 @@ import attrs
 from tidbbackup.decide import diagnosis, ending, finished, given_up, inspection, release, retry
 from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.holder import Holder, holder, remove, taken
 from tidbbackup.decide.plan import (
     NOTHING,
     Action,
@@ -30,7 +31,6 @@ from tidbbackup.decide.run import (
     JOB_KIND,
     events_of_start,
     job_key,
-    of_a_former,
     owned_by,
     pods_made_by,
     pods_of,
@@ -66,7 +66,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if backup.status.phase in _FINAL:
         return release.beside(finished.decide(facts, backup, now), facts, backup, now)
     if facts.job is not None and not owned_by(facts.job, backup):
-        return _name_is_held(backup, facts.job, now)
+        return _name_is_held(facts, backup, facts.job, now)
     if facts.job is not None:
         return _follow(facts, backup, facts.job, now)
     if retry.is_to_come(backup):
@@ -90,19 +90,12 @@ def _leave_alone(backup: Backup) -> Plan:
     return Plan((Announce(KIND, backup.metadata, "Warning", reasons.FOREIGN_BACKUP, message),))
 
 
-def _name_is_held(backup: Backup, job: Job, now: datetime) -> Plan:
-    if of_a_former(job, backup):
-        if job.metadata.deletionTimestamp is not None:
-            return NOTHING
-        return Plan((Delete(job_key("backup", backup), job.metadata.uid),))
-    owner = job.metadata.owner
-    held_by = f"{owner.kind} {owner.name}" if owner else "nobody's"
-    cause = Cause(
-        reasons.NAME_TAKEN,
-        f"a Job {job.metadata.name} that is not ours ({held_by}) is in the way: "
-        "delete it, or create this Backup under another name",
-    )
-    return Plan(ending.fail(backup, cause, now))
+def _name_is_held(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
+    if holder(job, backup) is Holder.FORMER:
+        return remove("backup", backup, job, facts.pods, now)
+    held = taken(job)
+    text = f"{held.message}, or create this Backup under another name"
+    return Plan(ending.fail(backup, Cause(held.reason, text), now))
 
 
 def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
@@ -112,7 +105,7 @@ def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> P
     found = facts.seen(look, Job)
     if found is None:
         return Plan(look=look)
-    plans = [_name_is_held(backup, job, now) for job in found if not owned_by(job, backup)]
+    plans = [_name_is_held(facts, backup, job, now) for job in found if not owned_by(job, backup)]
     return attrs.evolve(plans[0] if plans else NOTHING, wake_at=now + _FIRST_QUESTION)
 
 

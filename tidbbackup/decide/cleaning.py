@@ -13,16 +13,16 @@ from tidbbackup.decide.diagnosis import (
     Ended,
     Verdict,
     Waiting,
-    is_out_of_reach,
     next_out_of_reach,
     verdict,
     why_in_events,
 )
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Action, Announce, Ask, Create, Delete, Plan
+from tidbbackup.decide.holder import Holder, holder, is_leaving, remove, taken
+from tidbbackup.decide.plan import Action, Announce, Ask, Create, Plan
 from tidbbackup.decide.remains import Remains
 from tidbbackup.decide.render import clean_job, idle_job, is_outdated
-from tidbbackup.decide.run import events_of_start, job_key, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.run import events_of_start, owned_by, pods_made_by
 from tidbbackup.decide.status import Cause, move
 from tidbbackup.decide.task import archive_url
 from tidbbackup.decide.valid import problems
@@ -75,13 +75,12 @@ def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -
 
 def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: datetime) -> Plan:
     """What holds the name `clean-<bk>`, ours or not."""
-    ours = owned_by(job, backup)
-    if not ours and not of_a_former(job, backup):
-        text = f"a Job {job.metadata.name} that is not ours is in the way: delete it"
-        return failed(backup, remains, Cause(reasons.NAME_TAKEN, text), now)
-    pods = pods_made_by(job, facts.clean_pods)
-    going = job.metadata.deletionTimestamp is not None
-    if not ours or going or any(is_out_of_reach(pod, now) for pod in pods):
+    whose, pods = holder(job, backup), pods_made_by(job, facts.clean_pods)
+    if whose is Holder.FOREIGN:
+        return failed(backup, remains, taken(job), now)
+    if whose is Holder.FORMER or is_leaving(job, pods, now):
+        # What a pod that is out of reach had to do takes a minute or two: long before, that was over or had
+        # come to nothing.
         return _remove(facts, backup, job, now)
     found = verdict(job, pods, now)
     if job.condition("Complete") is not None:
@@ -177,10 +176,4 @@ def _pause(backup: Backup, since: datetime) -> timedelta:
 
 def _remove(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
     """Its disappearance wakes us, and the next round makes it anew, if it is still to be."""
-    pods = pods_made_by(job, facts.clean_pods)
-    # A pod that is out of reach would hold the Job, and so its name, for as long as its node is away. What it
-    # had to do takes a minute or two: it was over, or had come to nothing, long before.
-    abandon = any(is_out_of_reach(pod, now) for pod in pods)
-    if job.metadata.deletionTimestamp is not None and not abandon:
-        return Plan(wake_at=next_out_of_reach(pods, now))
-    return Plan((Delete(job_key("clean", backup), job.metadata.uid, abandon=abandon),))
+    return remove("clean", backup, job, facts.clean_pods, now)

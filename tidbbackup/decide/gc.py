@@ -14,6 +14,7 @@ import attrs
 from tidbbackup.decide import cleaning, diagnosis, farewell, given_up, inspection, release
 from tidbbackup.decide.diagnosis import Broken, Unclear, next_out_of_reach, verdict
 from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.holder import Holder, holder, taken
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
 from tidbbackup.decide.remains import Remains, what_remains
 from tidbbackup.decide.run import (
@@ -160,7 +161,11 @@ def _look_whether_whole(facts: BackupFacts, backup: Backup, remains: Remains, no
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
     made = pods_made_by(job, facts.pods) if job is not None else []
     cause = _ended_by(job, made, now)
-    looking = inspection.inspect(facts, backup, made, cause, now) if cause else None
+    if cause is None or not inspection.worth_a_look(backup, made, cause):
+        return None
+    if facts.inspect_job is not None and holder(facts.inspect_job, backup) is Holder.FOREIGN:
+        return cleaning.failed(backup, remains, taken(facts.inspect_job), now)
+    looking = inspection.inspect(facts, backup, made, cause, now)
     if not isinstance(looking, inspection.Looking):
         return None
     say = () if backup.status.phase == Phase.CLEAN_FAILED else move(backup, Phase.RUNNING, looking.cause, now)

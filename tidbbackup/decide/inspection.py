@@ -25,9 +25,10 @@ from tidbbackup.decide.diagnosis import (
     why_job_ended,
 )
 from tidbbackup.decide.facts import BackupFacts, Refusal
-from tidbbackup.decide.plan import Action, Create, Delete
+from tidbbackup.decide.holder import Holder, holder, remove, taken
+from tidbbackup.decide.plan import Action, Create
 from tidbbackup.decide.render import inspect_job
-from tidbbackup.decide.run import job_key, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.run import owned_by, pods_made_by
 from tidbbackup.decide.status import Cause
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
@@ -58,12 +59,12 @@ def inspect(
     job = facts.inspect_job
     if job is not None and owned_by(job, backup):
         return _follow(facts, backup, job, _first_cause(job) or cause, now)
-    if not _worth_a_look(backup, pods, cause):
+    if not worth_a_look(backup, pods, cause):
         return cause
     if facts.refusal is not None:
         return _refused(facts, backup, facts.refusal, cause, now)
     if job is not None:
-        return _other_holds_the_name(backup, job, cause)
+        return _other_holds_the_name(facts, backup, job, cause, now)
     # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
     create = Create(inspect_job(backup, facts.image, cause))
     return Looking((create,), _looking(cause), now + _patience(backup))
@@ -108,20 +109,20 @@ def _refused(
     return Looking((), _looking(cause, why), min(now + _NEXT_QUESTION, until))
 
 
-def _worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
+def worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
+    """Whether a run that ended by `cause`, `pods` being its own, may have made a backup all the same."""
     if cause.reason not in reasons.DIED_WITHOUT_A_WORD - _NOT_ASKED or problems(backup.spec):
         return False
     begun = backup.status.condition(Phase.RUNNING) is not None
     return begun or not pods or any(pod.state.running or pod.state.terminated for pod in pods)
 
 
-def _other_holds_the_name(backup: Backup, job: Job, cause: Cause) -> Looking | Cause:
-    if not of_a_former(job, backup):
-        return _untold(cause, f"a Job {job.metadata.name} that is not ours is in the way")
-    going = job.metadata.deletionTimestamp is not None
-    # Its disappearance wakes us.
-    stop = () if going else (_remove(backup, job),)
-    return Looking(stop, _looking(cause))
+def _other_holds_the_name(
+    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
+) -> Looking | Cause:
+    if holder(job, backup) is Holder.FOREIGN:
+        return _untold(cause, taken(job).message)
+    return _make_way(facts, backup, job, cause, now)
 
 
 def _follow(
@@ -133,24 +134,26 @@ def _follow(
     if isinstance(found, Broken):
         return _untold(cause, found.cause.message)
     if isinstance(found, Unclear):
-        return _without_its_pod(backup, job, cause)
+        return _without_its_pod(facts, backup, job, cause, now)
     late, until, waits = _deadline(backup, job, found)
     if now < until:
         return Looking((), _looking(cause, waits), until)
     return _untold(cause, f"Job {job.metadata.name} {late}")
 
 
-def _without_its_pod(backup: Backup, job: Job, cause: Cause) -> Looking | Cause:
+def _without_its_pod(
+    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
+) -> Looking | Cause:
     if job.condition("Complete") is None:
         return _untold(cause, why_job_ended(job).message)
     # The backup is whole, but its size and digest went with the pod: asked for once more. Dying here: the
     # next run finds the Job going, whose disappearance wakes us, or gone, and makes it anew.
-    going = job.metadata.deletionTimestamp is not None
-    return Looking(() if going else (_remove(backup, job),), _looking(cause))
+    return _make_way(facts, backup, job, cause, now)
 
 
-def _remove(backup: Backup, job: Job) -> Delete:
-    return Delete(job_key("inspect", backup), job.metadata.uid)
+def _make_way(facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime) -> Looking:
+    away = remove("inspect", backup, job, facts.inspect_pods, now)
+    return Looking(away.actions, _looking(cause), away.wake_at)
 
 
 def _deadline(backup: Backup, job: Job, found: Verdict) -> tuple[str, datetime, str]:

@@ -15,9 +15,10 @@ from attrs import frozen
 
 from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, next_out_of_reach, verdict
 from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.holder import Holder, holder, is_leaving, remove, taken
 from tidbbackup.decide.plan import Action, Announce, Create, Delete, Plan
 from tidbbackup.decide.render import is_outdated, release_job
-from tidbbackup.decide.run import awaited, job_key, of_a_former, owned_by, pods_made_by
+from tidbbackup.decide.run import awaited, job_key, owned_by, pods_made_by
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, WARNING, Backup, Phase
@@ -59,8 +60,9 @@ def beside(plan: Plan, facts: BackupFacts, backup: Backup, now: datetime) -> Pla
     until = ended + _TRIES_FOR
     step = _step(facts, backup, ended, until, now)
     actions, wake_at = step.actions, step.wake_at
-    if ours and now >= until and ours.metadata.deletionTimestamp is None:
-        actions = (*actions, Delete(job_key("release", backup), ours.metadata.uid))
+    if ours and now >= until:
+        away = remove("release", backup, ours, facts.release_pods, now)
+        actions, wake_at = (*actions, *away.actions), away.wake_at
     elif step.over and ours and now < until:
         wake_at = until
     return attrs.evolve(plan, actions=(*plan.actions, *actions)).no_later(wake_at)
@@ -120,13 +122,11 @@ def _step(facts: BackupFacts, backup: Backup, since: datetime, until: datetime, 
     if job is None:
         # Dying here: the next run finds the Job with our uid, and follows it.
         return Step((Create(release_job(backup, facts.image)),), until)
-    if job.metadata.deletionTimestamp is not None:
-        return Step(wake_at=until)
-    if not ours:
-        if of_a_former(job, backup):
-            return Step((Delete(job_key("release", backup), job.metadata.uid),), until)
-        text = f"a Job {job.metadata.name} that is not ours is in the way: delete it"
-        return Step((_failed(backup, text),), until)
+    whose = holder(job, backup)
+    if whose is Holder.FOREIGN:
+        return Step((_failed(backup, taken(job).message),), until)
+    if whose is Holder.FORMER or is_leaving(job, facts.release_pods, now):
+        return _remove(facts, backup, job, until, now)
     return _follow(facts, backup, job, since, until, now)
 
 
@@ -135,17 +135,24 @@ def _follow(
 ) -> Step:
     failed = job.condition("Failed")
     if (failed or isinstance(_found(facts, job, now), Waiting)) and _is_mended(facts, backup, job):
-        return Step((Delete(job_key("release", backup), job.metadata.uid),), until)
+        return _remove(facts, backup, job, until, now)
     if failed is None:
-        return Step(wake_at=until)
+        lost_at = next_out_of_reach(pods_made_by(job, facts.release_pods), now)
+        return Step(wake_at=min(until, lost_at or until))
     failed_at = failed.lastTransitionTime or now
     # As long again as it has been tried already: each pause doubles the last, without any count.
     retry_at = failed_at + min(max(failed_at - since, _FIRST_RETRY), _LONGEST_WAIT)
     say = _failed(backup, _why(facts, job, now))
     if now < retry_at:
         return Step((say,), min(retry_at, until))
-    # Its deletion wakes us, and the next round makes it anew.
-    return Step((say, Delete(job_key("release", backup), job.metadata.uid)), until)
+    away = _remove(facts, backup, job, until, now)
+    return Step((say, *away.actions), away.wake_at)
+
+
+def _remove(facts: BackupFacts, backup: Backup, job: Job, until: datetime, now: datetime) -> Step:
+    """Its disappearance wakes us, and the next round makes it anew."""
+    away = remove("release", backup, job, facts.release_pods, now).no_later(until)
+    return Step(away.actions, away.wake_at)
 
 
 def _found(facts: BackupFacts, job: Job, now: datetime) -> Verdict:
