@@ -65,6 +65,7 @@ async def lost_of_one(port: int) -> int:
         (closed_once_heard, 1),
         (reset_once_heard, 1),
         (broken_off, 1),
+        (status("502 Bad Gateway"), 1),
         (status("504 Gateway Timeout"), 1),
         (status("503 Slow Down"), 0),
         (status("403 Forbidden"), 0),

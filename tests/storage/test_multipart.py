@@ -358,6 +358,44 @@ async def test_another_runs_object_is_left_alone() -> None:
     assert server.called("delete") == 0
 
 
+async def test_a_later_no_settles_nothing_once_the_storage_said_yes() -> None:
+    """Its answer to HEAD was lost, and then the upload is gone because it was completed."""
+
+    @define
+    class Hidden(Server):
+        async def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
+            if self.stored:
+                raise refused("NoSuchUpload", 404)
+            return await Server.complete_multipart_upload(self, **call)
+
+        async def head_object(self, **_: Any) -> dict[str, Any]:
+            raise self.heads.pop(0) if self.heads else refused("403", 403)
+
+        heads: list[Exception] = field(factory=lambda: [refused("503", 503)])
+
+    upload, _ = await start_upload(server := Hidden(), TARGET, "run-1", PATIENCE)
+    parts = await upload.send(bodies(b"one"), 1)
+    with pytest.raises(StorageError, match="NoSuchUpload"):
+        await upload.complete(parts)
+    with pytest.raises(StorageError, match="may yet appear"):
+        await upload.withdraw()
+    assert server.stored, "it is there"
+
+
+async def test_an_archive_that_a_clear_yes_does_not_show_may_yet_appear() -> None:
+    @define
+    class Late(Server):
+        async def head_object(self, **_: Any) -> dict[str, Any]:
+            raise refused("404", 404)
+
+    upload, _ = await start_upload(Late(), TARGET, "run-1", PATIENCE)
+    parts = await upload.send(bodies(b"one"), 1)
+    with pytest.raises(StorageError, match="is not there after its upload was completed"):
+        await upload.complete(parts)
+    with pytest.raises(StorageError, match=r"may yet appear: .* never clearly refused"):
+        await upload.withdraw()
+
+
 async def test_withdrawn_before_completing_no_object_is_touched() -> None:
     server = Server(stored=(3, {}))
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)

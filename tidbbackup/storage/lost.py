@@ -21,7 +21,8 @@ from botocore.exceptions import (
 from tidbbackup.storage.client import S3Client
 
 _NEVER_SENT = (ConnectTimeoutError, NoCredentialsError, ProxyConnectionError, SSLError)
-_GATEWAY_TIMEOUT = 504
+_OF_GATEWAYS = (502, 504)
+"""Answers of one that lost the server behind it: that may have heard."""
 
 
 class LostAnswers:
@@ -53,7 +54,7 @@ def is_lost(error: Exception | None, status: int) -> bool:
         status: that of the answer, 0 where none came.
     """
     if error is None:
-        return status == _GATEWAY_TIMEOUT
+        return status in _OF_GATEWAYS
     if isinstance(error, EndpointConnectionError):
         # Also what the client makes of a connection that breaks later on.
         return not isinstance(error.kwargs.get("error"), ClientConnectorError)

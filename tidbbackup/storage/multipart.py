@@ -161,7 +161,8 @@ class Upload:
     async def _complete(self, parts: tuple[Part, ...], unanswered: LostAnswers) -> int:
         size = sum(part.size for part in parts)
         lost: StorageError | None = None
-        self._unsettled = True
+        # Set by a yes, or a try without an answer: no later answer can then be taken for a no.
+        before, self._unsettled = self._unsettled, True
         try:
             await self._client.complete_multipart_upload(
                 Bucket=self._target.bucket,
@@ -170,7 +171,7 @@ class Upload:
                 **_completed(parts, self._opened),
             )
         except Exception as error:
-            self._unsettled = unanswered.count > 0
+            self._unsettled = before or unanswered.count > 0
             lost = explain(error, "completing the upload of", self._target)
             log.warning("no clear answer to CompleteMultipartUpload, HEAD decides: %s", lost)
         found = await self._look(hidden=lost is not None)
@@ -235,7 +236,8 @@ class Upload:
         if found is None and self._unsettled:
             raise StorageError(
                 reasons.UPLOAD_FAILED,
-                f"{self._target.url} may yet appear: the storage was asked to complete it and never answered",
+                f"{self._target.url} may yet appear: the storage was asked to complete it and never clearly "
+                "refused",
             )
         # A second worker of the same Backup (its node was cut off) may have written the key meanwhile.
         if found and found.metadata.get(RUN_METADATA, self.run) == self.run:
