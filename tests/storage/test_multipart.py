@@ -239,10 +239,27 @@ async def test_a_long_wait_for_the_users_limit_is_seen_not_to_be_a_standstill() 
     seen = []
     while not sending.done():
         await asyncio.wait([sending], timeout=290)
-        seen.append(tally.paced_seconds)
+        seen.append(tally.waited_seconds)
     assert len(seen) == 13
     assert sorted(set(seen)) == seen
     assert seen[-1] == pytest.approx(3600)
+
+
+@pytest.mark.looptime
+async def test_a_long_pause_between_the_users_rounds_is_seen_not_to_be_a_standstill() -> None:
+    tally = Uncounted()
+    patient = attrs.evolve(TARGET, transfer=Transfer(rounds=3, roundPause=1800))
+    server = Server(part=[refused("SlowDown", 503)] * 2)
+    upload, _ = await start_upload(server, patient, "run-1", PATIENCE, tally)
+    sending = asyncio.create_task(upload.send(bodies(b"x"), 1))
+    seen = []
+    while not sending.done():
+        await asyncio.wait([sending], timeout=290)
+        seen.append(tally.waited_seconds)
+    assert len(seen) == 13
+    assert sorted(set(seen)) == seen
+    assert seen[-1] == pytest.approx(3600)
+    assert tally.retries == 2
 
 
 async def test_as_many_parts_at_once_as_the_user_allows() -> None:

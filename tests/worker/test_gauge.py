@@ -11,7 +11,7 @@ from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive
 
 
-@pytest.mark.parametrize("what", ["sent_bytes", "paced_seconds"])
+@pytest.mark.parametrize("what", ["sent_bytes", "waited_seconds"])
 def test_a_part_that_is_still_on_its_way_is_movement(tmp_path: Path, what: str) -> None:
     archive, counters = Archive("top", 0, 16 << 20), Counters()
     gauge = Gauge(counters, Belt(tmp_path), archive, Output())

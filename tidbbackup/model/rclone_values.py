@@ -21,8 +21,10 @@ _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
-# Beyond this the run counts as stalled anyway.
-_LONGEST_SECONDS = 1800.0
+# A run in which nothing moves for half an hour is stalled: silence has to be told before, with the time that
+# a part's bytes may take besides. A pause does not count as standing still, but what is longer helps nobody.
+_LONGEST_SILENCE_SECONDS = 900.0
+_LONGEST_PAUSE_SECONDS = 1800.0
 
 
 def size(written: str) -> int:
@@ -79,15 +81,15 @@ def tries(written: str) -> int:
 def time_out(written: str) -> float:
     """Seconds until something counts as broken."""
     seconds = _seconds(written)
-    if not 1 <= seconds <= _LONGEST_SECONDS:
-        raise ValueError("write a duration from 1s to 30m")
+    if not 1 <= seconds <= _LONGEST_SILENCE_SECONDS:
+        raise ValueError("write a duration from 1s to 15m")
     return seconds
 
 
 def pause(written: str) -> float:
     """Seconds between two tries."""
     seconds = _seconds(written)
-    if seconds > _LONGEST_SECONDS:
+    if seconds > _LONGEST_PAUSE_SECONDS:
         raise ValueError("write a duration up to 30m")
     return seconds
 

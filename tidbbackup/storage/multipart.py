@@ -45,7 +45,7 @@ class Tally(Protocol):
     """Where an upload counts what it has done, for whoever wants to look."""
 
     sent_bytes: int
-    paced_seconds: float
+    waited_seconds: float
     uploaded_bytes: int
     parts: int
     retries: int
@@ -56,7 +56,7 @@ class Uncounted:
     """The tally of an upload that nobody looks at."""
 
     sent_bytes: int = 0
-    paced_seconds: float = 0.0
+    waited_seconds: float = 0.0
     uploaded_bytes: int = 0
     parts: int = 0
     retries: int = 0
@@ -260,14 +260,18 @@ class Upload:
         try:
             crc = await checksum(body) if has_checksums(self._target) else None
             return await in_rounds(
-                lambda: self._put_part(number, body, crc), f"part {number}", self._patience, retried
+                lambda: self._put_part(number, body, crc),
+                f"part {number}",
+                self._patience,
+                retried,
+                self._waited,
             )
         finally:
             body.discard()
             slots.release()
 
     async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
-        await self._pace.wait(len(body), self._paced)
+        await self._pace.wait(len(body), self._waited)
         sums = {} if crc is None else {CRC32: encode_crc(crc)}
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
@@ -290,8 +294,8 @@ class Upload:
         self._tally.uploaded_bytes += len(body)
         return Part(number, len(body), answer["ETag"], crc)
 
-    def _paced(self, seconds: float) -> None:
-        self._tally.paced_seconds += seconds
+    def _waited(self, seconds: float) -> None:
+        self._tally.waited_seconds += seconds
 
     def _sent(self, count: int) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError, worth_retrying
+from tidbbackup.storage.pace import rest
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,9 @@ async def in_rounds(
     what: str,
     patience: Patience,
     retried: Callable[[], None] = lambda: None,
+    waited: Callable[[float], None] = lambda _: None,
 ) -> T:
-    """What `call` returns, at last. `retried` is told of each further round.
+    """What `call` returns, at last. `retried` is told of each further round, `waited` of the seconds between.
 
     Raises:
         StorageError: the last one, when no round is left, the outage has lasted too long, or another try
@@ -41,5 +43,5 @@ async def in_rounds(
                 raise
             log.warning("%s: %s; once more in %g s", what, error, delay)
         retried()
-        await asyncio.sleep(delay)
+        await rest(delay, waited)
     raise AssertionError("the last round returns or raises")

@@ -22,8 +22,8 @@ class Counters:
     """Of the dump, read into the archive."""
     sent_bytes: int = 0
     """Of the archive, handed to the network, by tries that failed too."""
-    paced_seconds: float = 0.0
-    """So long parts have waited because the user allows no more bytes per second."""
+    waited_seconds: float = 0.0
+    """So long parts have waited on purpose: for the user's limit of bytes per second, or another round."""
     uploaded_bytes: int = 0
     """Of the archive, taken by the storage."""
     parts: int = 0

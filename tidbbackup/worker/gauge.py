@@ -40,10 +40,10 @@ class Gauge:
         self.counters.see(self.belt.written_bytes(), self.archive.packed_bytes, self.archive.freed_bytes)
 
     def moved(self) -> Hashable:
-        """Changes as long as a byte is read or sent, or may not be sent yet, or mydumper says something."""
+        """Changes as long as a byte is read, sent or kept back on purpose, or mydumper says something."""
         self.count()
         counters = self.counters
-        sent = counters.sent_bytes, counters.paced_seconds
+        sent = counters.sent_bytes, counters.waited_seconds
         return counters.dumped_bytes, counters.packed_bytes, sent, self.output.lines
 
     def where(self) -> str:
