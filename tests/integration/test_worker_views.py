@@ -34,7 +34,7 @@ async def test_they_are_mydumpers_own_to_the_byte(database: Database, tmp_path: 
     tables = (catalog.Table("t"), catalog.Table("v", "VIEW", None), catalog.Table("w x", "VIEW", None))
     login = Login(DatabaseTarget(database.host, database.port, "root"), database.password.encode())
     views = await asyncio.to_thread(read_views, login, "", (catalog.Database("seen", tables),))
-    assert write_views(views, ours, compressed=False) == 2
+    assert write_views(views, ours) == 2
     for path in ours.iterdir():
         assert path.read_bytes() == (theirs / path.name).read_bytes(), path.name
     await database.sql("DROP DATABASE seen")

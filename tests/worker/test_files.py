@@ -57,7 +57,7 @@ def test_chunked_files_need_six_bytes_more() -> None:
     databases = (db("d" * 124, "t" * 126),)
     assert unsupported_names(databases, Flags()) != [], "the -schema file is longer"
     short = (db("d" * 120, "t" * 120),)
-    assert unsupported_names(short, Flags(chunked=True, compressed=True)) == []
+    assert unsupported_names(short, Flags(chunked=True)) == []
 
 
 suffixes = ["-schema", ".00001", "-view", "-triggers", "-post", "-create"]
@@ -92,10 +92,10 @@ def test_expected_files_of_everything() -> None:
         "d.v-schema-view.sql",
         "d-schema-post.sql",
     }
-    assert {e.file for e in expected_files([database], Flags(no_views=True, compressed=True))} == {
-        "d.t-schema.sql.gz",
-        "d.t-schema-triggers.sql.gz",
-        "d-schema-post.sql.gz",
+    assert {e.file for e in expected_files([database], Flags(no_views=True))} == {
+        "d.t-schema.sql",
+        "d.t-schema-triggers.sql",
+        "d-schema-post.sql",
     }
     assert list(expected_files([database], Flags(no_schemas=True))) == []
     assert list(expected_files([database], Flags(selecting=True))) == []

@@ -87,6 +87,8 @@ def test_tls_files_that_are_there(tmp_path: Path) -> None:
         "--omit-from-file=/etc/passwd",
         "--tidb-snapshot=1",
         "--ssl",
+        "--compress",
+        "--build-empty-files",
     ],
 )
 def test_refused_options(option: str) -> None:
@@ -107,16 +109,13 @@ def test_every_argument_is_one_option_of_ours(regex: str, snapshot: str) -> None
 
 def test_what_options_mean_for_the_files() -> None:
     assert flags({}) == Flags()
-    assert flags(
-        judged(("--compress", "--rows=5", "--no-views", "--ignore-engines=Merge,BLACKHOLE"))
-    ) == Flags(
-        compressed=True, chunked=True, no_views=True, ignored_engines=frozenset({"merge", "blackhole"})
+    assert flags(judged(("--rows=5", "--no-views", "--ignore-engines=Merge,BLACKHOLE"))) == Flags(
+        chunked=True, no_views=True, ignored_engines=frozenset({"merge", "blackhole"})
     )
     assert flags(judged(("--tables-list=a.b",))).selecting
     assert flags(judged(("--no-data", "--no-schemas", "--verbose=2"))) == Flags(
         no_data=True, no_schemas=True, verbose=False
     )
-    assert not flags(judged(("--build-empty-files",))).verbose
 
 
 def test_files_are_cut_unless_the_task_says_otherwise() -> None:

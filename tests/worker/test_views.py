@@ -1,6 +1,5 @@
 """The files of TiDB's views. That they equal mydumper's own is shown in tests/integration."""
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ VIEW = View("d", "v", ("a", "b`c"), "CREATE VIEW `v` AS SELECT 1 AS `a`", "utf8m
 
 
 def test_files(tmp_path: Path) -> None:
-    assert write_views([VIEW], tmp_path, compressed=False) == 1
+    assert write_views([VIEW], tmp_path) == 1
     assert (tmp_path / "d.v-schema.sql").read_text() == (
         "/*!40101 SET NAMES binary*/;\nCREATE TABLE `v`(\n`a` int,\n`b``c` int\n)ENGINE=MyISAM;\n"
     )
@@ -23,12 +22,7 @@ def test_files(tmp_path: Path) -> None:
     assert text.endswith("SET collation_connection = @PREV_COLLATION_CONNECTION;\n")
 
 
-def test_compressed(tmp_path: Path) -> None:
-    write_views([VIEW], tmp_path, compressed=True)
-    assert b"CREATE TABLE" in gzip.decompress((tmp_path / "d.v-schema.sql.gz").read_bytes())
-
-
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StepFailed) as caught:
-        write_views([VIEW], tmp_path / "missing", compressed=False)
+        write_views([VIEW], tmp_path / "missing")
     assert caught.value.reason == reasons.STAGING_NOT_WRITABLE

@@ -19,12 +19,12 @@ from tidbbackup.worker.closed_files import FileEvent
 from tidbbackup.worker.failure import StepFailed
 
 _EMPTY_BYTES = 64
-"""A data file with a row is larger, compressed too. mydumper deletes what it wrote of an empty table."""
+"""A data file with a row is larger. mydumper deletes what it wrote of an empty table."""
 
 # Where tables are cut by size, the first piece loses its number if it turns out to be the only one.
-_FIRST = re.compile(r"(?P<stem>.*)\.00001(?P<ending>\.sql(?:\.gz)?)\Z", re.DOTALL)
-_SECOND = re.compile(r"(?P<stem>.*)\.00002(?P<ending>\.sql(?:\.gz)?)\Z", re.DOTALL)
-_PLAIN = re.compile(r"(?P<stem>.*)(?P<ending>\.sql(?:\.gz)?)\Z", re.DOTALL)
+_FIRST = re.compile(r"(?P<stem>.*)\.00001\.sql\Z", re.DOTALL)
+_SECOND = re.compile(r"(?P<stem>.*)\.00002\.sql\Z", re.DOTALL)
+_PLAIN = re.compile(r"(?P<stem>.*)\.sql\Z", re.DOTALL)
 
 
 class Belt:
@@ -113,7 +113,7 @@ class Belt:
         """A second piece has been begun, or the only one renamed: what becomes of the first."""
         if not self._cut_by_size or not found:
             return
-        first = f"{found['stem']}.00001{found['ending']}"
+        first = f"{found['stem']}.00001.sql"
         if first in self.writing:
             self.writing.discard(first)
             if keeps_number:

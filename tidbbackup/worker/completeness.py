@@ -15,8 +15,8 @@ from tidbbackup.worker.options import Flags
 LAST = b";\n"
 """What every file of statements ends with."""
 
-_NUMBERED = re.compile(r"(?P<stem>.*)\.\d{5,}\.sql(\.gz)?\Z", re.DOTALL)
-_PLAIN = re.compile(r"(?P<stem>.*)\.sql(\.gz)?\Z", re.DOTALL)
+_NUMBERED = re.compile(r"(?P<stem>.*)\.\d{5,}\.sql\Z", re.DOTALL)
+_PLAIN = re.compile(r"(?P<stem>.*)\.sql\Z", re.DOTALL)
 
 
 def missing_objects(
@@ -41,8 +41,7 @@ def missing_objects(
     """
     missing = [e.thing for e in expected_files(databases, flags) if not sizes.get(e.file)]
     if not flags.selecting and not flags.no_schemas:
-        gz = ".gz" if flags.compressed else ""
-        missing += [f"database `{n}`" for n in created if not sizes.get(f"{n}-schema-create.sql{gz}")]
+        missing += [f"database `{n}`" for n in created if not sizes.get(f"{n}-schema-create.sql")]
     stems = _stems(sizes)
     for rows in data_files(databases, flags):
         # The log is read line by line, so such a name cannot be found in it.

@@ -108,4 +108,4 @@ async def add_views(task: Assignment) -> None:
     job = task.job
     if task.found.is_tidb and not (job.flags.no_views or job.flags.no_schemas or job.flags.selecting):
         views = await aside(read_views, job.login, task.found.commit_ts, task.clearance.databases)
-        await asyncio.to_thread(write_views, views, task.folder, job.flags.compressed)
+        await asyncio.to_thread(write_views, views, task.folder)

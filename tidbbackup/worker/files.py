@@ -45,27 +45,26 @@ def expected_files(databases: Iterable[Database], flags: Flags) -> Iterator[Expe
     """Every file that has to be there whatever happens to rows meanwhile."""
     if flags.selecting or flags.no_schemas:
         return
-    gz = ".gz" if flags.compressed else ""
     for database in databases:
         name = database.name
         for table in database.tables:
-            yield from _expected_of(name, table, flags, gz)
+            yield from _expected_of(name, table, flags)
         if database.routines or database.events:
-            yield Expected(f"{name}-schema-post.sql{gz}", f"routines and events of `{name}`")
+            yield Expected(f"{name}-schema-post.sql", f"routines and events of `{name}`")
 
 
-def _expected_of(name: str, table: Table, flags: Flags, gz: str) -> Iterator[Expected]:
+def _expected_of(name: str, table: Table, flags: Flags) -> Iterator[Expected]:
     thing = f"`{name}`.`{table.name}`"
     if (table.engine or "").lower() in flags.ignored_engines and not table.is_view:
         return
     if table.is_view:
         if not flags.no_views:
-            yield Expected(f"{name}.{table.name}-schema.sql{gz}", f"view {thing}")
-            yield Expected(f"{name}.{table.name}-schema-view.sql{gz}", f"view {thing}")
+            yield Expected(f"{name}.{table.name}-schema.sql", f"view {thing}")
+            yield Expected(f"{name}.{table.name}-schema-view.sql", f"view {thing}")
         return
-    yield Expected(f"{name}.{table.name}-schema.sql{gz}", f"table {thing}")
+    yield Expected(f"{name}.{table.name}-schema.sql", f"table {thing}")
     if table.triggers:
-        yield Expected(f"{name}.{table.name}-schema-triggers.sql{gz}", f"triggers of {thing}")
+        yield Expected(f"{name}.{table.name}-schema-triggers.sql", f"triggers of {thing}")
 
 
 def data_files(databases: Iterable[Database], flags: Flags) -> Iterator[DataFiles]:
@@ -102,8 +101,7 @@ def unsupported_names(databases: tuple[Database, ...], flags: Flags) -> list[str
     problems = [p for database in databases for p in _bad_characters(database)]
     owners: dict[str, set[str]] = defaultdict(set)
     numbered: dict[str, str] = {}
-    ending = ".sql" + (".gz" if flags.compressed else "")
-    longest = MAX_NAME_BYTES - len(ending)
+    longest = MAX_NAME_BYTES - len(".sql")
     for database in databases:
         for stem, thing, rows in _claims(database):
             owners[stem].add(thing)
@@ -118,7 +116,7 @@ def unsupported_names(databases: tuple[Database, ...], flags: Flags) -> list[str
             # Chunk 1 of the one has the name of the other; readers take it so even where nothing is cut.
             things = things | {numbered[base]}
         if len(things) > 1:
-            problems.append(f"{' and '.join(sorted(things))} would share the file {stem}{ending}")
+            problems.append(f"{' and '.join(sorted(things))} would share the file {stem}.sql")
     return sorted(set(problems))
 
 

@@ -35,13 +35,15 @@ _DISPENSABLE = frozenset({*_TUNING, *_ALWAYS, "chunk-filesize", "threads"})
 
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*(=[\x20-\x7e]*)?\Z")
 
-# Whatever the controller let through: these read or write elsewhere, or take the login's place.
+# Whatever the controller let through: these read or write elsewhere, take the login's place, or
+# make files whose ends and names are not those that we look for.
 _OURS = frozenset(
     {
         *("ask-password", "host", "password", "port", "socket", "user", "defaults-file"),
         *("ca", "capath", "cert", "cipher", "key", "ssl"),
         *("daemon", "snapshot-interval", "logfile", "outputdir", "omit-from-file"),
         *("regex", "tidb-snapshot", "help", "version"),
+        *("compress", "build-empty-files"),
     }
 )
 _SELECTING = frozenset({"database", "tables-list", "updated-since"})
@@ -51,7 +53,6 @@ _SELECTING = frozenset({"database", "tables-list", "updated-since"})
 class Flags:
     """What the options mean for the files of the dump."""
 
-    compressed: bool = False
     chunked: bool = False
     """Tables may be in several numbered files."""
     cut_by_size: bool = False
@@ -80,7 +81,7 @@ def judged(options: tuple[str, ...]) -> dict[str, str]:
             raise StepFailed(
                 reasons.INVALID_SPEC,
                 f"mydumper option `{option[:80]}` is refused: options have the form --name or --name=value, "
-                "and login, paths and selection are set by the worker",
+                "and login, paths, selection and the form of files are set by the worker",
             )
         found[name] = value
     return found
@@ -114,7 +115,6 @@ def flags(options: dict[str, str]) -> Flags:
     """What these options mean."""
     verbosity = options.get("verbose", "3")
     return Flags(
-        compressed="compress" in options,
         chunked="rows" in options or options.get("chunk-filesize", "0") != "0",
         cut_by_size="rows" not in options and options.get("chunk-filesize", "0") != "0",
         no_data="no-data" in options,
@@ -122,7 +122,7 @@ def flags(options: dict[str, str]) -> Flags:
         no_views="no-views" in options,
         ignored_engines=frozenset(options.get("ignore-engines", "").lower().split(",")) - {""},
         selecting=bool(_SELECTING & options.keys()),
-        verbose=verbosity.isdecimal() and int(verbosity) >= 3 and "build-empty-files" not in options,
+        verbose=verbosity.isdecimal() and int(verbosity) >= 3,
     )
 
 

@@ -109,10 +109,9 @@ class Overlap:
         return self.spool.room(max(1, len(body)), in_file=isinstance(body, FileBody))
 
     async def _judged(self) -> AsyncIterator[Path]:
-        may_be_empty = "build-empty-files" in self.task.job.wanted
         async for path in self.belt.files():
             await check_end(path, self.task.clearance)
-            if await is_cut_off(path, may_be_empty=may_be_empty):
+            if is_cut_off(path):
                 self._cut_off.append(path.name)
             if path.name == position.FILE:
                 # Now or never: once it is packed it is deleted.

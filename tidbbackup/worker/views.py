@@ -7,7 +7,6 @@ that views may use each other, then the view. Must not know when a dump needs th
 from __future__ import annotations
 
 import errno
-import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def definition(view: View) -> str:
     return _NAMES + "\n".join(lines) + "\n"
 
 
-def write_views(views: Iterable[View], folder: Path, compressed: bool) -> int:
+def write_views(views: Iterable[View], folder: Path) -> int:
     """Write the files of these views into a dump; how many views there were.
 
     Raises:
@@ -61,10 +60,9 @@ def write_views(views: Iterable[View], folder: Path, compressed: bool) -> int:
         count += 1
         stem = f"{view.database}.{view.name}"
         for kind, text in (("-schema", placeholder(view)), ("-schema-view", definition(view))):
-            data = text.encode("utf-8", "surrogateescape")
-            path = folder / f"{stem}{kind}.sql{'.gz' if compressed else ''}"
+            path = folder / f"{stem}{kind}.sql"
             try:
-                path.write_bytes(gzip.compress(data) if compressed else data)
+                path.write_bytes(text.encode("utf-8", "surrogateescape"))
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
                 reason = reasons.STAGING_FULL if full else reasons.STAGING_NOT_WRITABLE

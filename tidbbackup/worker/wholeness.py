@@ -7,11 +7,7 @@ Must not know the archive.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from pathlib import Path
-from typing import Any
-
-from isal import isal_zlib
 
 from tidbbackup.model import reasons
 from tidbbackup.worker import completeness, staging
@@ -25,9 +21,6 @@ from tidbbackup.worker.preflight import Clearance, check_names
 
 _NAMED = 10
 """So many objects are named in a message, the rest counted."""
-_PIECE_BYTES = 64 << 10
-_GZIP = 31
-_ISAL_ERROR: Any = isal_zlib.error
 
 
 async def check_end(path: Path, clearance: Clearance) -> None:
@@ -45,39 +38,14 @@ async def check_end(path: Path, clearance: Clearance) -> None:
             )
 
 
-async def is_cut_off(path: Path, *, may_be_empty: bool) -> bool:
+def is_cut_off(path: Path) -> bool:
     """Whether a file of statements ends in the middle of one.
 
     A volume may tell at close alone that it did not keep all that was written, and mydumper does not look at
     that: it goes on and ends well.
     """
-    if path.name.endswith(".sql.gz"):
-        return await aside(_is_cut_off, path, may_be_empty)
     # Two bytes that have just been written: a thread would cost more.
-    return path.name.endswith(".sql") and _is_cut_off(path, may_be_empty)
-
-
-def _is_cut_off(path: Path, may_be_empty: bool) -> bool:
-    try:
-        end = _end_unpacked(path) if path.suffix == ".gz" else staging.end(path, len(completeness.LAST))
-    except (zlib.error, _ISAL_ERROR):
-        return True
-    return end != completeness.LAST and not (may_be_empty and not end)
-
-
-def _end_unpacked(path: Path) -> bytes:
-    """The last bytes of a gzip, all of which is read for it: that it is whole nothing else tells.
-
-    Raises:
-        zlib.error: it is not.
-    """
-    inflate, end, some = isal_zlib.decompressobj(_GZIP), b"", False
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            end, some = (end + inflate.decompress(piece))[-len(completeness.LAST) :], True
-    if some and not inflate.eof:
-        raise zlib.error("it ends too early")
-    return end
+    return path.name.endswith(".sql") and staging.end(path, len(completeness.LAST)) != completeness.LAST
 
 
 def cut_off(names: list[str]) -> StepFailed:
