@@ -1,5 +1,6 @@
 """Keys and settings of the S3 client."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
+from tidbbackup.storage.body import Pieces
 from tidbbackup.storage.client import Credentials, Patience, client_config, credentials_from, open_client
 from tidbbackup.storage.errors import StorageError
 
@@ -77,6 +79,29 @@ async def test_the_users_tries_and_times_are_the_clients() -> None:
             config = client.meta.config
             attempts = config.retries["total_max_attempts"]
             assert (attempts, config.read_timeout, config.connect_timeout) == told
+
+
+async def test_a_gateway_that_does_not_know_expect_gets_its_bodies_at_once() -> None:
+    """The client would wait for `100 Continue` until the time for the whole part is over."""
+    heads: list[bytes] = []
+
+    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        assert await reader.readexactly(6) == b"onetwo"
+        writer.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 0\r\n\r\n')
+        writer.close()
+
+    async with await asyncio.start_server(gateway, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        target = ObjectTarget("ceph", "b", "k", endpoint=f"http://127.0.0.1:{port}", pathStyle=True)
+        async with (
+            open_client(target, Credentials("a", "b"), patience=Patience(attempts=1)) as client,
+            asyncio.timeout(20),
+        ):
+            with Pieces([b"one", b"two"]).open() as body:
+                answer = await client.upload_part(Bucket="b", Key="k", UploadId="u", PartNumber=1, Body=body)
+    assert answer["ETag"] == '"e"'
+    assert b"\r\ncontent-length: 6\r\n" in heads[0].lower()
 
 
 async def test_an_endpoint_that_is_none() -> None:

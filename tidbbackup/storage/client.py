@@ -15,6 +15,7 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from attrs import field, frozen
+from botocore.handlers import add_expect_header
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget, Transfer
@@ -170,6 +171,8 @@ async def open_client(
         raise StorageError(
             reasons.STORAGE_REFUSED, f"no client for {target.endpoint or target.region}: {error}"
         ) from error
+    # aiohttp would wait for `100 Continue` without bound, and gateways that speak HTTP/1.0 never say it.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
     try:
         yield client
     finally:
