@@ -16,6 +16,7 @@ from tests.decide.builders import (
     result,
     said,
     status,
+    true,
     without_run,
 )
 from tests.decide.moments import KILLED, inspecting
@@ -83,3 +84,27 @@ def test_a_look_that_completed_has_found_it_whole_although_its_pod_is_gone(secon
     found = without_run(going("OnFailure", told), job=job(FAILED), inspect_job=inspecting(COMPLETE))
     assert found_whole(found, going("OnFailure", told), later(seconds))
     assert "clean-demo" not in " ".join(outline(decide(found, later(seconds))))
+
+
+@pytest.mark.parametrize("phase", ["Running", "CleanFailed"])
+def test_a_look_whose_jobs_were_deleted_with_the_backup_is_begun_anew(phase: str) -> None:
+    """With kubectl's --cascade=foreground, which is Argo CD's way, the garbage collector takes all its Jobs.
+    That is no wish to stop a run: it was over."""
+    told = status("Scheduled", "Running", reason="Inspecting")
+    if phase != "Running":
+        told = attrs.evolve(told, phase=phase, conditions=(*told.conditions, true(phase, "PodRefused")))
+    plan = decide(without_run(going("OnFailure", told)), NOW)
+    assert outline(plan)[0] == "create inspect-demo"
+    # Where the look's own Job is still there it is followed.
+    known = without_run(going("OnFailure", told), inspect_job=inspecting(deletionTimestamp=NOW))
+    assert "create" not in " ".join(outline(decide(known, NOW)))
+    # A run whose Job was deleted while it was at work is not asked after.
+    plan = decide(without_run(going("OnFailure", status("Scheduled", "Running"))), NOW)
+    assert outline(plan) == ["create clean-demo"]
+    # Nor does the former attempt's look say anything of this one's run.
+    again = status("Running", "Scheduled")
+    looked = attrs.evolve(again.conditions[0], reason="Inspecting")
+    plan = decide(
+        without_run(going("OnFailure", attrs.evolve(again, conditions=(looked, again.conditions[1])))), NOW
+    )
+    assert outline(plan) == ["create clean-demo"]

@@ -104,6 +104,12 @@ def test_a_job_that_was_deleted_is_not_but_an_inspection_that_is_on_is_followed(
     assert patch_of(decide(on, NOW))["phase"] == "Complete"
 
 
+def test_a_look_that_had_begun_is_begun_anew_where_both_jobs_are_gone() -> None:
+    told = status("Scheduled", "Running", reason="Inspecting")
+    gone = facts(backup(status=told), evidence={JOB_LOOK: ()})
+    assert outline(decide(gone, NOW))[0] == "create inspect-demo"
+
+
 @pytest.mark.parametrize(
     "later_on",
     [
@@ -171,10 +177,43 @@ def test_one_that_completed_and_lost_its_pod_is_made_anew() -> None:
     assert outline(decide(silent(KILLED, going), later(1801))) == ["status -"]
 
 
-def test_one_that_failed_and_lost_its_pod_could_not_tell() -> None:
-    plan = decide(silent(KILLED, inspecting(FAILED)), later(1))
-    gone = "the worker's pod is gone, deleted from outside (BackoffLimitExceeded)"
-    assert cause_of(plan) == ("Killed", f"{UNTOLD}{gone}")
+AGAIN = status("Scheduled", "Running", reason="InspectingAgain", timeStarted=NOW)
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "why"),
+    [
+        (inspecting(FAILED), (), "the worker's pod is gone, deleted from outside (BackoffLimitExceeded)"),
+        (inspecting(FAILED), (pod("Failed", reason="Evicted"),), "the node evicted the pod"),
+        (inspecting(), (pod("Failed", terminated(exit_code=143), deletionTimestamp=NOW),), "was deleted"),
+        (inspecting(), (pod("Running", running(), deletionTimestamp=later(-300)),), "its node  is lost"),
+        (inspecting(FAILED), (gave_up("Terminated", "told to stop"),), "told to stop"),
+    ],
+)
+def test_one_that_is_taken_away_is_made_anew_once(found: Job, pods: tuple[Pod, ...], why: str) -> None:
+    """Under OnFailure what cannot be told in the end is deleted: a drained node is no such end."""
+    known = silent(KILLED, found, *map(answer, pods))
+    plan = decide(known, later(1))
+    assert outline(plan) == ["delete inspect-demo inspect-uid", "status -"]
+    assert cause_of(plan)[0] == "InspectingAgain"
+
+    known = attrs.evolve(known, backup=backup(status=AGAIN))
+    assert cause_of(decide(known, later(1)))[0] == "Killed"
+    assert why in cause_of(decide(known, later(1)))[1]
+    # Whatever is said of it meanwhile, that it is the second look stays.
+    waits = silent(KILLED, inspecting(), answer(pod()), backup=backup(status=AGAIN))
+    assert cause_of(decide(waits, later(1)))[0] == "InspectingAgain"
+
+
+@pytest.mark.parametrize("pods", [(), (KILLED,), (pod("Running", running()),), (pod(),)])
+def test_one_that_is_being_deleted_is_made_anew_unless_it_has_a_word(pods: tuple[Pod, ...]) -> None:
+    """By the garbage collector, where the Backup is deleted in the foreground."""
+    leaving = inspecting(deletionTimestamp=NOW)
+    plan = decide(silent(KILLED, leaving, *map(answer, pods)), later(3600))
+    assert outline(plan) == ["status -"]
+    assert cause_of(plan)[0] == "Inspecting"
+    known = silent(KILLED, leaving, answer(pod("Succeeded", said(result()))))
+    assert patch_of(decide(known, NOW))["phase"] == "Complete"
 
 
 def test_its_start_is_waited_for_as_long_as_a_backups() -> None:

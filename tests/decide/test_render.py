@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.decide.builders import IMAGE, UID, backup
+from tests.decide.builders import IMAGE, UID, backup, going
 from tidbbackup.decide.render import (
     WorkerImage,
     backup_job,
@@ -303,3 +303,11 @@ def test_what_cleans_up_has_the_authority_that_an_option_names_and_no_other_volu
             "/ca",
             "/run/tidbbackup",
         ]
+
+
+def test_what_is_made_for_a_backup_that_goes_is_not_in_the_way_of_its_deletion() -> None:
+    """In a foreground deletion the garbage collector would delete whatever blocks it, each time it looks."""
+    for found, blocks in ((backup(), True), (going(), False)):
+        for job in (clean_job(found, IMAGE, delete_data=True), inspect_job(found, IMAGE, KILLED)):
+            (owner,) = job["metadata"]["ownerReferences"]
+            assert owner["blockOwnerDeletion"] == blocks

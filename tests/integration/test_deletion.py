@@ -40,6 +40,17 @@ async def test_a_complete_backup(scene: Scene, policy: str | None, kept: bool) -
     assert (("DataKept", f"{path} is kept") if kept else ("ArchiveDeleted", f"{path} is deleted")) in said
 
 
+async def test_a_foreground_deletion_cleans_too(scene: Scene) -> None:
+    """The garbage collector, which deletes a Backup's Jobs first, leaves the one alone that cleans."""
+    await scene.apply(scene.backup(cleanPolicy="Delete"))
+    await scene.until_phase("Complete")
+
+    await scene.kubectl("delete", "backup", "bk", "--cascade=foreground", "--timeout=30s")
+
+    assert await scene.objects() == {}
+    await scene.until_no_job()
+
+
 async def test_the_finalizer_is_there_before_the_job(scene: Scene) -> None:
     await scene.kubectl("create", "quota", "none", "--hard=count/jobs.batch=0")
     await scene.until_quota_counts("none")

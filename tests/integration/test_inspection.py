@@ -68,6 +68,22 @@ async def test_one_that_nobody_heard_of_before_its_deletion_is_no_failure(
     assert kept.endswith(".tgz is kept")
 
 
+async def test_a_look_that_a_foreground_deletion_took_away_is_begun_anew(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """Argo CD's way: the garbage collector deletes the Jobs, the one that looks as well."""
+    looked = tmp_path / "looked"
+    first = f'if [ "$2" = inspect ] && [ ! -e {looked} ]; then touch {looked}; exec sleep 600; fi'
+    env = worker(tmp_path, f"{MUTE}; kill -9 $$; fi; {first}; if false; then true")
+    await scene.apply(scene.backup(env=env, cleanPolicy="OnFailure"))
+    await scene.until(lambda found: looked.exists() and bool(found) and why(found or {})[0] == "Inspecting")
+
+    await scene.kubectl("delete", "backup", "bk", "--cascade=foreground", "--timeout=60s")
+
+    assert len(await scene.objects()) == 2
+    await scene.until_no_job()
+
+
 async def test_one_that_had_done_nothing_is_not_complete(scene: Scene, tmp_path: Path) -> None:
     await scene.apply(scene.backup(env=worker(tmp_path, "exit 0")))
 

@@ -161,9 +161,10 @@ def _look_whether_whole(facts: BackupFacts, backup: Backup, remains: Remains, no
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
     made = pods_made_by(job, facts.pods) if job is not None else []
     cause = _ended_by(job, made, now)
-    if cause is None or not inspection.worth_a_look(backup, made, cause):
+    if cause is None:
         return None
-    if facts.inspect_job is not None and holder(facts.inspect_job, backup) is Holder.FOREIGN:
+    in_the_way = facts.inspect_job is not None and holder(facts.inspect_job, backup) is Holder.FOREIGN
+    if facts.inspect_job is not None and in_the_way and inspection.worth_a_look(backup, made, cause):
         return cleaning.failed(backup, remains, taken(facts.inspect_job), now)
     looking = inspection.inspect(facts, backup, made, cause, now)
     if not isinstance(looking, inspection.Looking):

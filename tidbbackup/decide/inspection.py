@@ -41,6 +41,10 @@ _LOOK_TAKES = timedelta(minutes=5)
 """At the most, once its pod runs: a look at two objects, and an outage of the storage that is waited for."""
 _NEXT_QUESTION = timedelta(seconds=30)
 _NOT_ASKED = frozenset({reasons.JOB_DELETED})
+_LOOKED_IN = frozenset({Phase.RUNNING, Phase.CLEAN_FAILED})
+"""The phases in which Running/Inspecting is about this attempt."""
+_TAKEN_AWAY = frozenset({reasons.EVICTED, reasons.NODE_LOST, reasons.POD_DELETED, reasons.TERMINATED})
+"""Ends of the look that say nothing of the storage: it is begun anew, once."""
 
 
 @frozen
@@ -59,6 +63,7 @@ def inspect(
     job = facts.inspect_job
     if job is not None and owned_by(job, backup):
         return _follow(facts, backup, job, _first_cause(job) or cause, now)
+    cause = _or_lost_since(backup, cause)
     if not worth_a_look(backup, pods, cause):
         return cause
     if facts.refusal is not None:
@@ -67,7 +72,17 @@ def inspect(
         return _other_holds_the_name(facts, backup, job, cause, now)
     # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
     create = Create(inspect_job(backup, facts.image, cause))
-    return Looking((create,), _looking(cause), now + _patience(backup))
+    return Looking((create,), _looking(backup, cause), now + _patience(backup))
+
+
+def _or_lost_since(backup: Backup, cause: Cause) -> Cause:
+    """A Job that is deleted after its run was over is no wish to stop it: the garbage collector deletes all
+    Jobs of a Backup that is deleted in the foreground, and with that of the look goes what ended the run."""
+    running = backup.status.condition(Phase.RUNNING)
+    over = running is not None and running.reason in (reasons.INSPECTING, reasons.INSPECTING_AGAIN)
+    if cause.reason not in _NOT_ASKED or not over or backup.status.phase not in _LOOKED_IN:
+        return cause
+    return Cause(reasons.RESULT_LOST, "the run was over when its Job and that of the look at it were deleted")
 
 
 def found_whole(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
@@ -92,10 +107,17 @@ def _patience(backup: Backup) -> timedelta:
     return timedelta(seconds=backup.spec.pendingDeadlineSeconds)
 
 
-def _looking(cause: Cause, waits: str = "") -> Cause:
+def _looks_again(backup: Backup) -> bool:
+    running = backup.status.condition(Phase.RUNNING)
+    told = running is not None and running.reason == reasons.INSPECTING_AGAIN
+    return told and backup.status.phase == Phase.RUNNING
+
+
+def _looking(backup: Backup, cause: Cause, waits: str = "", *, again: bool = False) -> Cause:
     text = f"the run ended and the worker left no word ({cause.reason}: {cause.message})"
     text = f"{text}: looking in the storage whether the backup is whole"
-    return Cause(reasons.INSPECTING, f"{text}; {waits}" if waits else text)
+    reason = reasons.INSPECTING_AGAIN if again or _looks_again(backup) else reasons.INSPECTING
+    return Cause(reason, f"{text}; {waits}" if waits else text)
 
 
 def _refused(
@@ -106,11 +128,12 @@ def _refused(
     until = ((ended and ended.lastTransitionTime) or now) + _patience(backup)
     if refusal.status != 403 or refusal.namespace_terminating or now >= until:
         return _untold(cause, why)
-    return Looking((), _looking(cause, why), min(now + _NEXT_QUESTION, until))
+    return Looking((), _looking(backup, cause, why), min(now + _NEXT_QUESTION, until))
 
 
 def worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
     """Whether a run that ended by `cause`, `pods` being its own, may have made a backup all the same."""
+    cause = _or_lost_since(backup, cause)
     if cause.reason not in reasons.DIED_WITHOUT_A_WORD - _NOT_ASKED or problems(backup.spec):
         return False
     begun = backup.status.condition(Phase.RUNNING) is not None
@@ -129,31 +152,39 @@ def _follow(
     facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
 ) -> Looking | WorkerResult | Cause:
     found = verdict(job, pods_made_by(job, facts.inspect_pods), now)
-    if isinstance(found, Ended):
+    end = _end(job, found)
+    taken_away = end is not None and end.reason in _TAKEN_AWAY
+    if isinstance(found, Ended) and not taken_away:
         return _told(found.result, cause)
-    if isinstance(found, Broken):
-        return _untold(cause, found.cause.message)
-    if isinstance(found, Unclear):
-        return _without_its_pod(facts, backup, job, cause, now)
+    # Deleted by whomever, or its word lost although it completed: it has to be asked once more. Dying here:
+    # the next run finds the Job going, whose disappearance wakes us, or gone, and makes it anew.
+    if job.metadata.deletionTimestamp is not None or (isinstance(found, Unclear) and end is None):
+        return _make_way(facts, backup, job, cause, now)
+    if taken_away and not _looks_again(backup):
+        return _make_way(facts, backup, job, cause, now, again=True)
+    if end is not None:
+        return _untold(cause, end.message)
     late, until, waits = _deadline(backup, job, found)
     if now < until:
-        return Looking((), _looking(cause, waits), until)
+        return Looking((), _looking(backup, cause, waits), until)
     return _untold(cause, f"Job {job.metadata.name} {late}")
 
 
-def _without_its_pod(
-    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
-) -> Looking | Cause:
-    if job.condition("Complete") is None:
-        return _untold(cause, why_job_ended(job).message)
-    # The backup is whole, but its size and digest went with the pod: asked for once more. Dying here: the
-    # next run finds the Job going, whose disappearance wakes us, or gone, and makes it anew.
-    return _make_way(facts, backup, job, cause, now)
+def _end(job: Job, found: Verdict) -> Cause | None:
+    """Why the look itself came to nothing; None where it has not ended, or has found a whole backup."""
+    if isinstance(found, Broken):
+        return found.cause
+    if isinstance(found, Ended) and found.result.outcome is not Outcome.COMPLETE:
+        return Cause(found.result.reason, found.result.message)
+    failed = isinstance(found, Unclear) and job.condition("Complete") is None
+    return why_job_ended(job) if failed else None
 
 
-def _make_way(facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime) -> Looking:
+def _make_way(
+    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime, *, again: bool = False
+) -> Looking:
     away = remove("inspect", backup, job, facts.inspect_pods, now)
-    return Looking(away.actions, _looking(cause), away.wake_at)
+    return Looking(away.actions, _looking(backup, cause, again=again), away.wake_at)
 
 
 def _deadline(backup: Backup, job: Job, found: Verdict) -> tuple[str, datetime, str]:

@@ -40,9 +40,9 @@ RUN_DIR = "/run/tidbbackup"
 DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
-# The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
 # One login and one statement; a server that has fallen silent is asked again by the next Job.
 _RELEASE_SECONDS = 120
+# The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
 _STORAGE_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 _USER = 65532
 _DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
@@ -332,5 +332,7 @@ def _owner(backup: Backup) -> dict[str, Any]:
         "name": backup.metadata.name,
         "uid": backup.metadata.uid,
         "controller": True,
-        "blockOwnerDeletion": True,
+        # Of one that is deleted in the foreground the garbage collector deletes, over and over, what blocks
+        # that: also the Job that we make to clean up after it.
+        "blockOwnerDeletion": backup.metadata.deletionTimestamp is None,
     }
