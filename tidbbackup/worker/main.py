@@ -28,7 +28,7 @@ from tidbbackup.worker.failure import Journal, StepFailed, UsageError
 from tidbbackup.worker.gc_hold import release
 from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
-from tidbbackup.worker.memory import hand_large_blocks_back
+from tidbbackup.worker.memory import share_heaps
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def main(
     of which one may stand in a look-up at a silent name server, or in a read of a silent disk.
     """
     _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
-    hand_large_blocks_back()
+    share_heaps()
     last_words = termination_log(environ)
     started = _now()
     try:

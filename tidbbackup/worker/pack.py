@@ -181,7 +181,7 @@ class Archive:
 
 async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[Body, None]:
     """The archive's parts as its files become ready; each file is deleted once it is packed."""
-    # One thread of its own: parts made by ever other threads stay in as many heaps of the C library.
+    # One thread of its own: the loop's may all stand in look-ups at a silent name server.
     thread = ThreadPoolExecutor(1, thread_name_prefix="pack")
     call = partial(asyncio.get_running_loop().run_in_executor, thread)
     try:
