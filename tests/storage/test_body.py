@@ -2,11 +2,12 @@
 
 import zlib
 from collections.abc import AsyncIterable
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidbbackup.storage.body import Pieces
+from tidbbackup.storage.body import FileBody, Pieces
 
 PIECES = st.lists(st.binary(max_size=20), max_size=8)
 
@@ -66,3 +67,17 @@ async def test_it_is_sent_as_it_came_and_each_time_from_the_beginning() -> None:
         assert found == [b"one", b"two"]
         assert found[1] is pieces[2]
     assert told == [3, 3]
+
+
+async def test_a_file_too_is_sent_each_time_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    path.write_bytes(b"x" * (1 << 18) + b"end")
+    told: list[int] = []
+    with FileBody(path, (1 << 18) + 3, 0, lambda _: None).open(told.append) as file:
+        assert file.read(2) == b"xx"
+        assert file.tell() == 2
+        assert told == [], "signed is not sent"
+        assert await anext(aiter(file)) == b"x" * (1 << 18)
+        assert told == []
+        assert b"".join(await sent(file)) == path.read_bytes()
+    assert told == [1 << 18, 3]

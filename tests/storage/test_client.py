@@ -8,7 +8,7 @@ import pytest
 
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
-from tidbbackup.storage.body import Pieces
+from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import Credentials, Patience, client_config, credentials_from, open_client
 from tidbbackup.storage.errors import StorageError
 
@@ -81,9 +81,14 @@ async def test_the_users_tries_and_times_are_the_clients() -> None:
             assert (attempts, config.read_timeout, config.connect_timeout) == told
 
 
-async def test_a_gateway_that_does_not_know_expect_gets_its_bodies_at_once() -> None:
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_a_gateway_that_does_not_know_expect_gets_its_bodies_at_once(kind: str, tmp_path: Path) -> None:
     """The client would wait for `100 Continue` until the time for the whole part is over."""
     heads: list[bytes] = []
+    told: list[int] = []
+    path = tmp_path / "part"
+    path.write_bytes(b"onetwo")
+    part: Body = Pieces([b"one", b"two"]) if kind == "memory" else FileBody(path, 6, 0, lambda _: None)
 
     async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
@@ -98,10 +103,11 @@ async def test_a_gateway_that_does_not_know_expect_gets_its_bodies_at_once() -> 
             open_client(target, Credentials("a", "b"), patience=Patience(attempts=1)) as client,
             asyncio.timeout(20),
         ):
-            with Pieces([b"one", b"two"]).open() as body:
-                answer = await client.upload_part(Bucket="b", Key="k", UploadId="u", PartNumber=1, Body=body)
-    assert answer["ETag"] == '"e"'
+            with part.open(told.append) as body:
+                upload = {"Bucket": "b", "Key": "k", "UploadId": "u", "PartNumber": 1}
+                assert (await client.upload_part(Body=body, **upload))["ETag"] == '"e"'
     assert b"\r\ncontent-length: 6\r\n" in heads[0].lower()
+    assert sum(told) == 6, "what is read for the signature is not sent"
 
 
 async def test_an_endpoint_that_is_none() -> None:

@@ -5,12 +5,15 @@ Must not know what the bytes are or where they go.
 
 from __future__ import annotations
 
-import io
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 from isal import isal_zlib
+
+_READ_BYTES = 256 << 10
+"""Of a file, on its way to the network."""
 
 
 class Pieces:
@@ -56,12 +59,12 @@ class FileBody:
     def __len__(self) -> int:
         return self._size
 
-    def open(self, told: Callable[[int], None] = lambda _: None) -> io.FileIO:
+    def open(self, told: Callable[[int], None] = lambda _: None) -> _FileReader:
         """The bytes from the beginning, with a place of its own: a try that was given up may still read.
 
-        `told` is told of bytes as they are read, by the thread that reads.
+        `told` is told of what is sent.
         """
-        return _Told(self._path, told)
+        return _FileReader(self._path, self._size, told)
 
     def discard(self) -> None:
         """The part is sent, or will never be. Dying before it: the file goes with the staging volume."""
@@ -127,14 +130,40 @@ class _Reader:
             self._told(len(piece))
 
 
-class _Told(io.FileIO):
-    """A file that tells how much of it has been read."""
+class _FileReader:
+    """A file as the client reads it: for the signature, and piece by piece to be sent.
 
-    def __init__(self, path: Path, told: Callable[[int], None]) -> None:
-        super().__init__(path, "rb")
+    Invariant: that of `_Reader`.
+    """
+
+    def __init__(self, path: Path, size: int, told: Callable[[int], None]) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._size = size
         self._told = told
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        piece = super().read(-1 if size is None else size)
-        self._told(len(piece))
-        return piece
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; all that is left without a size."""
+        return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        """Read on from there."""
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        """Where it is read on."""
+        return self._file.tell()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._file.seek(0)
+        while piece := await asyncio.to_thread(self._file.read, _READ_BYTES):
+            yield piece
+            self._told(len(piece))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
@@ -111,7 +110,6 @@ class Upload:
         self._patience = patience.as_asked(target.transfer)
         self._pace = Pace(target.transfer.bytesPerSecond)
         self._tally = tally
-        self._lock = threading.Lock()
         self._completing = False
         self._unsettled = False
 
@@ -298,8 +296,7 @@ class Upload:
         self._tally.waited_seconds += seconds
 
     def _sent(self, count: int) -> None:
-        with self._lock:
-            self._tally.sent_bytes += count
+        self._tally.sent_bytes += count
 
 
 async def start_upload(
