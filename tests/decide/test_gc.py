@@ -171,7 +171,13 @@ def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
         ("Retain", done(), LET_GO),
         ("Delete", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
         ("Retain", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
-        ("OnFailure", gave_up(), ["create clean-demo"]),
+        # What a worker itself reports of its failure counts before a status tells of it too (0006).
+        ("OnFailure", gave_up("CredentialsRefused"), LET_GO),
+        ("Retain", gave_up("CredentialsRefused"), LET_GO),
+        ("Delete", gave_up("CredentialsRefused"), LET_GO),
+        ("Retain", gave_up(uploadLeftOpen=True), ["create clean-demo"]),
+        ("Retain", gave_up(gcLifeTimeHeld=True), ["create release-demo"]),
+        ("Retain", gave_up("PodDeleted"), ["create clean-demo"]),
     ],
 )
 def test_a_run_that_ended_unnoticed_counts(
@@ -182,6 +188,22 @@ def test_a_run_that_ended_unnoticed_counts(
     found = without_run(going(policy, told), job=job(condition), pods=(ended,))
 
     assert outline(decide(found, NOW)) == expected
+
+
+def test_a_former_attempt_that_died_outweighs_the_word_of_the_last() -> None:
+    record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
+    told = attrs.evolve(status("Scheduled", "Running"), backoffRetryStatus=(record,))
+    left = what_remains(going("Retain", told), job(FAILED), (gave_up(),), NOW)
+    assert (left.uploads, left.unheard) == (True, True)
+
+
+def test_a_failure_is_one_whatever_is_still_there_to_tell_of_it() -> None:
+    """Its Job goes a day later: the archive's fate is not to hang on that."""
+    late = status("Scheduled", "Failed", reason="StartedTooLate")
+    for policy, data in (("Retain", False), ("OnFailure", True), ("Delete", True)):
+        for found, pods in ((job(COMPLETE), (done(),)), (job(COMPLETE), ()), (None, ())):
+            left = what_remains(going(policy, late), found, pods, NOW)
+            assert (left.uploads, left.data, left.kept, left.unheard) == (True, data, False, True)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import succeeded, verdict
+from tidbbackup.decide.diagnosis import Ended, succeeded, verdict
 from tidbbackup.decide.run import pods_made_by
 from tidbbackup.decide.task import clean_policy
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import WARNING, Backup, CleanPolicy, Phase
 from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.result import WorkerResult
 
 
 @frozen
@@ -50,19 +51,32 @@ def what_remains(
     if status.phase in ("", Phase.INVALID) and job is None and not backup.tried_before:
         return Remains()
     # A worker ends with exit code 0 only where all is done, and only then its Job completes.
-    heard = job is not None and succeeded(verdict(job, pods_made_by(job, pods), now))
+    found = verdict(job, pods_made_by(job, pods), now) if job is not None else None
+    heard = found is not None and succeeded(found)
     completed = heard or found_whole or (job is not None and job.condition("Complete") is not None)
+    # A failure is one, in the status for good: the archive's fate must not hang on which Job is still there.
+    failed = status.condition(Phase.FAILED)
+    completed = completed and failed is None
     if completed or status.condition(Phase.COMPLETE) is not None:
         goes = policy is CleanPolicy.DELETE
         return Remains(data=goes, kept=not goes, unheard=completed and not heard)
-    failed = status.condition(Phase.FAILED)
-    if failed is None and not backup.tried_before and _stopped_before_it_began(backup):
-        return Remains()
+    if failed is None and not backup.tried_before:
+        if _stopped_before_it_began(backup):
+            return Remains()
+        if isinstance(found, Ended) and found.result.reason not in reasons.DIED_WITHOUT_A_WORD:
+            return _as_its_worker_says(found.result, policy)
     unheard = failed is None or backup.tried_before or failed.reason in reasons.DIED_WITHOUT_A_WORD
     warning = status.condition(WARNING)
     left_open = warning is not None and warning.reason == reasons.UPLOAD_LEFT_OPEN
     uploads = unheard or left_open
     return Remains(uploads=uploads, data=uploads and policy is not CleanPolicy.RETAIN, unheard=unheard)
+
+
+def _as_its_worker_says(result: WorkerResult, policy: CleanPolicy) -> Remains:
+    """Its own failure, which no status tells of yet. The commonest, wrong keys, would fail a cleaning too."""
+    uploads = result.uploadLeftOpen
+    data = uploads and policy is not CleanPolicy.RETAIN
+    return Remains(uploads=uploads, data=data, unheard=result.gcLifeTimeHeld)
 
 
 def _stopped_before_it_began(backup: Backup) -> bool:
