@@ -207,6 +207,13 @@ def test_a_token_goes_only_with_its_own_keys(
     ]
 
 
+def test_an_empty_token_is_none_in_a_shell(
+    tmp_path: Path, seen: list[tuple[Environment, bytes | None]]
+) -> None:
+    ran(tmp_path, GOOD, KEYS | {"AWS_SESSION_TOKEN": ""})
+    assert [dict(env.keys) for env, _ in seen] == [{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}]
+
+
 def test_each_run_has_a_uid_of_its_own_whatever_the_file_says(
     tmp_path: Path, seen: list[tuple[Environment, bytes | None]]
 ) -> None:

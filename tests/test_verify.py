@@ -5,6 +5,7 @@ import io
 import pytest
 
 from tidbbackup.cli import main
+from tidbbackup.storage.client import Patience
 from tidbbackup.verify import Place, Unusable, parsed, target_of, verify
 
 
@@ -52,6 +53,15 @@ def test_a_place_that_is_none(place: Place, words: str) -> None:
 def test_a_manifest_that_is_none(body: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parsed(body)
+
+
+def test_an_empty_token_is_none_in_a_shell() -> None:
+    environ = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_SESSION_TOKEN": ""}
+    place = Place(provider="ceph", endpoint="http://127.0.0.1:9")
+    err = io.StringIO()
+    assert verify("s3://b/x.tgz", place, environ, io.StringIO(), err, Patience(attempts=1)) == 1
+    assert "session_token" not in err.getvalue()
+    assert "127.0.0.1:9" in err.getvalue()
 
 
 def test_keys_that_are_half_there(

@@ -131,10 +131,12 @@ def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -
         answers = {name: ask(f"{wanted[name]} ({name}): ") for name in missing if ask}
     except (EOFError, KeyboardInterrupt):
         raise UsageError(f"no answer; set {' and '.join(missing)}") from None
-    # A token belongs to the keys that it came with.
+    # A token belongs to the keys that it came with; in a shell an empty one is none.
     typed = any(name.startswith("AWS_") for name in answers)
-    kept = {name: value for name, value in environ.items() if not (typed and name == "AWS_SESSION_TOKEN")}
-    return kept | answers
+    given = dict(environ) | answers
+    if typed or not given.get("AWS_SESSION_TOKEN"):
+        given.pop("AWS_SESSION_TOKEN", None)
+    return given
 
 
 def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
