@@ -31,11 +31,6 @@ class PartLimits:
     unequal: bool = False
     """Parts of one upload may differ."""
 
-    @property
-    def capacity(self) -> int:
-        """The largest object that can be uploaded in parts."""
-        return self.most * self.count
-
     def at_most(self, size: int) -> PartLimits:
         """These, for a worker that has room for parts of this size and no larger ones."""
         return attrs.evolve(self, usual=min(self.usual, size), most=min(self.most, size))
