@@ -1,14 +1,17 @@
 """`tidbbackup run` as far as it gets without a server: what it refuses, what it asks, what it leaves."""
 
+import asyncio
 import io
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.test_offline import GOOD, LOST, SCHEDULE, checked
 from tidbbackup.cli import main
-from tidbbackup.model.result import WorkerResult
+from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.run import Ask, Here, run
 from tidbbackup.screen import Screen
 from tidbbackup.worker import main as worker
@@ -254,6 +257,37 @@ def test_a_life_time_that_may_still_be_raised_is_told_with_what_to_do(
     assert code == 1
     assert ("SELECT * FROM mysql.tidb WHERE variable_name = 'tikv_gc_life_time'" in said) is held
     assert ("set value and comment back to it with UPDATE" in said) is held
+
+
+class _Heard(io.StringIO):
+    """Standard output, and whether anything has been said there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.heard.set()
+        return super().write(text)
+
+
+def test_a_backup_that_is_complete_is_told_without_waiting_for_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio joins its pool before it ends: one may stand in a look-up at a silent name server."""
+    out, waited = _Heard(), []
+
+    async def dump(*_: object) -> WorkerResult:
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, lambda: waited.append(out.heard.wait(5)))
+        now = datetime.now(UTC)
+        return WorkerResult(Outcome.COMPLETE, started=now, finished=now, path="s3://b/k.tgz")
+
+    monkeypatch.setattr(worker, "dump", dump)
+    (tmp_path / "file.yaml").write_text(GOOD)
+    assert run(str(tmp_path / "file.yaml"), Here(), KEYS, None, out, Screen(io.StringIO())) == 0
+    assert out.getvalue().startswith("Complete: s3://b/k.tgz\n")
+    assert waited == [True]
 
 
 def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

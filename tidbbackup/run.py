@@ -76,12 +76,10 @@ def run(
         given = _with_secrets(backup, environ, ask)
         with _folders(here) as folders:
             given |= folders | {TASK_VARIABLE: encode_task(task)}
-            result, code = asyncio.run(_run(given, screen))
+            return asyncio.run(_run(given, out, screen))
     except (Unreadable, UsageError) as error:
         screen.say(f"tidbbackup run: {error}")
         return USAGE
-    _tell(result, code, out, screen)
-    return code
 
 
 def _the_backup(path: str) -> Document:
@@ -198,17 +196,21 @@ def _folders(here: Here) -> Iterator[dict[str, str]]:
         }
 
 
-async def _run(given: Mapping[str, str], screen: Screen) -> tuple[WorkerResult, int]:
+async def _run(given: Mapping[str, str], out: TextIO, screen: Screen) -> int:
     started, journal = datetime.now(UTC), Journal()
     env = read_environment(given)
     showing = asyncio.create_task(screen.follow(journal.report))
     try:
-        return await supervise(work_of("dump", Limits()), env, journal, started)
+        result, code = await supervise(work_of("dump", Limits()), env, journal, started)
     finally:
         # Whatever became of the screen is no part of the backup.
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
         screen.clear()
+    # Before the loop is closed: that waits for threads, of which one may stand in a look-up.
+    _tell(result, code, out, screen)
+    out.flush()
+    return code
 
 
 def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:

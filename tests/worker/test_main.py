@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -152,6 +153,19 @@ def test_a_dump_begins_without_what_only_shows_it() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout == "set()\n"
+
+
+async def test_what_keeps_a_run_from_being_shown_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> ModuleType:
+        raise ImportError("no such server")
+
+    monkeypatch.setattr(entry, "_exporter", broken)
+    monkeypatch.setattr(entry, "_SHOWN_AFTER_SECONDS", 0)
+    async with entry._shown(Journal(), ""):
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    assert "no /metrics and no progress of this run: ImportError: no such server" in caplog.text
 
 
 def test_an_unwritable_termination_log_changes_nothing_else(tmp_path: Path) -> None:

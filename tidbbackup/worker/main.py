@@ -16,8 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import attrs
-
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
@@ -113,12 +111,18 @@ async def _shown(journal: Journal, pod_ip: str) -> AsyncIterator[None]:
             await asyncio.Event().wait()
 
     showing = asyncio.create_task(show())
+    showing.add_done_callback(_tell_why_not)
     try:
         yield
     finally:
         showing.cancel()
         # Whatever became of it: the run is not judged by it.
         await asyncio.wait([showing])
+
+
+def _tell_why_not(showing: asyncio.Task[None]) -> None:
+    if not showing.cancelled() and (error := showing.exception()):
+        log.warning("no /metrics and no progress of this run: %s: %s", type(error).__name__, error)
 
 
 def _exporter() -> ModuleType:
@@ -184,9 +188,8 @@ def _failed(journal: Journal, reason: str, message: str, started: datetime) -> W
 
 def _say(path: Path, result: WorkerResult) -> None:
     """Write the termination message. Dying before it: the controller sees an exit without a word."""
-    printable = attrs.evolve(result, message=result.message.encode("utf-8", "replace").decode())
     try:
-        path.write_bytes(encode_result(printable))
+        path.write_bytes(encode_result(result))
     except OSError as error:
         log.error("cannot write the termination message to %s: %s", path, error.strerror)
 
