@@ -164,6 +164,46 @@ def test_patience_counts_from_the_first_refusal(told: BackupStatus) -> None:
     assert cause_of(taken)[0] == "JobCreated"
 
 
+@pytest.mark.parametrize("why", ["spec", "policy"])
+def test_what_was_refused_before_it_was_invalid_does_not_count(why: str) -> None:
+    wrong = facts(backup(status=HELD_BACK), refusal=Refusal(422, "no"))
+    if why == "spec":
+        wrong = facts(backup(status=HELD_BACK, s3={"sse": "x"}))
+    invalid = seen_after(HELD_BACK, decide(wrong, NOW))
+    assert invalid.phase == "Invalid"
+    mended = decide(facts(backup(status=invalid), refusal=Refusal(403, "quota")), later(86_400))
+    assert outline(mended) == ["Warning PodRefused", "status -"]
+    assert mended.wake_at == later(86_460)
+
+
+def seen_after(told: BackupStatus, plan: Plan) -> BackupStatus:
+    """The status once a plan has been carried out."""
+    patch = patch_of(plan)
+    conditions = msgspec.convert(patch["conditions"], tuple[Condition, ...])
+    return attrs.evolve(told, phase=patch.get("phase", told.phase), conditions=conditions)
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (Refusal(403, "denied: request 1f-07"), Refusal(403, "denied: request 2e-08")),
+        (Refusal(422, "denied: request 1f-07"), Refusal(422, "denied: request 2e-08")),
+    ],
+)
+def test_the_number_of_a_request_is_no_news(first: Refusal, other: Refusal) -> None:
+    """What we write wakes us: it would be asked for again and again without a pause."""
+    told = BackupStatus(observedGeneration=1)
+    told = seen_after(told, decide(facts(backup(status=told), refusal=first), NOW))
+    again = decide(facts(backup(status=told), refusal=other), later(1))
+    assert outline(again) == []
+    assert again.wake_at in (later(61), later(601))
+
+    edited = backup(status=told, generation=2)
+    assert "status -" in outline(decide(facts(edited, refusal=other), later(1)))
+    another = attrs.evolve(other, message="another policy: request 3")
+    assert "status -" in outline(decide(facts(backup(status=told), refusal=another), later(1)))
+
+
 def test_what_is_refused_for_good_ends_then_and_its_ttl_counts_from_there() -> None:
     refused = facts(backup({"ttlSecondsAfterFinished": 60}, HELD_BACK), refusal=Refusal(403, "no"))
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import attrs
+import msgspec
 import pytest
 
 from tests.decide.builders import (
@@ -21,6 +22,7 @@ from tests.decide.builders import (
     later,
     notice,
     outline,
+    patch_of,
     pod,
     result,
     running,
@@ -264,6 +266,14 @@ def test_one_that_has_failed_is_too_without_a_pause() -> None:
     assert outline(decide(attrs.evolve(found, image=NEWER), later(1))) == ["delete clean-demo clean-uid"]
 
 
+def test_an_annotation_is_no_mending() -> None:
+    """Some tools write the time there every few seconds: it would never be done."""
+    before = going("Delete", status("Complete"))
+    found = without_run(before, clean_job=made_of(before), clean_pods=(NO_SECRET,))
+    noted = attrs.evolve(before.metadata, annotations={"tool.example/seen": "3"})
+    assert outline(decide(attrs.evolve(found, backup=attrs.evolve(before, metadata=noted)), later(1))) == []
+
+
 def test_one_that_works_or_is_done_is_not() -> None:
     before = going("Delete", status("Complete"))
     busy = without_run(before, clean_job=made_of(before), clean_pods=(cleaning_pod("Running", running()),))
@@ -304,3 +314,13 @@ def test_refused(refusal: Refusal, expected: list[str], wake: float | None) -> N
 
     assert outline(plan) == expected
     assert plan.wake_at == (None if wake is None else later(wake))
+
+
+def test_the_number_of_a_request_is_no_news() -> None:
+    first, other = Refusal(403, "denied: request 1f-07"), Refusal(403, "denied: request 2e-08")
+    found = going("Delete", status("Complete"))
+    patch = patch_of(decide(without_run(found, refusal=first), NOW))
+    conditions = msgspec.convert(patch["conditions"], tuple[Condition, ...])
+    told = attrs.evolve(found.status, phase="CleanFailed", conditions=conditions)
+    again = decide(without_run(attrs.evolve(found, status=told), refusal=other), later(1))
+    assert (outline(again), again.wake_at) == ([], later(31))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from tests.decide.builders import (
@@ -34,7 +35,7 @@ from tidbbackup.decide.diagnosis import Broken, verdict
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Create
 from tidbbackup.model.backup import Condition
-from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.jobs import ContainerState, Job, Pod, Terminated
 from tidbbackup.model.names import ENDED_BY, ENDED_BY_MESSAGE
 
 MUTE = pod("Succeeded", terminated())
@@ -261,6 +262,37 @@ def test_a_quota_is_waited_for_too() -> None:
         f"{UNTOLD}the API server refuses the Job: exceeded quota",
     )
     assert decide(refused, later(200)).wake_at == later(230)
+
+
+def test_the_number_of_a_request_is_no_news() -> None:
+    refused = silent(job=job(FAILED), refusal=Refusal(403, "denied: request 1f-07"))
+    patch = patch_of(decide(refused, NOW))
+    conditions = msgspec.convert(patch["conditions"], tuple[Condition, ...])
+    told = attrs.evolve(RUNNING, conditions=conditions, backupPath=patch["backupPath"])
+    other = attrs.evolve(refused, backup=backup(status=told), refusal=Refusal(403, "denied: request 2e-08"))
+    again = decide(other, later(1))
+    assert (outline(again), again.wake_at) == ([], later(31))
+
+
+SIDECAR = pod("Running", ContainerState(terminated=Terminated(137, finishedAt=later(100))))
+GOING = pod("Running", running(), deletionTimestamp=later(100))
+
+
+@pytest.mark.parametrize(("told", "begins"), [(SIDECAR, 100), (GOING, 400)])
+def test_the_wait_for_a_quota_ends_also_where_the_job_never_does(told: Pod, begins: int) -> None:
+    """A container that was put beside the worker keeps it running, or nothing is heard of its node."""
+    refused = silent(told, refusal=Refusal(403, "exceeded quota"))
+    plan = decide(refused, later(begins + 1799))
+    assert (outline(plan), plan.wake_at) == (["status -"], later(begins + 1800))
+    assert patch_of(decide(refused, later(begins + 1800)))["phase"] == "Failed"
+
+
+def test_nor_is_it_waited_for_without_end_where_both_jobs_were_deleted() -> None:
+    looked = attrs.evolve(RUNNING.conditions[-1], reason="Inspecting")
+    told = attrs.evolve(RUNNING, conditions=(RUNNING.conditions[0], looked))
+    refused = facts(backup(status=told), refusal=Refusal(403, "quota"), evidence={JOB_LOOK: ()})
+    assert outline(decide(refused, later(1799))) == ["status -"]
+    assert patch_of(decide(refused, later(1800)))["phase"] == "Failed"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.decide.builders import (
     terminated,
     true,
 )
-from tests.decide.moments import INSPECT_LOOK, RUNNING
+from tests.decide.moments import INSPECT_LOOK, RUNNING, inspecting
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Create, Look, Plan
@@ -172,24 +172,32 @@ def test_no_attempt_begins_after_the_timeout() -> None:
     assert cause_of(too_late) == ("Evicted", text)
     assert patch_of(too_late)["timeCompleted"] == "2026-11-23T03:30:01Z"
 
-    left = facts(waiting(), evidence={JOB_LOOK: (job(),)})
-    assert outline(decide(left, later(1801))) == [
-        "delete backup-demo job-uid",
-        "Warning Failed",
-        "status Failed",
-    ]
     stays = facts(waiting(), evidence=NO_FORMER | {PODS_LOOK: (pod("Running", running()),)})
     assert decide(stays, later(1790)).wake_at == later(1800)
     assert patch_of(decide(stays, later(1801)))["phase"] == "Failed"
+
+
+@pytest.mark.parametrize("seconds", [10, 1801])
+def test_one_that_is_given_up_leaves_no_job_of_the_former_attempt(seconds: int) -> None:
+    """Also before its time has come: nobody would look for them any more, nor for the staging volume."""
+    found = waiting()
+    if seconds < 300:
+        found = attrs.evolve(found, spec=backup().spec)
+    left = facts(found, evidence={JOB_LOOK: (job(),), INSPECT_LOOK: (inspecting(),)})
+    assert outline(decide(left, later(seconds))) == [
+        *("delete backup-demo job-uid", "delete inspect-demo inspect-uid"),
+        *("Warning Failed", "status Failed"),
+    ]
+    assert decide(facts(found), later(seconds)).look == JOB_LOOK
 
 
 def test_the_former_attempt_makes_way_first() -> None:
     found = facts(waiting())
     assert decide(found, later(300)).look == JOB_LOOK
 
-    left = attrs.evolve(found, evidence={JOB_LOOK: (job(),)})
+    left = attrs.evolve(found, evidence=NO_FORMER | {JOB_LOOK: (job(),)})
     assert outline(decide(left, later(300))) == ["delete backup-demo job-uid"]
-    going = attrs.evolve(found, evidence={JOB_LOOK: (job(deletionTimestamp=NOW),)})
+    going = attrs.evolve(found, evidence=NO_FORMER | {JOB_LOOK: (job(deletionTimestamp=NOW),)})
     assert decide(going, later(300)) == Plan(wake_at=later(310))
     late = attrs.evolve(found, evidence=NO_FORMER | {PODS_LOOK: (pod("Running", running()),)})
     assert decide(late, later(300)) == Plan(wake_at=later(310))

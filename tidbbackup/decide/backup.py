@@ -35,7 +35,7 @@ from tidbbackup.decide.run import (
     pods_made_by,
     pods_of,
 )
-from tidbbackup.decide.status import Cause, hold_back, move, warn
+from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
 from tidbbackup.decide.task import archive_url, notices
 from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
@@ -126,12 +126,12 @@ def _begin(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
 
 
 def _next_attempt(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
-    way = retry.make_way(facts, backup, now)
     cause = retry.given_up(backup, now)
-    if cause is None or (way and way.look):
-        return way or _begin(facts, backup, now)
-    # The former attempt's Job goes first: once it is Failed nobody would look for that any more.
-    return Plan((*(way.actions if way else ()), *ending.fail(backup, cause, now)))
+    if cause is None:
+        return retry.make_way(facts, backup, now) or _begin(facts, backup, now)
+    left = retry.clear(facts, backup, now) or NOTHING
+    # The former attempt's Jobs go first: once it is Failed nobody would look for them any more.
+    return left if left.look else Plan((*left.actions, *ending.fail(backup, cause, now)))
 
 
 def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime) -> Plan:
@@ -165,7 +165,7 @@ def _wrong(backup: Backup, text: str, now: datetime) -> Plan:
     if backup.tried_before:
         # Invalid lets the fields be edited by which the leftovers of the attempts before are found.
         return Plan(ending.fail(backup, cause, now))
-    return Plan(move(backup, Phase.INVALID, cause, now))
+    return Plan(move(backup, Phase.INVALID, cause, now, status=no_longer_held(backup.status)))
 
 
 def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Action, ...]:

@@ -133,6 +133,17 @@ def _lost_at(pod: Pod) -> datetime | None:
     return None if gone_by is None or heard_of else gone_by + _LOST_AFTER
 
 
+def over_since(job: Job | None, pods: Sequence[Pod]) -> datetime | None:
+    """Since when a run is over, by its pods, or else its Job; None where neither tells that yet."""
+    # The pods first: beside a container that a webhook put there, or on a lost node, the Job never ends.
+    ends = [pod.state.terminated.finishedAt for pod in pods if pod.state.terminated]
+    times = [at for at in (*ends, *map(_lost_at, pods)) if at]
+    if job is not None and not times:
+        told = [job.condition(end) for end in ("Failed", "Complete", "FailureTarget")]
+        times = [end.lastTransitionTime for end in told if end and end.lastTransitionTime]
+    return max(times, default=None)
+
+
 def lost(pod: Pod) -> Cause:
     """What is said of a pod that is out of reach."""
     node = pod.spec.nodeName

@@ -20,6 +20,7 @@ from tidbbackup.decide.diagnosis import (
     Verdict,
     Waiting,
     Working,
+    over_since,
     succeeded,
     verdict,
     why_job_ended,
@@ -67,7 +68,7 @@ def inspect(
     if not worth_a_look(backup, pods, cause):
         return cause
     if facts.refusal is not None:
-        return _refused(facts, backup, facts.refusal, cause, now)
+        return _refused(backup, facts.refusal, cause, _over_since(facts, backup, pods), now)
     if job is not None:
         return _other_holds_the_name(facts, backup, job, cause, now)
     # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
@@ -120,12 +121,17 @@ def _looking(backup: Backup, cause: Cause, waits: str = "", *, again: bool = Fal
     return Cause(reason, f"{text}; {waits}" if waits else text)
 
 
+def _over_since(facts: BackupFacts, backup: Backup, pods: Sequence[Pod]) -> datetime | None:
+    running = backup.status.condition(Phase.RUNNING)
+    # Where Job and pods are gone nothing tells it: then too early is better than never.
+    return over_since(facts.job, pods) or (running.lastTransitionTime if running and not facts.job else None)
+
+
 def _refused(
-    facts: BackupFacts, backup: Backup, refusal: Refusal, cause: Cause, now: datetime
+    backup: Backup, refusal: Refusal, cause: Cause, since: datetime | None, now: datetime
 ) -> Looking | Cause:
     why = f"the API server refuses the Job: {refusal.message}"
-    ended = facts.job and (facts.job.condition("Failed") or facts.job.condition("Complete"))
-    until = ((ended and ended.lastTransitionTime) or now) + _patience(backup)
+    until = (since or now) + _patience(backup)
     if refusal.status != 403 or refusal.namespace_terminating or now >= until:
         return _untold(cause, why)
     return Looking((), _looking(backup, cause, why), min(now + _NEXT_QUESTION, until))

@@ -147,7 +147,9 @@ def is_outdated(job: Job, manifest: dict[str, Any]) -> bool:
 
 
 def _made_of(job: dict[str, Any]) -> dict[str, str]:
-    wire = msgspec.json.encode(job["spec"], order="deterministic")
+    # Without the pod's annotations: a tool that keeps the time there would have it made anew for ever.
+    template = {name: value for name, value in job["spec"]["template"].items() if name != "metadata"}
+    wire = msgspec.json.encode(job["spec"] | {"template": template}, order="deterministic")
     return {MADE_OF: hashlib.sha256(wire).hexdigest()[:16]}
 
 

@@ -13,7 +13,8 @@ import attrs
 from attrs import frozen
 
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Delete, Look, Plan
+from tidbbackup.decide.holder import remove
+from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.decide.run import JOB_KIND, job_key, may_work_for, owned_by, pods_of
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
@@ -93,32 +94,34 @@ def given_up(backup: Backup, now: datetime) -> Cause | None:
 def make_way(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
     """What has to be done or awaited before the next attempt; None: it may begin.
 
-    The former attempt's Job goes, and with it its staging volume; a pod of it that has not ended might
-    still write to the same key.
+    A pod of the former attempt that has not ended might still write to the same key.
     """
     due = backup.status.backoffRetryStatus[-1].expectedRetryAt
     if due is not None and now < due:
         return Plan(wake_at=due)
-    former = attrs.evolve(
-        backup,
-        status=attrs.evolve(backup.status, backoffRetryStatus=backup.status.backoffRetryStatus[:-1]),
-    )
-    for verb in ("backup", "inspect"):
-        key = job_key(verb, former)
-        look = Look(JOB_KIND, key.namespace, name=key.name)
-        jobs = facts.seen(look, Job)
-        if jobs is None:
-            return Plan(look=look)
-        for job in jobs:
-            if owned_by(job, backup):
-                going = job.metadata.deletionTimestamp is not None
-                # Dying here: the next run finds it being deleted, or gone.
-                return Plan(() if going else (Delete(key, job.metadata.uid),), wake_at=now + _NEXT_LOOK)
+    left = clear(facts, backup, now)
+    if left is not None:
+        return left if left.look else left.no_later(now + _NEXT_LOOK)
     look = pods_of(backup, "backup")
     pods = facts.seen(look, Pod)
     if pods is None:
         return Plan(look=look)
     return Plan(wake_at=now + _NEXT_LOOK) if any(may_work_for(pod, backup) for pod in pods) else None
+
+
+def clear(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
+    """The former attempt's Jobs go, and with them its staging volume; None: they are gone."""
+    records = backup.status.backoffRetryStatus
+    former = attrs.evolve(backup, status=attrs.evolve(backup.status, backoffRetryStatus=records[:-1]))
+    left: list[Plan] = []
+    for verb, pods in (("backup", facts.pods), ("inspect", facts.inspect_pods)):
+        key = job_key(verb, former)
+        look = Look(JOB_KIND, key.namespace, name=key.name)
+        jobs = facts.seen(look, Job)
+        if jobs is None:
+            return Plan(look=look)
+        left += [remove(verb, former, job, pods, now) for job in jobs if owned_by(job, backup)]
+    return Plan(tuple(action for plan in left for action in plan.actions)) if left else None
 
 
 def _times(

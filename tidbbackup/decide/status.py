@@ -84,8 +84,11 @@ def move(
 
     An Event said twice is one Event. A status written first would leave none if we died in between.
     """
+    # What waits for a node tells of the nodes, and is no answer to anything that we ask.
+    current = None if phase is Phase.SCHEDULED else backup.status.condition(phase)
+    message = _news(backup, current, "True", cause)
     wanted = attrs.evolve(
-        enter(status or backup.status, phase, cause.reason, cause.message, now),
+        enter(status or backup.status, phase, cause.reason, message, now),
         observedGeneration=backup.metadata.generation,
     )
     patch = changes(backup.status, wanted)
@@ -105,7 +108,8 @@ def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]
     """The actions that tell why a Backup is not Scheduled yet, and since when; its phase stays as it is."""
     current = backup.status.condition(Phase.SCHEDULED)
     since = (current.lastTransitionTime if current else None) or now.replace(microsecond=0)
-    held = Condition(Phase.SCHEDULED, "False", cause.reason, cause.message[:_MESSAGE_LIMIT], since)
+    message = _news(backup, current, "False", cause)[:_MESSAGE_LIMIT]
+    held = Condition(Phase.SCHEDULED, "False", cause.reason, message, since)
     others = [condition for condition in backup.status.conditions if condition.type != held.type]
     wanted = attrs.evolve(
         backup.status, conditions=(*others, held), observedGeneration=backup.metadata.generation
@@ -115,6 +119,30 @@ def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]
         return ()
     say = Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message)
     return (say, PatchStatus(backup.key, backup.metadata.resourceVersion, patch))
+
+
+def no_longer_held(status: BackupStatus) -> BackupStatus:
+    """The status without what hold_back told: what is refused later is held back from then on."""
+    kept = [each for each in status.conditions if (each.type, each.status) != (Phase.SCHEDULED, "False")]
+    return attrs.evolve(status, conditions=tuple(kept))
+
+
+def _news(backup: Backup, told: Condition | None, holds: str, cause: Cause) -> str:
+    """The message to write: the one there is, where nothing differs but words with a digit in them.
+
+    A webhook's answer may bear the number of its request. What we write wakes us, and then we would ask
+    again, without a pause, for ever.
+    """
+    if told is None or (told.status, told.reason) != (holds, cause.reason):
+        return cause.message
+    if backup.status.observedGeneration != backup.metadata.generation:
+        return cause.message
+    same = _plain(told.message) == _plain(cause.message[:_MESSAGE_LIMIT])
+    return told.message if same else cause.message
+
+
+def _plain(message: str) -> list[str]:
+    return [word for word in message.split() if not any(map(str.isdigit, word))]
 
 
 def _counted(backup: Backup, phase: Phase, status: BackupStatus) -> Iterator[Tally]:
