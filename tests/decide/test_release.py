@@ -175,6 +175,34 @@ def test_what_the_storage_took_is_not_taken_from_the_release() -> None:
     assert outline(leaving(stopped, 645)) == ["Warning ReleaseGivenUp", "finalizers "]
 
 
+def test_nor_is_what_a_look_at_the_storage_took() -> None:
+    """Under OnFailure, where that found a whole archive."""
+    found = going("OnFailure", status("Scheduled", "Running", reason="Inspecting"))
+    looked = job(attrs.evolve(true("Complete"), lastTransitionTime=later(600)), verb="inspect", uid="i")
+    pods = (pod("Succeeded", said(result()), owner="i"),)
+    for parts in ({"inspect_job": looked}, {"inspect_job": looked, "inspect_pods": pods}):
+        plan = leaving(found, 644, job=job(FAILED), **parts)
+        assert (outline(plan), plan.wake_at) == (["create release-demo"], later(645))
+        over = ["Warning ReleaseGivenUp", "Normal DataKept", "finalizers "]
+        assert outline(leaving(found, 645, job=job(FAILED), **parts)) == over
+
+
+def test_one_try_is_made_after_a_cleaning_that_is_not_asked_for_any_more() -> None:
+    """CleanFailed for an hour, then set to Retain."""
+    found = going("Retain", attrs.evolve(ended("Complete", "ArchiveFound"), phase="CleanFailed"))
+    plan = leaving(found, 3600)
+    assert (outline(plan), plan.wake_at) == (["create release-demo"], later(3645))
+
+    tried = releasing(creationTimestamp=later(3600))
+    plan = leaving(found, 3644, release_job=tried)
+    assert (outline(plan), plan.wake_at) == ([], later(3645))
+    over = ["Warning ReleaseGivenUp", "Normal DataKept", "finalizers "]
+    assert outline(leaving(found, 3645, release_job=tried)) == over
+    failed = releasing(FAILED, creationTimestamp=later(3600))
+    assert outline(leaving(found, 3610, release_job=failed)) == over
+    assert outline(leaving(found, 3600, refusal=Refusal(403, "exceeded quota"))) == over
+
+
 def test_an_attempt_that_never_began_says_nothing_of_the_one_that_died() -> None:
     record = RetryRecord(1, NOW, later(10), later(10), "NodeLost", "gone")
     told = attrs.evolve(ended(reason="Unschedulable"), backoffRetryStatus=(record,))

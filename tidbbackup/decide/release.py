@@ -76,11 +76,40 @@ def before_leaving(facts: BackupFacts, backup: Backup, now: datetime, *, unheard
     deleted, cleaned = backup.metadata.deletionTimestamp, backup.status.condition(Phase.CLEAN)
     assert deleted is not None
     # The storage comes first, however long that takes: what holds up is counted from then on.
-    since = max(deleted, (cleaned.lastTransitionTime if cleaned else None) or deleted)
+    since = max(
+        deleted, (cleaned.lastTransitionTime if cleaned else None) or deleted, *_looked(facts, backup)
+    )
     old = (backup.status.timeCompleted or since) + _TRIES_FOR <= now
     if old or not (unheard or may_hold(facts, backup, now)):
         return Step(over=True)
-    return _step(facts, backup, since, since + _HOLDS_UP_A_DELETION, now)
+    until = since + _HOLDS_UP_A_DELETION
+    if backup.status.phase == Phase.CLEAN_FAILED:
+        until = _after_one_try(facts, backup, until, now)
+    return _step(facts, backup, since, until, now)
+
+
+def _looked(facts: BackupFacts, backup: Backup) -> list[datetime]:
+    """When a look at the storage, as OnFailure asks for it, was over."""
+    job = facts.inspect_job
+    if job is None or not owned_by(job, backup):
+        return []
+    ends = [pod.state.terminated for pod in pods_made_by(job, facts.inspect_pods)]
+    times = [end.finishedAt for end in ends if end and end.finishedAt]
+    complete = job.condition("Complete")
+    return [*times, complete.lastTransitionTime] if complete and complete.lastTransitionTime else times
+
+
+def _after_one_try(facts: BackupFacts, backup: Backup, until: datetime, now: datetime) -> datetime:
+    """When it is given up: not before one try. A cleaning that failed until it was not asked for any more
+    (spec.cleanPolicy was set to Retain) has taken any time, and no status tells when that was over."""
+    job = facts.release_job
+    if job is None:
+        can_be = facts.refusal is None and not problems(backup.spec)
+        return max(until, now + _HOLDS_UP_A_DELETION) if can_be and now >= until else until
+    tries = owned_by(job, backup) and not is_leaving(job, facts.release_pods, now)
+    if not tries or job.condition("Failed") is not None or job.metadata.creationTimestamp is None:
+        return until
+    return max(until, job.metadata.creationTimestamp + _HOLDS_UP_A_DELETION)
 
 
 def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
