@@ -139,9 +139,11 @@ def running(since: datetime | None = NOW) -> ContainerState:
     return ContainerState(running=Running(since))
 
 
-def terminated(message: str = "", exit_code: int = 0, reason: str = "", signal: int = 0) -> ContainerState:
-    """A container that has ended."""
-    return ContainerState(terminated=Terminated(exit_code, signal, reason, message))
+def terminated(
+    message: str = "", exit_code: int = 0, reason: str = "", signal: int = 0, *, began: bool = True
+) -> ContainerState:
+    """A container that has ended; one that never began tells no time of it."""
+    return ContainerState(terminated=Terminated(exit_code, signal, reason, message, NOW if began else None))
 
 
 def result(outcome: Outcome = Outcome.COMPLETE, **fields: Any) -> WorkerResult:

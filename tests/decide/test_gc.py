@@ -28,6 +28,7 @@ from tests.decide.builders import (
     status,
     terminated,
     true,
+    waiting,
     without_run,
 )
 from tests.decide.moments import LET_GO
@@ -188,6 +189,34 @@ def test_a_run_that_ended_unnoticed_counts(
     found = without_run(going(policy, told), job=job(condition), pods=(ended,))
 
     assert outline(decide(found, NOW)) == expected
+
+
+NEVER = terminated(exit_code=137, reason="ContainerStatusUnknown", began=False)
+
+
+def test_a_container_that_ended_without_a_start_has_not_begun() -> None:
+    """The Secret may be missing for which a cleaning pod would wait as well, for ever."""
+    stopped = going("Retain", status("Scheduled", reason="RunStopped"))
+    ending = facts(stopped, job=job(deletionTimestamp=NOW), pods=(pod("Pending", NEVER),))
+    assert outline(decide(ending, NOW)) == []
+    waits = facts(going("Retain", status("Scheduled")), job=job(), pods=(pod("Pending", NEVER),))
+    assert patch_of(decide(waits, NOW))["conditions"][0]["message"].endswith("before it began")
+
+
+@pytest.mark.parametrize(
+    "told", [BackupStatus(), status("Scheduled"), status("Scheduled", "Failed", reason="Evicted")]
+)
+def test_a_run_that_ended_without_a_start_leaves_nothing(told: BackupStatus) -> None:
+    def left(told: BackupStatus, ended: Pod) -> bool:
+        return bool(what_remains(going("Delete", told), job(FAILED), (ended,), NOW))
+
+    assert not left(told, pod("Failed", NEVER, reason="Evicted"))
+    assert not left(told, pod("Failed", reason="Evicted"))
+    assert left(told, pod("Failed", terminated(exit_code=137), reason="Evicted"))
+    # Nobody heard whether it began: its node was lost before it told, or the status knows better.
+    assert left(told, pod("Failed", waiting("ContainerCreating"), reason="Evicted"))
+    assert left(told, pod("Failed", reason="NodeLost"))
+    assert left(status("Running", "Scheduled"), pod("Failed", NEVER, reason="Evicted"))
 
 
 def test_a_former_attempt_that_died_outweighs_the_word_of_the_last() -> None:

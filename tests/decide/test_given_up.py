@@ -60,7 +60,7 @@ def test_where_its_worker_began_the_reason_says_so(found_job: Job, pods: tuple[P
         pod(),
         pod(state=waiting("ImagePullBackOff")),
         # What a kubelet says of a container that never began, when its pod is deleted.
-        pod("Failed", terminated(exit_code=137, reason="ContainerStatusUnknown")),
+        pod("Failed", terminated(exit_code=137, reason="ContainerStatusUnknown", began=False)),
         pod("Failed", ran(128, "StartError")),
         pod("Running", running(), owner="another"),
     ],

@@ -89,8 +89,14 @@ def verdict_reason(told: Pod) -> str:
     return found.cause.reason
 
 
-def test_whoever_had_not_begun_is_not() -> None:
-    found = facts(backup(status=status("Scheduled")), job=job(), pods=(pod("Failed", reason="Evicted"),))
+@pytest.mark.parametrize(
+    "state", [None, terminated(exit_code=137, reason="ContainerStatusUnknown", began=False)]
+)
+def test_whoever_had_not_begun_is_not(state: ContainerState | None) -> None:
+    """A kubelet calls a container terminated too that never began, when its pod ends."""
+    found = facts(
+        backup(status=status("Scheduled")), job=job(), pods=(pod("Failed", state, reason="Evicted"),)
+    )
 
     assert cause_of(decide(found, NOW)) == ("Evicted", "the node evicted the pod")
 

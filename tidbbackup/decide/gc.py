@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from tidbbackup.decide import cleaning, diagnosis, farewell, given_up, inspection, release
-from tidbbackup.decide.diagnosis import Broken, Unclear, next_out_of_reach, verdict
+from tidbbackup.decide.diagnosis import Broken, Unclear, has_run, next_out_of_reach, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.holder import Holder, holder, taken
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
@@ -78,7 +78,7 @@ def _stop_run(backup: Backup, job: Job, pods: Sequence[Pod], now: datetime) -> P
     stopping = job.metadata.deletionTimestamp is not None
     if stopping and not untold:
         return _note_that_it_began(backup, made, now)
-    began = backup.status.condition(Phase.RUNNING) is not None or any(map(_has_begun, made))
+    began = backup.status.condition(Phase.RUNNING) is not None or any(map(has_run, made))
     when = "is stopped" if began else "is stopped before it began"
     cause = Cause(reasons.RUN_STOPPED, f"the Backup is being deleted: its run {when}")
     say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
@@ -93,14 +93,10 @@ def _stop_run(backup: Backup, job: Job, pods: Sequence[Pod], now: datetime) -> P
 def _note_that_it_began(backup: Backup, pods: Sequence[Pod], now: datetime) -> Plan:
     """A worker that began just before its Job was deleted: what it may have left is cleaned, see
     what_remains. (One that ends before anybody saw it run has not come so far as to open an upload.)"""
-    late = backup.status.phase == Phase.SCHEDULED and any(map(_has_begun, pods))
+    late = backup.status.phase == Phase.SCHEDULED and any(map(has_run, pods))
     cause = Cause(reasons.RUN_STOPPED, "the Backup is being deleted: its run is stopped")
     write = move(backup, Phase.RUNNING, cause, now) if late else ()
     return Plan(write, wake_at=next_out_of_reach(pods, now))
-
-
-def _has_begun(pod: Pod) -> bool:
-    return pod.ended or pod.state.running is not None or pod.state.terminated is not None
 
 
 def _end(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:

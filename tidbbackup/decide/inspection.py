@@ -20,6 +20,7 @@ from tidbbackup.decide.diagnosis import (
     Verdict,
     Waiting,
     Working,
+    has_run,
     over_since,
     succeeded,
     verdict,
@@ -143,7 +144,7 @@ def worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
     if cause.reason not in reasons.DIED_WITHOUT_A_WORD - _NOT_ASKED or problems(backup.spec):
         return False
     begun = backup.status.condition(Phase.RUNNING) is not None
-    return begun or not pods or any(pod.state.running or pod.state.terminated for pod in pods)
+    return begun or not pods or any(map(has_run, pods))
 
 
 def _other_holds_the_name(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Ended, succeeded, verdict
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, has_run, succeeded, verdict
 from tidbbackup.decide.run import pods_made_by
 from tidbbackup.decide.task import clean_policy
 from tidbbackup.model import reasons
@@ -60,6 +60,8 @@ def what_remains(
     if completed or status.condition(Phase.COMPLETE) is not None:
         goes = policy is CleanPolicy.DELETE
         return Remains(data=goes, kept=not goes, unheard=completed and not heard)
+    if not backup.tried_before and job is not None and found and _never_began(backup, job, pods, found):
+        return Remains()
     if failed is None and not backup.tried_before:
         if _stopped_before_it_began(backup):
             return Remains()
@@ -77,6 +79,15 @@ def _as_its_worker_says(result: WorkerResult, policy: CleanPolicy) -> Remains:
     uploads = result.uploadLeftOpen
     data = uploads and policy is not CleanPolicy.RETAIN
     return Remains(uploads=uploads, data=data, unheard=result.gcLifeTimeHeld)
+
+
+def _never_began(backup: Backup, job: Job, pods: Sequence[Pod], found: Verdict) -> bool:
+    """Its pod ended (drained, evicted) while it waited, and its node was there to say so."""
+    if backup.status.condition(Phase.RUNNING) is not None or not isinstance(found, Broken):
+        return False
+    made = pods_made_by(job, pods)
+    told = all(pod.ended and pod.state.waiting is None and not has_run(pod) for pod in made)
+    return bool(made) and told and found.cause.reason != reasons.NODE_LOST
 
 
 def _stopped_before_it_began(backup: Backup) -> bool:
