@@ -16,7 +16,7 @@ demo: setup ## one backup on real parts as a user sees it, then a schedule (two 
 
 .PHONY: test
 test: setup ## all tests but those that need a whole node or real S3 servers
-	@$(PYTHON) -m pytest -m "not e2e and not s3"
+	@$(PYTHON) -m pytest -n 2 --no-loadscope-reorder -m "not e2e and not s3"
 
 .PHONY: test-unit
 test-unit: setup ## the tests that need no server

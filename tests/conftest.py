@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from xdist.remote import Producer
 
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore, moto_store, rclone_store
 from tests.cluster.processes import Processes, processes
+from tests.shared_out import ByFile
 
 
 def pytest_sessionstart() -> None:
@@ -25,6 +27,11 @@ def pytest_sessionstart() -> None:
     It asks for the current loop; once "none" has been set, the answer is an error, which it expects.
     """
     asyncio.set_event_loop(None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """How the tests are shared out where several processes run them (`make test`)."""
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

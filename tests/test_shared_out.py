@@ -1,0 +1,18 @@
+"""Which tests stay in one process."""
+
+import pytest
+
+from tests.shared_out import together
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "group"),
+    [
+        ("tests/decide/test_gc.py::test_one[a::b]", "tests/decide/test_gc.py"),
+        ("tests/cluster/test_database.py::test_one", "tests/cluster/test_database.py"),
+        ("tests/cluster/contract/test_ends.py::test_end[process-exit]", "tests/cluster/contract/"),
+        ("tests/cluster/contract/test_jobs.py::test_job", "tests/cluster/contract/"),
+    ],
+)
+def test_files_stay_whole_and_so_do_folders_begun_together(nodeid: str, group: str) -> None:
+    assert together(nodeid) == group
