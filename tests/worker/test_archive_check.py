@@ -134,7 +134,11 @@ def test_twice_the_same_file() -> None:
     assert "or twice: a" in judged(found, manifest_of(found, {"a": 1})).problems[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", igzip.compress(b""), igzip.compress(b"no tar" * 200)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", igzip.compress(b""), igzip.compress(b"no tar" * 200)],
+    ids=["nothing", "no gzip", "gzip of nothing", "gzip of no tar"],
+)
 def test_what_is_no_archive(content: bytes) -> None:
     assert judged(content, manifest_of(content, {"a": 1})).problems
 
