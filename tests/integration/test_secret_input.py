@@ -33,7 +33,7 @@ async def test_a_secret_that_is_not_there_fails_the_backup_in_time(
     assert reason == "SecretMissing"
     assert message.startswith("the pod did not start within 3 s: ")
     assert words in message
-    assert "create it in this namespace (kubectl create secret generic), or mend spec." in message
+    assert "create it in this namespace (kubectl create secret generic): the pod then starts" in message
     await scene.until_no_job()
     await scene.delete()
     await scene.until_gone(seconds=5)

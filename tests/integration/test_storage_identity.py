@@ -179,7 +179,8 @@ def renewing(
 
 async def in_trouble(peer: StrictPeer, aws: Aws, troubles: list[str]) -> None:
     """An upload whose keys have to be renewed when it has begun, and those who do it are in trouble."""
-    patience = attrs.evolve(PATIENCE, read_timeout=0.5, part_delays=(0.01,) * 3)
+    # Rounds to spare: on a busy machine a part may need one more than the troubles take.
+    patience = attrs.evolve(PATIENCE, read_timeout=0.5, part_delays=(0.01,) * 20)
     target = target_at(peer)
 
     async def bodies() -> AsyncIterator[Body]:

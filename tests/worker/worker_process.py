@@ -28,7 +28,7 @@ stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
 renewal = float(os.environ.pop("TEST_RENEWAL"))
 limits = Limits(stall=stall, renewal=renewal, put_back=3, patience=patience)
-main(sys.argv[1], os.environ, limits, leave=os._exit)
+sys.exit(main(sys.argv[1], os.environ, limits, leave=os._exit))
 """
 
 
