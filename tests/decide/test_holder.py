@@ -44,7 +44,6 @@ def on_lost_node() -> Pod:
 
 
 def test_whose_it_is() -> None:
-    assert holder(None, backup()) is Holder.NOBODY
     assert holder(job(), backup()) is Holder.OURS
     assert holder(job(owner="old-uid"), backup()) is Holder.FORMER
     assert holder(job(owner="old-uid", owner_name="other"), backup()) is Holder.FOREIGN

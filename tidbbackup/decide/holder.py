@@ -22,16 +22,13 @@ from tidbbackup.model.jobs import Job, Pod
 class Holder(Enum):
     """Whose Job has the name."""
 
-    NOBODY = "the name is free"
     OURS = "this very Backup"
     FORMER = "a Backup of the same name that is gone: its Job may be deleted"
     FOREIGN = "anybody else: its Job is not touched"
 
 
-def holder(job: Job | None, backup: Backup) -> Holder:
+def holder(job: Job, backup: Backup) -> Holder:
     """Who holds the name, `job` being what has it."""
-    if job is None:
-        return Holder.NOBODY
     if owned_by(job, backup):
         return Holder.OURS
     return Holder.FORMER if of_a_former(job, backup) else Holder.FOREIGN
