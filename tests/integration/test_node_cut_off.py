@@ -102,6 +102,8 @@ async def test_the_backup_fails_and_goes_and_what_its_worker_still_does_comes_to
         assert "kubectl delete node node-a" in message
         assert len(await lab.store.uploads(scene.bucket)) == 1
 
+        # As the controller itself deletes it: until the node is back, it keeps its name.
+        await scene.kubectl("delete", "job", "backup-bk", "--cascade=foreground", "--wait=false")
         await scene.kubectl("delete", "backup", "bk", "--timeout=60s")
         assert "node node-a is lost" in await scene.until_said("NodeLost")
         assert await lab.store.uploads(scene.bucket) == []
@@ -116,6 +118,14 @@ async def test_the_backup_fails_and_goes_and_what_its_worker_still_does_comes_to
         assert "NoSuchUpload" in log, log
         assert await scene.objects() == {}
         assert await lab.store.uploads(scene.bucket) == []
+
+        # Nor does it wait for the node, made again under its old name.
+        (job,) = [each for each in await scene.jobs() if each["metadata"]["name"] == "backup-bk"]
+        assert job["metadata"]["finalizers"] == ["foregroundDeletion"]
+        await scene.apply(scene.backup())
+        await scene.until_phase("Complete")
+        await scene.delete()
+        await scene.until_gone()
         way.faults.clear()
         await scene.until_no_job()
 
