@@ -132,6 +132,14 @@ def test_cron_zone_and_name_of_a_schedule_are_judged(
     assert len(out.splitlines()) == 2, out
 
 
+def test_all_that_is_wrong_with_a_schedule_is_told_at_once(tmp_path: Path) -> None:
+    text = SCHEDULE.replace("schedule: ", "schedule: '* * * * * *' #", 1)
+    code, out = checked(tmp_path, text.replace("spec:", "spec:\n  timeZone: Mars/Olympus", 1))
+
+    assert code == 3
+    assert [line.split(":")[0] for line in out.splitlines()[1:]] == ["  spec.timeZone", "  spec.schedule"]
+
+
 def test_a_retention_that_is_no_duration_is_a_warning(tmp_path: Path) -> None:
     code, out = checked(tmp_path, SCHEDULE.replace("spec:", "spec:\n  maxReservedTime: soon", 1))
 

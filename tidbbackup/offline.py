@@ -160,9 +160,13 @@ def _of_the_schedule(value: dict[str, Any]) -> tuple[list[str], list[str]]:
     schedule = decode_schedule(msgspec.json.encode(without_nulls(value)))
     created = schedule.metadata.creationTimestamp or datetime.now(UTC)
     schedule = attrs.evolve(schedule, metadata=attrs.evolve(schedule.metadata, creationTimestamp=created))
-    reading, doubt = readiness.read(schedule), readiness.retention_fault(schedule)
-    own = reading.faulty and reading.cause.reason != schedule_reasons.INVALID_TEMPLATE
-    return [reading.cause.message] if own else [], [doubt.message] if doubt else []
+    doubt = readiness.retention_fault(schedule)
+    own = [
+        fault.message
+        for fault in readiness.faults(schedule)
+        if fault.reason != schedule_reasons.INVALID_TEMPLATE
+    ]
+    return own, [doubt.message] if doubt else []
 
 
 def _in_its_place(kind: str, problem: Problem) -> Problem:

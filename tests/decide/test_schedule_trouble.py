@@ -88,6 +88,19 @@ def test_a_wrong_spec_makes_a_condition(spec: dict[str, Any], reason: str, text:
     assert "nextBackupTime" not in patch_of(found)
 
 
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    wrong: dict[str, Any] = {
+        "timeZone": "Mars/Base",
+        "schedule": "* * * * * *",
+        "backupTemplate": TEMPLATE | {"br": {}},
+    }
+    state, reason, text = ready(plan(schedule(**wrong), later(1)))
+
+    assert (state, reason) == ("False", "UnknownZone")
+    fields = ["spec.timeZone: ", "; spec.schedule: ", "; spec.backupTemplate.br"]
+    assert [field in text for field in fields] == [True] * 3, text
+
+
 def test_a_name_that_leaves_no_room_makes_a_condition() -> None:
     def named(length: int) -> tuple[str, str, str]:
         meta = attrs.evolve(schedule().metadata, name="s" * length)

@@ -36,20 +36,34 @@ def read(schedule: BackupSchedule) -> Reading:
     meta, spec, status = schedule.metadata, schedule.spec, schedule.status
     assert meta.creationTimestamp is not None
     table: Timetable | None = None
-    fault: Cause | None = None
-    try:
-        table = parse(spec.schedule, spec.timeZone, meta.creationTimestamp)
-    except InvalidSchedule as error:
-        fault = Cause(reasons.INVALID_SCHEDULE, str(error))
-    except UnknownZone as error:
-        fault = Cause(reasons.UNKNOWN_ZONE, str(error))
-    fault = fault or _name_fault(meta.name) or _template_fault(schedule)
     former: Timetable | None = None
     with suppress(InvalidSchedule, UnknownZone):
+        table = parse(spec.schedule, spec.timeZone, meta.creationTimestamp)
+    with suppress(InvalidSchedule, UnknownZone):
         former = parse(status.observedSchedule, status.observedTimeZone, meta.creationTimestamp)
-    return Reading(
-        Books(table, former, usable=fault is None), fault or _cause(schedule), faulty=fault is not None
-    )
+    wrong = faults(schedule)
+    if not wrong:
+        return Reading(Books(table, former, usable=True), _cause(schedule))
+    told = Cause(wrong[0].reason, "; ".join(fault.message for fault in wrong))
+    return Reading(Books(table, former, usable=False), told, faulty=True)
+
+
+def faults(schedule: BackupSchedule) -> list[Cause]:
+    """All that is wrong with it: zone, cron, name, template."""
+    meta, spec = schedule.metadata, schedule.spec
+    assert meta.creationTimestamp is not None
+    found: list[Cause | None] = []
+    for zone in (spec.timeZone, ""):
+        try:
+            parse(spec.schedule, zone, meta.creationTimestamp)
+        except UnknownZone as error:
+            found.append(Cause(reasons.UNKNOWN_ZONE, str(error)))
+            continue  # The zone is told before the cron is read: read it in UTC.
+        except InvalidSchedule as error:
+            found.append(Cause(reasons.INVALID_SCHEDULE, str(error)))
+        break
+    found += [_name_fault(meta.name), _template_fault(schedule)]
+    return [fault for fault in found if fault]
 
 
 def _name_fault(name: str) -> Cause | None:
