@@ -19,6 +19,7 @@ from tidbbackup.decide.diagnosis import (
 )
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.holder import Holder, holder, is_leaving, remove, taken
+from tidbbackup.decide.pauses import again_at
 from tidbbackup.decide.plan import Action, Announce, Ask, Create, Plan
 from tidbbackup.decide.remains import Remains
 from tidbbackup.decide.render import clean_job, idle_job, is_outdated
@@ -32,8 +33,6 @@ from tidbbackup.model.jobs import Happening, Job
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
 from tidbbackup.model.result import Outcome
 
-_FIRST_RETRY = timedelta(seconds=10)
-_LONGEST_WAIT = timedelta(minutes=10)
 # A cleaning pod may take this long to start before that is worth a word.
 _START_PATIENCE = timedelta(seconds=30)
 # What is waited for tells nobody when it comes.
@@ -55,8 +54,11 @@ def is_cleaned(facts: BackupFacts, backup: Backup) -> bool:
 
 
 def stop(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
-    """Until it is gone nothing else is done: it may still delete what is to be kept."""
-    return _remove(facts, backup, job, now)
+    """Until it is gone nothing else is done: it may still delete what is to be kept.
+
+    Its disappearance wakes us, and the next round makes it anew, if it is still to be.
+    """
+    return remove("clean", backup, job, facts.clean_pods, now)
 
 
 def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
@@ -81,13 +83,13 @@ def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: 
     if whose is Holder.FORMER or is_leaving(job, pods, now):
         # What a pod that is out of reach had to do takes a minute or two: long before, that was over or had
         # come to nothing.
-        return _remove(facts, backup, job, now)
+        return stop(facts, backup, job, now)
     found = verdict(job, pods, now)
     if job.condition("Complete") is not None:
         return Plan(_cleaned(backup, remains, found, now))
     ended = job.condition("Failed")
     if (ended or isinstance(found, Waiting)) and _is_mended(facts, backup, job, remains):
-        return _remove(facts, backup, job, now)
+        return stop(facts, backup, job, now)
     if ended:
         return _try_again(facts, backup, job, remains, _why(found), ended.lastTransitionTime or now, now)
     if isinstance(found, Waiting):
@@ -152,10 +154,11 @@ def _try_again(
     now: datetime,
 ) -> Plan:
     plan = failed(backup, remains, cause, now)
-    again_at = since + _pause(backup, since)
-    if now < again_at:
-        return Plan(plan.actions, wake_at=min(again_at, now + _NEXT_QUESTION))
-    return Plan((*plan.actions, *_remove(facts, backup, job, now).actions))
+    assert backup.metadata.deletionTimestamp is not None
+    retry_at = again_at(backup.metadata.deletionTimestamp, since)
+    if now < retry_at:
+        return Plan(plan.actions, wake_at=min(retry_at, now + _NEXT_QUESTION))
+    return Plan((*plan.actions, *stop(facts, backup, job, now).actions))
 
 
 def _why(found: Verdict) -> Cause:
@@ -165,15 +168,3 @@ def _why(found: Verdict) -> Cause:
     if isinstance(found, Ended) and found.result.outcome is not Outcome.CLEANED:
         return Cause(found.result.reason or cause.reason, found.result.message or cause.message)
     return cause
-
-
-def _pause(backup: Backup, since: datetime) -> timedelta:
-    """As long again as the Backup has been waiting to go: each pause doubles the last, without any count."""
-    assert backup.metadata.deletionTimestamp is not None
-    waited = since - backup.metadata.deletionTimestamp
-    return min(max(waited, _FIRST_RETRY), _LONGEST_WAIT)
-
-
-def _remove(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
-    """Its disappearance wakes us, and the next round makes it anew, if it is still to be."""
-    return remove("clean", backup, job, facts.clean_pods, now)

@@ -16,6 +16,7 @@ from attrs import frozen
 from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, next_out_of_reach, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.holder import Holder, holder, is_leaving, remove, taken
+from tidbbackup.decide.pauses import again_at
 from tidbbackup.decide.plan import Action, Announce, Create, Delete, Plan
 from tidbbackup.decide.render import is_outdated, release_job
 from tidbbackup.decide.run import awaited, job_key, owned_by, pods_made_by
@@ -26,8 +27,6 @@ from tidbbackup.model.jobs import Job
 
 _TRIES_FOR = timedelta(days=1)
 _HOLDS_UP_A_DELETION = timedelta(seconds=45)
-_FIRST_RETRY = timedelta(seconds=10)
-_LONGEST_WAIT = timedelta(minutes=10)
 _NEXT_QUESTION = timedelta(minutes=1)
 
 BY_HAND = (
@@ -168,9 +167,7 @@ def _follow(
     if failed is None:
         lost_at = next_out_of_reach(pods_made_by(job, facts.release_pods), now)
         return Step(wake_at=min(until, lost_at or until))
-    failed_at = failed.lastTransitionTime or now
-    # As long again as it has been tried already: each pause doubles the last, without any count.
-    retry_at = failed_at + min(max(failed_at - since, _FIRST_RETRY), _LONGEST_WAIT)
+    retry_at = again_at(since, failed.lastTransitionTime or now)
     say = _failed(backup, _why(facts, job, now))
     if now < retry_at:
         return Step((say,), min(retry_at, until))
