@@ -104,7 +104,10 @@ def test_the_backup_is_what_the_template_says() -> None:
     }
     assert made["spec"] == TEMPLATE | given
     read = decode_backup(msgspec.json.encode(made))
-    assert (read.spec, clean_policy(read)) == (spec_from_wire(TEMPLATE | given), CleanPolicy.DELETE)
+    assert (read.spec, clean_policy(read)) == (
+        spec_from_wire(msgspec.json.encode(TEMPLATE | given)),
+        CleanPolicy.DELETE,
+    )
     assert is_same_run(read.metadata, made)
     assert not is_same_run(Meta(name=NAME), made)
     assert not is_same_run(read.metadata, manifest(schedule(), DUE + timedelta(hours=1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,7 +121,7 @@ def test_due_times_of_an_invalid_template_are_missed_and_mending_it_makes_up_non
 
     world = World(broken, now=DUE)
     world.reconcile()
-    world.edit(backupTemplate=spec_from_wire(TEMPLATE))
+    world.edit(backupTemplate=spec_from_wire(msgspec.json.encode(TEMPLATE)))
     assert world.reconcile() == later(120)
     assert world.made == {}
     assert ("Ready", "backups are made by '0 * * * *' in UTC") in world.events

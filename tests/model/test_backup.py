@@ -1,5 +1,7 @@
 """Backup and BackupSchedule from their JSON, as users and the API server write it."""
 
+import re
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -8,6 +10,7 @@ import pytest
 from tidbbackup.model.backup import Backup, decode_backup, spec_from_wire
 from tidbbackup.model.meta import Meta, ObjectKey, OwnerReference
 from tidbbackup.model.schedule import decode_schedule
+from tidbbackup.model.wire import Free, members, objects
 
 FROM = {"host": "tidb", "secretName": "db"}
 
@@ -41,7 +44,7 @@ def test_what_is_left_empty_is_absent() -> None:
     assert read.source is not None
     assert read.s3 is not None
     assert (read.source.port, read.s3.acl, read.storageSize, read.br) == (4000, "", "", None)
-    assert read == spec_from_wire({"from": FROM, "s3": {"provider": "aws"}})
+    assert read == spec_from_wire(msgspec.json.encode({"from": FROM, "s3": {"provider": "aws"}}))
 
 
 def test_unknown_fields_are_passed_over() -> None:
@@ -100,7 +103,7 @@ def test_a_schedule_and_its_template() -> None:
     read = decode_schedule(schedule(spec))
 
     assert (read.spec.schedule, read.spec.maxReservedTime, read.spec.pause) == ("*/2 * * * *", "3h", False)
-    assert read.spec.backupTemplate == spec_from_wire({"from": FROM})
+    assert read.spec.backupTemplate == spec_from_wire(msgspec.json.encode({"from": FROM}))
     assert str(read.key) == "BackupSchedule ns/s"
 
 
@@ -118,7 +121,7 @@ def test_a_template_takes_what_it_does_not_say_from_its_schedule() -> None:
     spec = {"schedule": "@daily", "backupTemplate": {"from": FROM}} | given
 
     filled = decode_schedule(schedule(spec)).spec.backup_spec()
-    assert filled == spec_from_wire({"from": FROM} | given)
+    assert filled == spec_from_wire(msgspec.json.encode({"from": FROM} | given))
 
     own = {
         "storageClassName": "slow",
@@ -127,8 +130,50 @@ def test_a_template_takes_what_it_does_not_say_from_its_schedule() -> None:
         "imagePullSecrets": [{"name": "q"}],
     }
     filled = decode_schedule(schedule(spec | {"backupTemplate": {"from": FROM} | own})).spec.backup_spec()
-    assert filled == spec_from_wire({"from": FROM} | own)
+    assert filled == spec_from_wire(msgspec.json.encode({"from": FROM} | own))
 
 
 def test_a_schedule_without_template_makes_an_empty_spec() -> None:
-    assert decode_schedule(schedule({"schedule": "@daily"})).spec.backup_spec() == spec_from_wire({})
+    assert decode_schedule(schedule({"schedule": "@daily"})).spec.backup_spec() == spec_from_wire(
+        msgspec.json.encode({})
+    )
+
+
+MANY = [{"name": f"A{index}"} for index in range(65_000)]
+
+
+@pytest.mark.parametrize("field", ["env", "tolerations", "additionalVolumes"])
+@pytest.mark.parametrize("kind", ["Backup", "BackupSchedule"])
+def test_a_free_field_costs_its_bytes_and_nothing_more(kind: str, field: str) -> None:
+    spec: dict[str, Any] = {field: MANY} if kind == "Backup" else {"backupTemplate": {field: MANY}}
+    item = msgspec.json.encode({"metadata": {"name": "demo"}, "spec": spec})
+    page = msgspec.json.decode(b"[" + item + b"]", type=list[msgspec.Raw])
+    decode = decode_backup if kind == "Backup" else decode_schedule
+    decode(page[0])
+    tracemalloc.start()
+    try:
+        read = decode(page[0])
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < len(item) + 10_000
+    assert most < 3 * len(item)
+    assert read.metadata.name == "demo"
+
+
+def test_a_free_field_is_judged_by_its_shape_alone_and_rendered_without_nulls() -> None:
+    read = backup(spec={"env": [{"name": "A", "value": None}], "affinity": {"podAffinity": None}, "br": {}})
+    assert objects(read.spec.env) == [{"name": "A"}]
+    assert members(read.spec.affinity) == {}
+    assert read.spec.br == Free(b"{}")
+    assert objects(read.spec.tolerations) == []
+    for wrong, path in (({"env": {}}, "$.env`"), ({"env": [{}, 1]}, "$.env[1]`"), ({"br": []}, "$.br`")):
+        with pytest.raises(msgspec.ValidationError, match=re.escape(path)):
+            backup(spec=wrong)
+    with pytest.raises(msgspec.ValidationError, match=re.escape("$.backupTemplate.env[0]`")):
+        decode_schedule(schedule({"schedule": "@daily", "backupTemplate": {"env": ["A"]}}))
+
+
+def test_what_has_no_field_is_not_even_decoded() -> None:
+    spec = {"from": FROM, "source": {"host": 5}, "unheardOf": MANY}
+    assert backup(spec=spec).spec == spec_from_wire(msgspec.json.encode({"from": FROM}))

@@ -30,6 +30,7 @@ from tidbbackup.model.names import (
 from tidbbackup.model.progress import WORKER_PORT
 from tidbbackup.model.rclone import asked
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.wire import Free, members, objects
 
 STAGING = "staging"
 """Name of the volume for the dump; its claim is called `<pod>-staging`."""
@@ -43,7 +44,7 @@ TERMINATION_LOG = "/dev/termination-log"
 # One login and one statement; a server that has fallen silent is asked again by the next Job.
 _RELEASE_SECONDS = 120
 # The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
-_STORAGE_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+_STORAGE_RESOURCES = Free(b'{"requests":{"cpu":"50m","memory":"128Mi"},"limits":{"memory":"512Mi"}}')
 _USER = 65532
 _DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
 # SIGTERM has the worker abort its upload, which it promises to have done within 20 seconds.
@@ -89,8 +90,8 @@ def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
             {"name": "STAGING_DIR", "value": STAGING_DIR},
             {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")},
         ],
-        volumes=[{"name": STAGING} | _staging(spec), *spec.additionalVolumes],
-        mounts=[{"name": STAGING, "mountPath": STAGING_DIR}, *spec.additionalVolumeMounts],
+        volumes=[{"name": STAGING} | _staging(spec), *objects(spec.additionalVolumes)],
+        mounts=[{"name": STAGING, "mountPath": STAGING_DIR}, *objects(spec.additionalVolumeMounts)],
     )
     return _job(work, backup, image)
 
@@ -216,7 +217,7 @@ def _container(work: _Work, spec: BackupSpec, image: WorkerImage) -> dict[str, A
             "capabilities": {"drop": ["ALL"]},
         },
     }
-    return container | ({"resources": spec.resources} if spec.resources else {})
+    return container | ({"resources": resources} if (resources := members(spec.resources)) else {})
 
 
 def _pod(spec: BackupSpec, container: dict[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -233,17 +234,17 @@ def _pod(spec: BackupSpec, container: dict[str, Any], volumes: list[dict[str, An
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         }
-        | (spec.podSecurityContext or {}),
+        | members(spec.podSecurityContext),
         "containers": [container],
         "volumes": [*volumes, *_worker_volumes(spec)],
     }
     asked = {
         "serviceAccountName": spec.serviceAccount,
-        "tolerations": list(spec.tolerations),
-        "affinity": spec.affinity,
+        "tolerations": objects(spec.tolerations),
+        "affinity": members(spec.affinity),
         "nodeSelector": spec.nodeSelector,
         "priorityClassName": spec.priorityClassName,
-        "imagePullSecrets": list(spec.imagePullSecrets),
+        "imagePullSecrets": objects(spec.imagePullSecrets),
         # On the pod, not on the Job: a Job's deadline deletes the pod, and its message with it.
         "activeDeadlineSeconds": spec.activeDeadlineSeconds,
     }
@@ -265,7 +266,7 @@ def _worker_environment(spec: BackupSpec) -> list[dict[str, Any]]:
             {"name": "AWS_SECRET_ACCESS_KEY", "valueFrom": _secret_key(secret, "secret_key")},
             {"name": "AWS_SESSION_TOKEN", "valueFrom": _secret_key(secret, "session_token", optional=True)},
         ]
-    return [*environment, *spec.env]
+    return [*environment, *objects(spec.env)]
 
 
 def _ca_volume(spec: BackupSpec) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -274,7 +275,9 @@ def _ca_volume(spec: BackupSpec) -> tuple[list[dict[str, Any]], list[dict[str, A
     mount = ca_mount(spec, path) if path else None
     if mount is None:
         return [], []
-    return [volume for volume in spec.additionalVolumes if volume.get("name") == mount.get("name")], [mount]
+    return [
+        volume for volume in objects(spec.additionalVolumes) if volume.get("name") == mount.get("name")
+    ], [mount]
 
 
 def _worker_volumes(spec: BackupSpec) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from tidbbackup.model.rclone import HONOURED, asked
 from tidbbackup.model.result import Notice
 from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
 from tidbbackup.model.storage_spec import S3Spec
+from tidbbackup.model.wire import objects
 
 # Which field of spec.s3 a flag is stronger than.
 _FIELDS = {
@@ -94,7 +95,7 @@ def ca_mount(spec: BackupSpec, path: str) -> dict[str, Any] | None:
     """The user's mount that holds this file, None where none does; the innermost, as the node mounts them."""
     holding = [
         mount
-        for mount in spec.additionalVolumeMounts
+        for mount in objects(spec.additionalVolumeMounts)
         if isinstance(mount.get("mountPath"), str) and path.startswith(_folder(mount))
     ]
     return max(holding, key=lambda mount: len(_folder(mount)), default=None)

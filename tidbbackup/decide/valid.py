@@ -16,6 +16,7 @@ from tidbbackup.model.backup import BackupSpec, CleanPolicy
 from tidbbackup.model.storage_spec import Source
 from tidbbackup.model.task import LONGEST_GC_LIFE_TIME, PASSWORD_VARIABLE, TASK_VARIABLE
 from tidbbackup.model.units import parse_duration, parse_quantity
+from tidbbackup.model.wire import objects
 
 RESERVED_ENV = (
     *(TASK_VARIABLE, PASSWORD_VARIABLE, "POD_IP"),
@@ -70,7 +71,7 @@ def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
             yield from _duration(f"spec.backoffRetryPolicy.{name}", getattr(spec.backoffRetryPolicy, name))
     yield from dumper_problems(spec)
     taken = RESERVED_ENV + (KEY_ENV if spec.s3 and spec.s3.secretName else ())
-    for index, variable in enumerate(spec.env):
+    for index, variable in enumerate(objects(spec.env)):
         if variable.get("name") in taken:
             yield Problem(
                 f"spec.env[{index}].name", variable["name"], "is set by tidbbackup: use another name"

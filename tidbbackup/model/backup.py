@@ -17,12 +17,14 @@ from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.storage_spec import S3Spec, Source
 from tidbbackup.model.units import QUANTITY_PATTERN
 from tidbbackup.model.wire import (
+    EMPTY,
     NAME_LENGTH,
     SECONDS_LIMIT,
     TEXT_LENGTH,
+    Free,
+    Reader,
     declared,
     passed_on,
-    without_nulls,
 )
 
 KIND = "Backup"
@@ -128,22 +130,20 @@ class BackupSpec:
         "failed) or Delete. Absent: Retain for one made by hand, Delete for one made by a schedule.",
         enum=[policy.value for policy in CleanPolicy],
     )
-    resources: dict[str, Any] | None = passed_on(None, "Resources of the backup container.")
-    tolerations: tuple[dict[str, Any], ...] = passed_on((), "Tolerations of the backup pod.")
-    affinity: dict[str, Any] | None = passed_on(None, "Affinity of the backup pod.")
+    resources: Free | None = passed_on("Resources of the backup container.")
+    tolerations: Free | None = passed_on("Tolerations of the backup pod.", list)
+    affinity: Free | None = passed_on("Affinity of the backup pod.")
     nodeSelector: dict[str, str] | None = declared(
         None, "Labels of the nodes the backup pod may run on.", maxProperties=64, itemLength=NAME_LENGTH
     )
     priorityClassName: str = declared("", "Priority class of the backup pod.", maxLength=NAME_LENGTH)
-    podSecurityContext: dict[str, Any] | None = passed_on(
-        None, "Security context of the backup pod; its fields win over ours."
+    podSecurityContext: Free | None = passed_on(
+        "Security context of the backup pod; its fields win over ours."
     )
-    imagePullSecrets: tuple[dict[str, Any], ...] = passed_on((), "Secrets to pull the worker's image with.")
-    env: tuple[dict[str, Any], ...] = passed_on((), "More environment for the backup container.")
-    additionalVolumes: tuple[dict[str, Any], ...] = passed_on((), "More volumes of the backup pod.")
-    additionalVolumeMounts: tuple[dict[str, Any], ...] = passed_on(
-        (), "Where the backup container mounts them."
-    )
+    imagePullSecrets: Free | None = passed_on("Secrets to pull the worker's image with.", list)
+    env: Free | None = passed_on("More environment for the backup container.", list)
+    additionalVolumes: Free | None = passed_on("More volumes of the backup pod.", list)
+    additionalVolumeMounts: Free | None = passed_on("Where the backup container mounts them.", list)
     backoffRetryPolicy: BackoffRetryPolicy | None = declared(
         None, "Retry after a disruption. Absent: a failed backup is not retried."
     )
@@ -162,10 +162,10 @@ class BackupSpec:
         minimum=0,
         maximum=SECONDS_LIMIT,
     )
-    br: dict[str, Any] | None = passed_on(None, "Not supported: physical backups need the original operator.")
-    gcs: dict[str, Any] | None = passed_on(None, "Not supported: use s3.")
-    local: dict[str, Any] | None = passed_on(None, "Not supported: use s3.")
-    azblob: dict[str, Any] | None = passed_on(None, "Not supported: use s3.")
+    br: Free | None = passed_on("Not supported: physical backups need the original operator.")
+    gcs: Free | None = passed_on("Not supported: use s3.")
+    local: Free | None = passed_on("Not supported: use s3.")
+    azblob: Free | None = passed_on("Not supported: use s3.")
     useKMS: bool = declared(False, "Not supported: true is refused; put the plain password into the Secret.")
     storageType: str = declared(
         "", "No effect: a leftover in old examples; s3 says it all.", maxLength=NAME_LENGTH
@@ -173,9 +173,7 @@ class BackupSpec:
     toolImage: str = declared(
         "", "No effect: the dumper is part of the worker's image.", maxLength=TEXT_LENGTH
     )
-    cleanOption: dict[str, Any] | None = passed_on(
-        None, "No effect: an archive is one object, there is nothing to tune."
-    )
+    cleanOption: Free | None = passed_on("No effect: an archive is one object, there is nothing to tune.")
     volumeAttributesClassName: str | None = declared(
         None, "No effect: the staging volume is ephemeral.", maxLength=NAME_LENGTH
     )
@@ -279,14 +277,17 @@ class Backup:
 @frozen
 class _Undecoded:
     metadata: Meta
-    spec: dict[str, Any] = attrs.field(factory=dict)
+    spec: msgspec.Raw = EMPTY
     status: BackupStatus | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(_Undecoded)
 
+spec_from_wire = Reader(BackupSpec).read
+"""`spec` of a Backup or `backupTemplate` of a schedule, from its JSON."""
 
-def decode_backup(data: bytes) -> Backup:
+
+def decode_backup(data: bytes | msgspec.Raw) -> Backup:
     """A Backup from its JSON; fields that we do not know are passed over.
 
     Raises:
@@ -294,20 +295,6 @@ def decode_backup(data: bytes) -> Backup:
     """
     raw = _ENVELOPE.decode(data)
     return Backup(raw.metadata, spec_from_wire(raw.spec), raw.status or BackupStatus())
-
-
-def spec_from_wire(spec: dict[str, Any]) -> BackupSpec:
-    """`spec` of a Backup or `backupTemplate` of a schedule, with `from` renamed at this door.
-
-    A field left empty in YAML is null; the specification allows that, and it means absent.
-
-    Raises:
-        msgspec.ValidationError: a field has the wrong type; the message names the path.
-    """
-    given = without_nulls({name: value for name, value in spec.items() if name != "source"})
-    if "from" in given:
-        given["source"] = given.pop("from")
-    return msgspec.convert(given, BackupSpec)
 
 
 def spec_to_wire(spec: BackupSpec) -> dict[str, Any]:
@@ -324,6 +311,6 @@ def _written(part: Any) -> dict[str, Any]:
         value = getattr(part, attribute.name)
         if value == attribute.default:
             continue
-        plain = list(value) if isinstance(value, tuple) else value
+        plain = value.value if isinstance(value, Free) else list(value) if isinstance(value, tuple) else value
         said[attribute.name] = _written(value) if attrs.has(type(value)) else plain
     return said

@@ -6,7 +6,6 @@ Must not know cron (decide/cron.py does) nor how retention is decided.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import attrs
 import msgspec
@@ -15,7 +14,7 @@ from attrs import frozen
 from tidbbackup.model.backup import BackupSpec, Condition, spec_from_wire
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.units import QUANTITY_PATTERN
-from tidbbackup.model.wire import NAME_LENGTH, declared, passed_on, required, without_nulls
+from tidbbackup.model.wire import EMPTY, NAME_LENGTH, Free, Reader, declared, passed_on, required
 
 KIND = "BackupSchedule"
 # Hostile input is answered by a condition, not by the schema: the limit only bounds storage.
@@ -67,8 +66,8 @@ class BackupScheduleSpec:
     serviceAccount: str = declared(
         "", "Service account of the backup pods where the template names none.", maxLength=NAME_LENGTH
     )
-    imagePullSecrets: tuple[dict[str, Any], ...] = passed_on(
-        (), "Secrets to pull the worker's image with, where the template names none."
+    imagePullSecrets: Free | None = passed_on(
+        "Secrets to pull the worker's image with, where the template names none.", list
     )
     backupTemplate: BackupSpec | None = declared(None, "The spec of each Backup this schedule makes.")
 
@@ -132,23 +131,19 @@ class BackupSchedule:
 @frozen
 class _Undecoded:
     metadata: Meta
-    spec: dict[str, Any] = attrs.field(factory=dict)
+    spec: msgspec.Raw = EMPTY
     status: BackupScheduleStatus | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(_Undecoded)
+_SPEC = Reader(BackupScheduleSpec, backupTemplate=spec_from_wire)
 
 
-def decode_schedule(data: bytes) -> BackupSchedule:
+def decode_schedule(data: bytes | msgspec.Raw) -> BackupSchedule:
     """A BackupSchedule from its JSON.
 
     Raises:
         msgspec.ValidationError: not a BackupSchedule; the message names the path.
     """
     raw = _ENVELOPE.decode(data)
-    given = without_nulls(raw.spec)
-    template = given.pop("backupTemplate", None)
-    spec = msgspec.convert(given, BackupScheduleSpec)
-    if template is not None:
-        spec = attrs.evolve(spec, backupTemplate=spec_from_wire(template))
-    return BackupSchedule(raw.metadata, spec, raw.status or BackupScheduleStatus())
+    return BackupSchedule(raw.metadata, _SPEC.read(raw.spec), raw.status or BackupScheduleStatus())

@@ -136,7 +136,8 @@ def _property(attribute: attrs.Attribute[Any], hint: Any, *, nullable: bool) -> 
     words = dict(attribute.metadata["schema"])
     item_length = words.pop("itemLength", None)
     map_key = words.pop("mapKey", None)
-    schema = _typed(hint, nullable=nullable)
+    free = attribute.metadata.get("free")
+    schema = _typed(hint, nullable=nullable) if free is None else dict(_FREE[free])
     for part in ("items", "additionalProperties"):
         if item_length and part in schema:
             schema[part]["maxLength"] = item_length
@@ -163,13 +164,14 @@ def _typed(hint: Any, *, nullable: bool) -> dict[str, Any]:
         return {"type": "array", "items": _typed(typing.get_args(hint)[0], nullable=nullable)}
     if typing.get_origin(hint) is dict:
         value = typing.get_args(hint)[1]
-        if value is Any:
-            return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         return {"type": "object", "additionalProperties": _typed(value, nullable=nullable)}
     if attrs.has(hint):
         return _object(hint, nullable=nullable)
     return dict(_SCALARS[hint])
 
+
+_ANY_OBJECT = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_FREE: dict[Any, dict[str, Any]] = {dict: _ANY_OBJECT, list: {"type": "array", "items": _ANY_OBJECT}}
 
 _SCALARS: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
