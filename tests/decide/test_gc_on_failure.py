@@ -82,7 +82,7 @@ def test_a_look_that_completed_has_found_it_whole_although_its_pod_is_gone(secon
     """It exits 0 only then: nothing of it is deleted, however long nobody has read its word."""
     told = status("Scheduled", "Running", reason="Inspecting")
     found = without_run(going("OnFailure", told), job=job(FAILED), inspect_job=inspecting(COMPLETE))
-    assert found_whole(found, going("OnFailure", told), later(seconds))
+    assert found_whole(found, going("OnFailure", told))
     assert "clean-demo" not in " ".join(outline(decide(found, later(seconds))))
 
 

@@ -13,6 +13,7 @@ from tidbbackup.decide.diagnosis import (
     Ended,
     Verdict,
     Waiting,
+    end_of,
     next_out_of_reach,
     verdict,
     why_in_events,
@@ -31,7 +32,6 @@ from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, Phase
 from tidbbackup.model.jobs import Happening, Job
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
-from tidbbackup.model.result import Outcome
 
 # A cleaning pod may take this long to start before that is worth a word.
 _START_PATIENCE = timedelta(seconds=30)
@@ -39,18 +39,19 @@ _START_PATIENCE = timedelta(seconds=30)
 _NEXT_QUESTION = timedelta(seconds=30)
 
 
-def of_another_mind(job: Job, backup: Backup, remains: Remains) -> bool:
+def of_another_mind(facts: BackupFacts, backup: Backup, job: Job, remains: Remains) -> bool:
     """Whether a cleaning Job was told other than the policy, edited since, wants it now."""
     if not owned_by(job, backup):
         return False
     deletes = DELETES_DATA in job.metadata.annotations
-    return deletes != remains.data and not (deletes and job.condition("Complete") is not None)
+    return deletes != remains.data and not (deletes and is_cleaned(facts, backup))
 
 
 def is_cleaned(facts: BackupFacts, backup: Backup) -> bool:
-    """Whether it has completed."""
+    """Whether it has done its work."""
     job = facts.clean_job
-    return job is not None and owned_by(job, backup) and job.condition("Complete") is not None
+    end = end_of(job, pods_made_by(job, facts.clean_pods)) if job and owned_by(job, backup) else None
+    return end is not None and end.done
 
 
 def stop(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
@@ -85,13 +86,13 @@ def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: 
         # come to nothing.
         return stop(facts, backup, job, now)
     found = verdict(job, pods, now)
-    if job.condition("Complete") is not None:
+    end = end_of(job, pods)
+    if end is not None and end.done:
         return Plan(_cleaned(backup, remains, found, now))
-    ended = job.condition("Failed")
-    if (ended or isinstance(found, Waiting)) and _is_mended(facts, backup, job, remains):
+    if (end or isinstance(found, Waiting)) and _is_mended(facts, backup, job, remains):
         return stop(facts, backup, job, now)
-    if ended:
-        return _try_again(facts, backup, job, remains, _why(found), ended.lastTransitionTime or now, now)
+    if end:
+        return _try_again(facts, backup, job, remains, _why(found), end.at, now)
     if isinstance(found, Waiting):
         return _await_start(facts, backup, job, remains, found, now)
     return Plan(wake_at=next_out_of_reach(pods, now))
@@ -165,6 +166,6 @@ def _why(found: Verdict) -> Cause:
     if isinstance(found, Broken):
         return found.cause
     cause = Cause(reasons.CLEAN_FAILED, "the cleaning Job failed and nothing tells why")
-    if isinstance(found, Ended) and found.result.outcome is not Outcome.CLEANED:
+    if isinstance(found, Ended):
         return Cause(found.result.reason or cause.reason, found.result.message or cause.message)
     return cause

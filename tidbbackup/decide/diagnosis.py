@@ -83,16 +83,14 @@ Verdict = Waiting | Working | Ended | Broken | Unclear
 
 def verdict(job: Job, pods: Sequence[Pod], now: datetime) -> Verdict:
     """What became of a run so far. `pods` are the Job's own; the newest counts."""
-    pod = max(pods, key=lambda pod: (str(pod.metadata.creationTimestamp), pod.metadata.uid), default=None)
+    pod = _newest(pods)
     if pod is None:
         return Unclear(job) if _over(job) else Waiting()
     terminated = pod.state.terminated
     result = decode_result(terminated.message) if terminated else None
-    # Our pods restart nothing, so a container that has stopped has stopped for good: also where one that
-    # a webhook put beside it keeps the pod running for ever.
     if result is not None:
         return Ended(_with_real_reason(result, pod))
-    if pod.ended or terminated:
+    if pod.over:
         return Broken(why_pod_ended(pod, terminated))
     if is_out_of_reach(pod, now):
         return Broken(lost(pod))
@@ -101,6 +99,34 @@ def verdict(job: Job, pods: Sequence[Pod], now: datetime) -> Verdict:
     if job.condition("Failed") is not None:
         return Broken(why_job_ended(job))
     return Waiting(why_pod_waits(pod))
+
+
+@frozen
+class End:
+    """A Job of ours has ended: whether it has done its work, and when it ended."""
+
+    done: bool
+    at: datetime
+
+
+def end_of(job: Job, pods: Sequence[Pod]) -> End | None:
+    """How a Job of ours ended, `pods` being its own; None while it has not. The same for all kinds of Jobs.
+
+    Each worker ends with exit code 0 where its work is done, and only there. So the end of our own container
+    counts: a container that a webhook put beside it may end later, fail, or never end, and the Job with it.
+    """
+    pod, complete, failed = _newest(pods), job.condition("Complete"), job.condition("Failed")
+    terminated = pod.state.terminated if pod else None
+    told = complete or failed
+    if terminated is None and told is None:
+        return None
+    times = (terminated and terminated.finishedAt, told and told.lastTransitionTime, _created(job))
+    done = pod is not None and terminated is not None and terminated.exitCode == 0 and has_run(pod)
+    return End(complete is not None or done, next(at for at in times if at))
+
+
+def _newest(pods: Sequence[Pod]) -> Pod | None:
+    return max(pods, key=lambda pod: (str(pod.metadata.creationTimestamp), pod.metadata.uid), default=None)
 
 
 def has_run(pod: Pod) -> bool:
@@ -129,8 +155,7 @@ def next_out_of_reach(pods: Iterable[Pod], now: datetime) -> datetime | None:
 def _lost_at(pod: Pod) -> datetime | None:
     # A pod's deletionTimestamp is when its grace is over.
     gone_by = pod.metadata.deletionTimestamp
-    heard_of = pod.ended or pod.state.terminated is not None
-    return None if gone_by is None or heard_of else gone_by + _LOST_AFTER
+    return None if gone_by is None or pod.over else gone_by + _LOST_AFTER
 
 
 def over_since(job: Job | None, pods: Sequence[Pod]) -> datetime | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Announce, Delete, Plan
-from tidbbackup.decide.run import JOB_KIND, owned_by, runs
+from tidbbackup.decide.run import JOB_KIND, owned_by, pods_made_by, runs
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, Phase
 from tidbbackup.model.jobs import Job
@@ -34,22 +34,28 @@ def decide(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
         say = Announce(KIND, backup.metadata, "Normal", reasons.EXPIRED, text)
         return Plan((say, Delete(backup.key, backup.metadata.uid)))
     jobs = [job for job in (facts.job, facts.inspect_job) if job is not None and _is_left(job, backup)]
-    failed = status.phase == Phase.FAILED
-    keep_until = ended + (_KEEP_FAILED if failed else _KEEP_COMPLETE)
-    going = [job for job in jobs if now >= keep_until or _is_given_up(job, facts, now, failed=failed)]
+    times = [(job, ended + _kept_for(job, facts, now, failed=status.phase == Phase.FAILED)) for job in jobs]
     remove = tuple(
         Delete(ObjectKey(JOB_KIND, backup.key.namespace, job.metadata.name), job.metadata.uid)
-        for job in going
+        for job, at in times
+        if at <= now
     )
-    return Plan(remove, wake_at=expires).no_later(keep_until if len(going) < len(jobs) else None)
+    return Plan(remove, wake_at=expires).no_later(min((at for _, at in times if at > now), default=None))
 
 
 def _is_left(job: Job, backup: Backup) -> bool:
     return owned_by(job, backup) and job.metadata.deletionTimestamp is None
 
 
-def _is_given_up(job: Job, facts: BackupFacts, now: datetime, *, failed: bool) -> bool:
-    """A run that was given up (its pod never started) is Failed first and its Job deleted then: dying in
-    between leaves Failed and a Job. An inspection that took too long is given up likewise."""
-    pods = (*facts.pods, *facts.inspect_pods)
-    return failed and runs(job, pods, now) and job.condition("FailureTarget") is None
+def _kept_for(job: Job, facts: BackupFacts, now: datetime, *, failed: bool) -> timedelta:
+    """How long after the end of the Backup.
+
+    A run that was given up (its pod never started) is Failed first and its Job deleted then: dying in between
+    leaves Failed and a Job. An inspection that took too long is given up likewise.
+    """
+    pods = pods_made_by(job, (*facts.pods, *facts.inspect_pods))
+    if failed and (not runs(job, pods, now) or job.condition("FailureTarget")):
+        return _KEEP_FAILED
+    # A log is not worth a pod that runs for a day, because of a container that a webhook put beside ours.
+    worker_ended = bool(pods) and all(pod.over for pod in pods)
+    return _KEEP_COMPLETE if worker_ended or not failed else timedelta()

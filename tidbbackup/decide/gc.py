@@ -55,11 +55,11 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if awaited(facts.pods, backup, now):
         # Stopped means that its pods are gone too: their end wakes us.
         return _note_that_it_began(backup, facts.pods, now)
-    whole = inspection.found_whole(facts, backup, now)
+    whole = inspection.found_whole(facts, backup)
     remains = what_remains(backup, job, facts.pods, now, found_whole=whole)
     if backup.status.phase == Phase.CLEAN:
         return _leave(facts, backup, remains, (), now)
-    if facts.clean_job is not None and cleaning.of_another_mind(facts.clean_job, backup, remains):
+    if facts.clean_job is not None and cleaning.of_another_mind(facts, backup, facts.clean_job, remains):
         return cleaning.stop(facts, backup, facts.clean_job, now)
     if not remains:
         return _end(facts, backup, remains, now)

@@ -20,9 +20,9 @@ from tidbbackup.decide.diagnosis import (
     Verdict,
     Waiting,
     Working,
+    end_of,
     has_run,
     over_since,
-    succeeded,
     verdict,
     why_job_ended,
 )
@@ -87,15 +87,14 @@ def _or_lost_since(backup: Backup, cause: Cause) -> Cause:
     return Cause(reasons.RESULT_LOST, "the run was over when its Job and that of the look at it were deleted")
 
 
-def found_whole(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
+def found_whole(facts: BackupFacts, backup: Backup) -> bool:
     """Whether the look is over and the backup is whole."""
     job = facts.inspect_job
     if job is None or not owned_by(job, backup):
         return False
-    # It ends with exit code 0 only then: a word that stays where its pod is gone.
-    if job.condition("Complete") is not None:
-        return True
-    return succeeded(verdict(job, pods_made_by(job, facts.inspect_pods), now))
+    # It has done its work only then: a word that stays where its pod is gone.
+    end = end_of(job, pods_made_by(job, facts.inspect_pods))
+    return end is not None and end.done
 
 
 def _first_cause(job: Job) -> Cause | None:

@@ -13,7 +13,16 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, next_out_of_reach, verdict
+from tidbbackup.decide.diagnosis import (
+    Broken,
+    End,
+    Ended,
+    Verdict,
+    Waiting,
+    end_of,
+    next_out_of_reach,
+    verdict,
+)
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.holder import Holder, holder, is_leaving, remove, taken
 from tidbbackup.decide.pauses import again_at
@@ -106,7 +115,7 @@ def _after_one_try(facts: BackupFacts, backup: Backup, until: datetime, now: dat
         can_be = facts.refusal is None and not problems(backup.spec)
         return max(until, now + _HOLDS_UP_A_DELETION) if can_be and now >= until else until
     tries = owned_by(job, backup) and not is_leaving(job, facts.release_pods, now)
-    if not tries or job.condition("Failed") is not None or job.metadata.creationTimestamp is None:
+    if not tries or _end(facts, job) is not None or job.metadata.creationTimestamp is None:
         return until
     return max(until, job.metadata.creationTimestamp + _HOLDS_UP_A_DELETION)
 
@@ -135,7 +144,8 @@ def may_hold(facts: BackupFacts, backup: Backup, now: datetime) -> bool:
 def _step(facts: BackupFacts, backup: Backup, since: datetime, until: datetime, now: datetime) -> Step:
     job = facts.release_job
     ours = job is not None and owned_by(job, backup)
-    if job is not None and ours and job.condition("Complete") is not None:
+    end = _end(facts, job) if job is not None and ours else None
+    if end is not None and end.done:
         return Step(over=True)
     refusal = facts.refusal
     if now >= until:
@@ -161,13 +171,13 @@ def _step(facts: BackupFacts, backup: Backup, since: datetime, until: datetime, 
 def _follow(
     facts: BackupFacts, backup: Backup, job: Job, since: datetime, until: datetime, now: datetime
 ) -> Step:
-    failed = job.condition("Failed")
-    if (failed or isinstance(_found(facts, job, now), Waiting)) and _is_mended(facts, backup, job):
+    end = _end(facts, job)
+    if (end or isinstance(_found(facts, job, now), Waiting)) and _is_mended(facts, backup, job):
         return _remove(facts, backup, job, until, now)
-    if failed is None:
+    if end is None:
         lost_at = next_out_of_reach(pods_made_by(job, facts.release_pods), now)
         return Step(wake_at=min(until, lost_at or until))
-    retry_at = again_at(since, failed.lastTransitionTime or now)
+    retry_at = again_at(since, end.at)
     say = _failed(backup, _why(facts, job, now))
     if now < retry_at:
         return Step((say,), min(retry_at, until))
@@ -179,6 +189,10 @@ def _remove(facts: BackupFacts, backup: Backup, job: Job, until: datetime, now: 
     """Its disappearance wakes us, and the next round makes it anew."""
     away = remove("release", backup, job, facts.release_pods, now).no_later(until)
     return Step(away.actions, away.wake_at)
+
+
+def _end(facts: BackupFacts, job: Job) -> End | None:
+    return end_of(job, pods_made_by(job, facts.release_pods))
 
 
 def _found(facts: BackupFacts, job: Job, now: datetime) -> Verdict:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, has_run, succeeded, verdict
+from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, end_of, has_run, succeeded, verdict
 from tidbbackup.decide.run import pods_made_by
 from tidbbackup.decide.task import clean_policy
 from tidbbackup.model import reasons
@@ -50,10 +50,11 @@ def what_remains(
     policy = clean_policy(backup)
     if status.phase in ("", Phase.INVALID) and job is None and not backup.tried_before:
         return Remains()
-    # A worker ends with exit code 0 only where all is done, and only then its Job completes.
-    found = verdict(job, pods_made_by(job, pods), now) if job is not None else None
+    made = pods_made_by(job, pods) if job is not None else []
+    found = verdict(job, made, now) if job is not None else None
+    end = end_of(job, made) if job is not None else None
     heard = found is not None and succeeded(found)
-    completed = heard or found_whole or (job is not None and job.condition("Complete") is not None)
+    completed = heard or found_whole or (end is not None and end.done)
     # A failure is one, in the status for good: the archive's fate must not hang on which Job is still there.
     failed = status.condition(Phase.FAILED)
     completed = completed and failed is None

@@ -46,9 +46,9 @@ def attempt_of(verb: str, backup: Backup) -> int:
 
 
 def may_work_for(pod: Pod, backup: Backup) -> bool:
-    """A pod that has not ended and is not older than the Backup, so not of a former one of its name."""
+    """A pod whose worker has not ended, and not older than the Backup, so not of a former one of its name."""
     created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
-    return not pod.ended and (created is None or begun is None or created >= begun)
+    return not pod.over and (created is None or begun is None or created >= begun)
 
 
 def awaited(pods: Iterable[Pod], backup: Backup, now: datetime) -> list[Pod]:

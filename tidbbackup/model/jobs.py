@@ -127,8 +127,13 @@ class Pod:
 
     @property
     def ended(self) -> bool:
-        """Its container has stopped for good."""
+        """All its containers have stopped for good."""
         return self.status.phase in ("Succeeded", "Failed")
+
+    @property
+    def over(self) -> bool:
+        """Our container has: our pods restart nothing. One that a webhook put beside it may run on."""
+        return self.ended or self.state.terminated is not None
 
 
 @frozen
