@@ -36,7 +36,7 @@ from tidbbackup.model.jobs import (
     Waiting,
 )
 from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import DELETES_DATA, FINALIZER, job_name, labels
+from tidbbackup.model.names import API_VERSION, DELETES_DATA, FINALIZER, job_name, labels
 from tidbbackup.model.result import Notice, Outcome, WorkerResult, encode_result
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ def job(
     *conditions: Condition, owner: str = UID, owner_name: str = "demo", verb: str = "backup", **meta: Any
 ) -> Job:
     """The Backup's Job of that verb, made at NOW."""
-    references = (OwnerReference(KIND, owner_name, owner, controller=True),) if owner else ()
+    references = (OwnerReference(API_VERSION, KIND, owner_name, owner, controller=True),) if owner else ()
     known: dict[str, Any] = {"name": job_name(verb, "demo"), "namespace": "ns", "uid": JOB_UID}
     known |= {"creationTimestamp": NOW, "ownerReferences": references, "labels": labels(verb, "demo")} | meta
     return Job(Meta(**known), JobStatus(conditions))
@@ -123,7 +123,7 @@ def pod(
         "uid": "pod-uid",
         "creationTimestamp": NOW,
     } | meta
-    references = (OwnerReference("Job", "backup-demo", owner, controller=True),)
+    references = (OwnerReference("batch/v1", "Job", "backup-demo", owner, controller=True),)
     containers = () if state is None else (ContainerStatus("backup", state),)
     told = PodStatus(phase=phase, containerStatuses=containers, **fields)
     return Pod(Meta(ownerReferences=references, **known), status=told)

@@ -126,13 +126,13 @@ class World:
             others = [pod for each, pod in self.pods.items() if each.startswith("backup-") and each != name]
             assert all(pod.ended for pod in others), "two attempts at once"
         if name in self.jobs:
-            assert self.jobs[name].metadata.owner == OwnerReference(
-                "Backup", "demo", owner["uid"], controller=True
-            )
+            held_by = self.jobs[name].metadata.owner
+            assert held_by is not None
+            assert held_by.identity == ("pingcap.com", "Backup", "demo", owner["uid"])
             return
         self.version += 1
         self.runs_made += name.startswith("backup-")
-        references = (OwnerReference("Backup", owner["name"], owner["uid"], controller=True),)
+        references = (msgspec.convert(owner, OwnerReference),)
         annotations = meta.get("annotations", {})
         self.jobs[name] = Job(
             Meta(

@@ -81,10 +81,11 @@ def test_history_of_another_operator_is_foreign() -> None:
 
 
 def test_the_controlling_owner_is_the_owner() -> None:
-    refs = (OwnerReference("A", "a", "1"), OwnerReference("B", "b", "2", controller=True))
+    refs = (OwnerReference("g/v1", "A", "a", "1"), OwnerReference("v1", "B", "b", "2", controller=True))
 
     assert Meta(ownerReferences=refs).owner == refs[1]
     assert Meta(ownerReferences=refs[:1]).owner is None
+    assert [ref.identity for ref in refs] == [("g", "A", "a", "1"), ("", "B", "b", "2")]
     assert str(ObjectKey("Namespace", "", "ns")) == "Namespace ns"
 
 

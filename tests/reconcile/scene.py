@@ -48,7 +48,9 @@ def caches(
 
 def job_of(name: str, verb: str = "backup") -> Job:
     """The Job of that verb of a Backup of that name."""
-    return job(verb=verb, name=job_name(verb, name), labels=labels(verb, name), uid=f"{verb}-uid")
+    return job(
+        verb=verb, owner_name=name, name=job_name(verb, name), labels=labels(verb, name), uid=f"{verb}-uid"
+    )
 
 
 def pod_of(name: str, verb: str = "backup", pod_name: str = "p") -> Pod:

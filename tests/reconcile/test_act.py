@@ -25,7 +25,7 @@ from tidbbackup.decide.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import Meta, ObjectKey
-from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL, SCHEDULE_UID
+from tidbbackup.model.names import API_VERSION, DUE_TIME, SCHEDULE_LABEL, SCHEDULE_UID
 from tidbbackup.reconcile.act import Actor, Refused, event
 
 KEY = ObjectKey("Backup", "ns", "demo")
@@ -110,7 +110,10 @@ async def test_it_stops_at_the_first_failure() -> None:
 
 def existing(uid: str, *more: str) -> dict[str, object]:
     """A Job that is there already, with these owners."""
-    owners = [{"kind": "Backup", "name": "demo", "uid": each} for each in (uid, *more)]
+    owners = [
+        {"apiVersion": API_VERSION, "kind": "Backup", "name": "demo", "uid": each, "controller": each == uid}
+        for each in (uid, *more)
+    ]
     return {
         "metadata": {"name": "backup-demo", "uid": "j", "resourceVersion": "8", "ownerReferences": owners}
     }

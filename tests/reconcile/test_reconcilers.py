@@ -13,6 +13,7 @@ from tidbbackup.kube.errors import ApiError, ServerError
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.backup import Backup, Condition
 from tidbbackup.model.jobs import JobStatus
+from tidbbackup.model.names import API_VERSION
 from tidbbackup.reconcile.kinds import Caches
 from tidbbackup.reconcile.reconcilers import Reconcilers
 
@@ -73,7 +74,7 @@ async def test_a_job_that_is_missing_is_looked_for_at_the_server() -> None:
     assert gone.asked[0] == "get Job ns/backup-demo"
     assert phases(gone) == ["Failed"]
 
-    owners = [{"kind": "Backup", "name": "demo", "uid": UID, "controller": True}]
+    owners = [{"apiVersion": API_VERSION, "kind": "Backup", "name": "demo", "uid": UID, "controller": True}]
     there = Recording(get_Job={"metadata": {"name": "backup-demo", "ownerReferences": owners}})
     assert (await reconcile(there, caches((RUNNING,))))[0] is None
     assert there.asked == ["get Job ns/backup-demo"]

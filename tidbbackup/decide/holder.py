@@ -57,7 +57,7 @@ def remove(verb: str, backup: Backup, job: Job, pods: Sequence[Pod], now: dateti
 def taken(job: Job) -> Cause:
     """What is said of a Job that is not ours."""
     owner = job.metadata.owner
-    held_by = f"{owner.kind} {owner.name}" if owner else "nobody's"
+    held_by = f"{owner.kind} {owner.name}, {owner.apiVersion}" if owner else "nobody's"
     text = f"a Job {job.metadata.name} that is not ours ({held_by}) is in the way: delete it"
     return Cause(reasons.NAME_TAKEN, text)
 

@@ -14,7 +14,7 @@ from tidbbackup.decide.render import ATTEMPTED, STAGING
 from tidbbackup.model.backup import KIND, Backup
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, job_name, short
+from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, job_name, short
 
 JOB_KIND = "Job"
 POD_KIND = "Pod"
@@ -23,15 +23,23 @@ EVENT_KIND = "Event"
 
 def owned_by(job: Job, backup: Backup) -> bool:
     """Whether the Job is this very Backup's, not that of another of the same name."""
-    owner = job.metadata.owner
-    return owner is not None and owner.uid == backup.metadata.uid
+    return _owner_uid(job, backup) == backup.metadata.uid
 
 
 def of_a_former(job: Job, backup: Backup) -> bool:
     """Whether the Job belongs to a Backup of the same name that is gone: names are unique, so it must be."""
+    return _owner_uid(job, backup) not in ("", backup.metadata.uid)
+
+
+def _owner_uid(job: Job, backup: Backup) -> str:
+    """The uid of the Backup of that name which controls the Job; empty where anything else does, or nothing.
+
+    Other operators have a kind Backup too: only the API group tells theirs from ours.
+    """
     owner = job.metadata.owner
-    meta = backup.metadata
-    return owner is not None and (owner.kind, owner.name) == (KIND, meta.name) and owner.uid != meta.uid
+    if owner is None or owner.identity[:3] != (GROUP, KIND, backup.metadata.name):
+        return ""
+    return owner.uid
 
 
 def job_key(verb: str, backup: Backup) -> ObjectKey:

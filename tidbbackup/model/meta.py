@@ -28,10 +28,16 @@ class ObjectKey:
 class OwnerReference:
     """Who an object belongs to; its uid tells a re-created owner from the old one."""
 
+    apiVersion: str = ""
     kind: str = ""
     name: str = ""
     uid: str = ""
     controller: bool | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """Group, kind, name and uid. Without the version: every version of a group serves the same object."""
+        return self.apiVersion.rpartition("/")[0], self.kind, self.name, self.uid
 
 
 @frozen

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from attrs import frozen
 
 from tidbbackup.decide.facts import Refusal
@@ -110,7 +111,7 @@ class Actor:
             await self.writer.create(resource, meta["namespace"], manifest)
         except AlreadyExists as error:
             found = read_meta(await self.writer.client.get(resource, meta["namespace"], meta["name"]))
-            if not _is_ours(found, manifest):
+            if not is_ours(found, manifest):
                 raise Refused(error) from error
             self.writer.gate.note(self.writer.key, resource, found.resourceVersion, meta["namespace"])
         except (BadRequest, Forbidden, Invalid) as error:
@@ -206,9 +207,9 @@ def event(action: Announce, now: datetime) -> dict[str, Any]:
     }
 
 
-def _is_ours(found: Meta, wanted: dict[str, Any]) -> bool:
+def is_ours(found: Meta, wanted: dict[str, Any]) -> bool:
     """Whether what holds the name was made for the same cause: same owner, or same schedule and due time."""
-    owners = {owner["uid"] for owner in wanted["metadata"].get("ownerReferences", ())}
-    if not owners:
+    owner = msgspec.convert(wanted["metadata"], Meta).owner
+    if owner is None:
         return is_same_run(found, wanted)
-    return owners <= {owner.uid for owner in found.ownerReferences}
+    return found.owner is not None and found.owner.identity == owner.identity

@@ -1,0 +1,130 @@
+"""Whose a Job is: API group, kind, name and uid of its controlling owner, for every Job that we make."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.decide.builders import FAILED, IMAGE, NO_RUN, NOW, UID, backup, facts, going, job, later, status
+from tests.decide.test_holder import HELD, OOM
+from tidbbackup.decide import backup as run_backup
+from tidbbackup.decide import gc
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.holder import Holder, holder
+from tidbbackup.decide.plan import Create, Delete
+from tidbbackup.model.backup import RetryRecord
+from tidbbackup.model.jobs import Job
+from tidbbackup.model.meta import OwnerReference
+from tidbbackup.model.names import DELETES_DATA, job_name
+from tidbbackup.reconcile.act import is_ours
+
+OURS = OwnerReference("pingcap.com/v1alpha1", "Backup", "demo", UID, controller=True)
+OWNERS = {
+    "this Backup": (OURS, Holder.OURS),
+    "another version of our group": (attrs.evolve(OURS, apiVersion="pingcap.com/v1beta1"), Holder.OURS),
+    "a former one": (attrs.evolve(OURS, uid="old"), Holder.FORMER),
+    "a former one, by another version": (
+        attrs.evolve(OURS, uid="old", apiVersion="pingcap.com/v1beta1"),
+        Holder.FORMER,
+    ),
+    "CloudNativePG's Backup of the same name": (
+        OwnerReference("postgresql.cnpg.io/v1", "Backup", "demo", "old", controller=True),
+        Holder.FOREIGN,
+    ),
+    "another group, our uid": (attrs.evolve(OURS, apiVersion="k8up.io/v1"), Holder.FOREIGN),
+    "a group that ends like ours": (attrs.evolve(OURS, apiVersion="x.pingcap.com/v1alpha1"), Holder.FOREIGN),
+    "no group": (attrs.evolve(OURS, apiVersion="v1", uid="old"), Holder.FOREIGN),
+    "nothing said of the group": (attrs.evolve(OURS, apiVersion="", uid="old"), Holder.FOREIGN),
+    "another kind": (attrs.evolve(OURS, kind="BackupSchedule", uid="old"), Holder.FOREIGN),
+    "another kind, our uid": (attrs.evolve(OURS, kind="CronJob"), Holder.FOREIGN),
+    "another name": (attrs.evolve(OURS, name="other", uid="old"), Holder.FOREIGN),
+    "another name, our uid": (attrs.evolve(OURS, name="other"), Holder.FOREIGN),
+    "one that does not control it": (attrs.evolve(OURS, controller=None), Holder.FOREIGN),
+    "a former one that does not control it": (
+        attrs.evolve(OURS, uid="old", controller=False),
+        Holder.FOREIGN,
+    ),
+    "nobody": (None, Holder.FOREIGN),
+}
+RECORD = RetryRecord(1, NOW, NOW, None, "Evicted", "evicted")
+VERBS = ("backup", "retry", "inspect", "release", "clean")
+
+
+def held(verb: str, owner: OwnerReference | None) -> Job:
+    """What has the name of our Job of that verb."""
+    name = job_name("backup", "demo", 2) if verb == "retry" else job_name(verb, "demo")
+    owners = (owner,) if owner else ()
+    told = {DELETES_DATA: "true"} if verb == "clean" else {}
+    made_by = "backup" if verb == "retry" else verb
+    return job(verb=made_by, name=name, uid=HELD, ownerReferences=owners, annotations=told)
+
+
+def beside(verb: str, found: Job) -> tuple[Any, BackupFacts]:
+    """A Backup whose Job of that verb is to be made, and who decides about it."""
+    live = run_backup.decide
+    if verb == "backup":
+        return live, facts(backup(), job=found)
+    if verb == "retry":
+        policy: dict[str, Any] = {"backoffRetryPolicy": {}}
+        again = backup(policy, status("Scheduled", backoffRetryStatus=(RECORD,)))
+        return live, facts(again, job=found)
+    if verb == "inspect":
+        running = backup(status=status("Scheduled", "Running"))
+        return live, facts(running, job=job(FAILED), pods=(OOM,), inspect_job=found)
+    if verb == "release":
+        failed = status("Running", "Failed", reason="OOMKilled", timeCompleted=NOW)
+        return live, facts(backup(status=failed), release_job=found)
+    return gc.decide, facts(going("Delete", status("Complete")), evidence=NO_RUN, clean_job=found)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kind", OWNERS)
+def test_only_a_former_backups_job_is_deleted(kind: str, verb: str) -> None:
+    owner, whose = OWNERS[kind]
+    found = held(verb, owner)
+    decide, known = beside(verb, found)
+    assert known.backup is not None
+    assert holder(found, known.backup) is whose
+
+    plan = decide(known, later(10))
+
+    gone = [action.uid for action in plan.actions if isinstance(action, Delete)]
+    assert gone == ([HELD] if whose is Holder.FORMER else [])
+    said = [action for action in plan.actions if "not ours" in str(action)]
+    assert bool(said) == (whose is Holder.FOREIGN), "what is in the way is told"
+    assert not [action for action in plan.actions if isinstance(action, Create)]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kind", OWNERS)
+def test_a_create_is_done_by_our_own_job_alone(kind: str, verb: str) -> None:
+    """What the API server shows under the name that it says is taken."""
+    owner, whose = OWNERS[kind]
+    found = held(verb, owner)
+
+    assert is_ours(found.metadata, wanted(verb)) == (whose is Holder.OURS)
+
+
+def wanted(verb: str) -> dict[str, Any]:
+    """The manifest that is to be created."""
+    evicted = backup({"backoffRetryPolicy": {}}, status("Scheduled", backoffRetryStatus=(RECORD,)))
+    empty = {
+        "backup": facts(backup(), evidence=NO_RUN),
+        "retry": facts(evicted),
+        "inspect": facts(backup(status=status("Scheduled", "Running")), job=job(FAILED), pods=(OOM,)),
+        "release": facts(
+            backup(status=status("Running", "Failed", reason="OOMKilled", timeCompleted=NOW)),
+        ),
+        "clean": facts(going("Delete", status("Complete")), evidence=NO_RUN),
+    }[verb]
+    decide = gc.decide if verb == "clean" else run_backup.decide
+    plan = decide(empty, NOW + timedelta(seconds=1))
+    while plan.look is not None:
+        empty = attrs.evolve(empty, evidence={**empty.evidence, plan.look: ()})
+        plan = decide(empty, NOW + timedelta(seconds=1))
+    assert IMAGE.name in str(plan.actions)
+    (create,) = (action for action in plan.actions if isinstance(action, Create))
+    return create.manifest
