@@ -11,7 +11,10 @@ from typing import Any
 from attrs import frozen
 from hypothesis import strategies as st
 
-SYSTEM = ("mysql", "sys", "information_schema", "performance_schema", "metrics_schema", "inspection_schema")
+SYSTEM = (
+    *("mysql", "sys", "information_schema", "performance_schema"),
+    *("INFORMATION_SCHEMA", "PERFORMANCE_SCHEMA", "METRICS_SCHEMA", "INSPECTION_SCHEMA"),
+)
 # Letters in both cases, of one, two and three bytes, and what is special to filters, SQL or expressions.
 _LETTERS = "abAB_1éÉ漢"
 _SPECIAL = "*?[]!^-\\\"`/@# $(){}+|,:%'"
@@ -77,7 +80,8 @@ class Line:
 
     def speaks_of(self, database: str) -> bool:
         """Whether its database is meant."""
-        if self.takes and database.lower() in SYSTEM and self.database.name.lower() not in SYSTEM:
+        named = self.database.name.upper() in {name.upper() for name in SYSTEM}
+        if self.takes and database in SYSTEM and not named:
             return False
         return self.database.matches(database)
 
@@ -187,7 +191,9 @@ def names(filters: tuple[Line, ...]) -> st.SearchStrategy[tuple[str, str]]:
     """A database and a table without dots, often ones that a rule means or nearly means."""
     hints = [half for rule in filters for half in (rule.database, rule.table)]
     return st.tuples(
-        st.one_of(_name(hints), st.sampled_from(["mysql", "SYS", "metrics_schema"]), _name(hints)),
+        st.one_of(
+            _name(hints), st.sampled_from(["mysql", "SYS", "metrics_schema", "METRICS_SCHEMA"]), _name(hints)
+        ),
         _name(hints),
     )
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model import filter_oracle
-from tidbbackup.model.table_filter import expression, read_filter
+from tidbbackup.model.table_filter import SYSTEM_DATABASES, expression, read_filter
 
 
 def found(text: str, subject: str) -> bool:
@@ -80,12 +80,22 @@ def test_rules(rules: list[str], tables: tuple[str, ...], expected: list[str]) -
 
 
 def test_system_databases_have_to_be_named() -> None:
-    tables = ("mysql.user", "SYS.x", "metrics_schema.x", "mysql2.user", "test.t")
+    tables = ("mysql.user", "sys.x", "METRICS_SCHEMA.x", "mysql2.user", "test.t")
     assert taken(["*.*"], *tables) == ["mysql2.user", "test.t"]
     assert taken(["/^mysql$/.*", "m*.*"], *tables) == ["mysql2.user"]
     assert taken(["*.*", "MySQL.user"], *tables) == ["mysql.user", "mysql2.user", "test.t"]
-    assert taken(["`sys`.*"], *tables) == ["SYS.x"]
+    assert taken(["`SYS`.*"], *tables) == ["sys.x"]
+    assert taken(["metrics_schema.*"], *tables) == ["METRICS_SCHEMA.x"]
     assert taken(["mysql.*", "!*.user"], *tables) == []
+
+
+def test_databases_with_almost_the_name_of_a_system_database_are_users() -> None:
+    tables = ("Sys.x", "MySQL.x", "metrics_schema.x", "INSPECTION_SCHEMA.x", "sys.x")
+    rule = read_filter(("*.*",), SYSTEM_DATABASES)
+    assert [table for table in tables if found(expression(rule), table)] == list(tables[:-1])
+    assert [name.partition(".")[0] for name in tables if rule.takes(*name.split("."))] == [
+        *("Sys", "MySQL", "metrics_schema", "INSPECTION_SCHEMA")
+    ]
 
 
 def test_a_database_is_made_where_a_table_of_it_could_be_taken() -> None:

@@ -6,11 +6,12 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.catalog import Column, Database, Survey, Table
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.hazards import Quirks
-from tidbbackup.worker.options import Flags
+from tidbbackup.worker.options import Flags, flags
 from tidbbackup.worker.preflight import Clearance, clear
 from tidbbackup.worker.selection import selection
 
 ALL = ("GRANT ALL PRIVILEGES ON *.* TO `b`@`%`",)
+NEEDED = "GRANT SELECT, RELOAD, SHOW VIEW, EVENT, TRIGGER ON *.* TO `b`@`%`"
 SHOP = Database("shop", (Table("t"),))
 
 
@@ -62,6 +63,29 @@ def test_what_cannot_be_decided_is_a_notice() -> None:
 def test_what_the_filter_leaves_out_is_not_judged() -> None:
     bad = Database("bad", (Table("a`b"),))
     assert cleared(SHOP, bad, regex=r"^shop\.").databases == (SHOP,)
+
+
+def test_a_database_that_mydumper_takes_for_the_servers_own_is_refused() -> None:
+    found = refusal(Database("data_dictionary", (Table("t"),)))
+    assert found.reason == reasons.UNSUPPORTED_NAME
+    assert "`data_dictionary`.`t`" in str(found)
+
+
+def test_views_that_call_a_function_need_execute() -> None:
+    shop = Database("shop", (Table("v", "VIEW"),), ("fn",))
+    survey = Survey("x", is_tidb=False, grants=(NEEDED,), databases=(shop, SHOP), unopened=(("shop", "v"),))
+    quirks = Quirks(omits_defaults=False)
+    with pytest.raises(StepFailed, match=r"`shop`\.`v`; GRANT EXECUTE ON \*\.\* TO `b`@`%`;") as caught:
+        clear(survey, selection(""), Flags(), quirks)
+    assert caught.value.reason == reasons.GRANTS_MISSING
+    assert clear(survey, selection(r"^shop\.t"), Flags(), quirks).notices == ()
+    assert clear(survey, selection(""), Flags(no_views=True), quirks).notices == ()
+
+
+def test_without_the_global_lock_nobody_needs_the_right_to_take_it() -> None:
+    grants = (NEEDED.replace("RELOAD, ", ""),)
+    assert "RELOAD" in str(refusal(SHOP, grants=grants))
+    assert cleared(SHOP, grants=grants, flags=flags({"no-locks": ""})).notices == ()
 
 
 def test_long_lists_are_cut() -> None:

@@ -5,17 +5,41 @@ import re
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.model.table_filter import SYSTEM_DATABASES
+from tidbbackup.model.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
 from tidbbackup.worker.catalog import Database, Table
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.selection import DEFAULT_REGEX, ascii_regex, selection
+from tidbbackup.worker.selection import ascii_regex, default_regex, selection
 
 
-@pytest.mark.parametrize("name", [*SYSTEM_DATABASES, "MySQL", "INFORMATION_SCHEMA", "METRICS_SCHEMA", "Sys"])
-def test_system_databases_are_left_out(name: str) -> None:
-    rule = selection("")
-    assert not rule.database(name)
-    assert not rule.member(name, "t")
+@pytest.mark.parametrize("system", [SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES])
+def test_system_databases_are_left_out(system: tuple[str, ...]) -> None:
+    rule = selection("", system=system)
+    assert not [name for name in system if rule.database(name) or rule.member(name, "t")]
+
+
+@pytest.mark.parametrize("rules", [(), ("*.*",)])
+@pytest.mark.parametrize(
+    "name", ["MySQL", "Sys", "SYS", "metrics_schema", "METRICS_SCHEMA", "inspection_schema"]
+)
+def test_databases_that_are_not_the_servers_own_are_taken(name: str, rules: tuple[str, ...]) -> None:
+    rule = selection("", rules, SYSTEM_DATABASES)
+    assert rule.database(name)
+    assert rule.member(name, "t")
+    assert rule.left_out((Database(name, (Table("t"),)),)) == []
+    assert rule.misread((Database(name, (Table("t"),)),)) == []
+
+
+@pytest.mark.parametrize("rules", [(), ("*.*",)])
+def test_what_mydumper_takes_for_the_servers_own_is_named(rules: tuple[str, ...]) -> None:
+    rule = selection("", rules, SYSTEM_DATABASES)
+    users = Database("MySQL", (Table("General_log"), Table("t")))
+    own = Database("mysql", (Table("general_log"),))
+    assert rule.left_out((users, own)) == ["`MySQL`.`General_log`"]
+    assert rule.left_out((Database("Data_Dictionary", (Table("t"),)),)) == [
+        "database `Data_Dictionary`",
+        "`Data_Dictionary`.`t`",
+    ]
+    assert selection("^shop").left_out((users,)) == []
 
 
 @pytest.mark.parametrize(
@@ -28,8 +52,9 @@ def test_users_databases_are_taken_by_whole_name(name: str) -> None:
 
 
 def test_our_own_regex_has_no_group_and_no_odd_character() -> None:
-    assert re.compile(DEFAULT_REGEX).groups == 0
-    assert DEFAULT_REGEX.isascii()
+    text = default_regex(TIDB_SYSTEM_DATABASES)
+    assert re.compile(text).groups == 0
+    assert text.isascii()
 
 
 def test_a_regex_of_the_task_decides_alone() -> None:

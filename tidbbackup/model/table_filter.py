@@ -8,6 +8,7 @@ Must not know a server, nor how mydumper is called.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from itertools import groupby
 
 from attrs import field, frozen
@@ -15,15 +16,14 @@ from attrs import field, frozen
 from tidbbackup.model.filter_pattern import Pattern, read_pattern
 from tidbbackup.model.filter_text import ANYTHING, END, weight
 
-SYSTEM_DATABASES = (
-    "mysql",
-    "information_schema",
-    "performance_schema",
-    "sys",
-    "metrics_schema",
-    "inspection_schema",
+SYSTEM_DATABASES = ("mysql", "information_schema", "performance_schema", "sys")
+"""Of MySQL and MariaDB, as they spell them: `Sys` beside `sys` is a user's. Taken only where a rule says
+their name: `*.*` means the users' tables."""
+TIDB_SYSTEM_DATABASES = (
+    *(*SYSTEM_DATABASES, "INFORMATION_SCHEMA", "PERFORMANCE_SCHEMA"),
+    *("METRICS_SCHEMA", "INSPECTION_SCHEMA"),
 )
-"""Taken only where a rule says their name: `*.*` means the users' tables."""
+"""Of TiDB, as it spells them."""
 
 _MAX_WEIGHT = 55_000
 _MAX_LENGTH = 100_000
@@ -31,7 +31,6 @@ _MAX_LENGTH = 100_000
 _DOT = r"\x2E"
 # What mydumper calls the database itself: `database.(null)`.
 _DATABASE = r"\x28null\x29"
-_SYSTEM = f"(?:{'|'.join(SYSTEM_DATABASES)}){_DOT}"
 
 
 @frozen
@@ -48,19 +47,18 @@ class Rule:
         for name, pattern in (("_database", self.database), ("_table", self.table)):
             object.__setattr__(self, name, re.compile(pattern.text.encode("ascii"), re.IGNORECASE))
 
-    @property
-    def spares_system(self) -> bool:
+    def spares(self, system: Collection[str]) -> bool:
         """Whether the rule says nothing about system databases: it takes, and names none of them."""
-        return self.takes and (self.database.name or "").lower() not in SYSTEM_DATABASES
+        return self.takes and (self.database.name or "").lower() not in {name.lower() for name in system}
 
-    def matches_database(self, database: str) -> bool:
+    def matches_database(self, database: str, system: Collection[str]) -> bool:
         """Whether it speaks of tables of this database."""
-        spared = self.spares_system and database.lower() in SYSTEM_DATABASES
+        spared = database in system and self.spares(system)
         return not spared and self._database.fullmatch(_raw(database)) is not None
 
-    def matches(self, database: str, table: str) -> bool:
-        """Whether it speaks of this table."""
-        return self.matches_database(database) and self._table.fullmatch(_raw(table)) is not None
+    def matches_table(self, table: str) -> bool:
+        """Whether it speaks of a table of this name, wherever it speaks of the database."""
+        return self._table.fullmatch(_raw(table)) is not None
 
 
 @frozen
@@ -68,21 +66,27 @@ class TableFilter:
     """Rules that have been read."""
 
     rules: tuple[Rule, ...]
+    system: tuple[str, ...] = TIDB_SYSTEM_DATABASES
+    """The server's own databases."""
 
     def takes(self, database: str, table: str) -> bool:
         """Whether the last rule that matches takes it."""
-        return next((rule.takes for rule in reversed(self.rules) if rule.matches(database, table)), False)
+        for rule in reversed(self.rules):
+            if rule.matches_database(database, self.system) and rule.matches_table(table):
+                return rule.takes
+        return False
 
     def takes_database(self, database: str) -> bool:
         """Whether `CREATE DATABASE` belongs to the dump: some table in it could be taken."""
         for rule in reversed(self.rules):
-            if rule.matches_database(database) and (rule.takes or rule.table.everything):
+            if rule.matches_database(database, self.system) and (rule.takes or rule.table.everything):
                 return rule.takes
         return False
 
 
-def read_filter(lines: tuple[str, ...]) -> TableFilter:
-    """The rules in a list; comments and empty lines are none.
+def read_filter(lines: tuple[str, ...], system: tuple[str, ...] = TIDB_SYSTEM_DATABASES) -> TableFilter:
+    """The rules in a list; comments and empty lines are none. `system`: the databases of the server at hand;
+    those of TiDB make the longest expression.
 
     Raises:
         ValueError: a rule cannot be read, or all of them together take nothing or too much room.
@@ -97,7 +101,7 @@ def read_filter(lines: tuple[str, ...]) -> TableFilter:
                 raise ValueError(f"`{text[:80]}`: {error}") from None
     if not any(rule.takes for rule in rules):
         raise ValueError("takes no table: begin with *.* to exclude from all, or name what to take")
-    found = TableFilter(tuple(rules))
+    found = TableFilter(tuple(rules), system)
     text = expression(found)
     copies = sum(rule.database.copies + rule.table.copies for rule in rules)
     if weight(text) + copies > _MAX_WEIGHT or len(text) > _MAX_LENGTH:
@@ -127,8 +131,14 @@ def expression(rules: TableFilter) -> str:
     In a name with a dot the end of the database cannot be told: whoever has the names has to compare.
     """
     ours = _last_decides(rules.rules)
-    system = _last_decides(tuple(rule for rule in rules.rules if not rule.spares_system))
-    return rf"\A(?:(?!{_SYSTEM}){ours}{f'|(?={_SYSTEM}){system}' if system else ''})"
+    named = _last_decides(tuple(rule for rule in rules.rules if not rule.spares(rules.system)))
+    system = exactly(rules.system) + _DOT
+    return rf"\A(?:(?!{system}){ours}{f'|(?={system}){named}' if named else ''})"
+
+
+def exactly(names: Collection[str]) -> str:
+    """An expression for one of these names in this spelling, although the whole ignores case."""
+    return f"(?-i:{'|'.join(names)})"
 
 
 def _last_decides(rules: tuple[Rule, ...]) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
+from tidbbackup.model.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
+
 
 @frozen
 class Column:
@@ -68,6 +70,13 @@ class Survey:
     """TSO of the snapshot to dump, TiDB only."""
     grants: tuple[str, ...] = ()
     databases: tuple[Database, ...] = field(default=())
+    unopened: tuple[tuple[str, str], ...] = ()
+    """(database, view) of views that call a function which the user may not execute."""
+
+    @property
+    def system(self) -> tuple[str, ...]:
+        """Names of the server's own databases, as it spells them."""
+        return TIDB_SYSTEM_DATABASES if self.is_tidb else SYSTEM_DATABASES
 
 
 def estimated_bytes(databases: Iterable[Database]) -> int:

@@ -11,10 +11,13 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
+from tidbbackup.model.table_filter import SYSTEM_DATABASES
 from tidbbackup.worker import tidb
 from tidbbackup.worker.catalog import Column, Database, Survey, Table
 from tidbbackup.worker.session import Login, error_code, fetch, open_session
 from tidbbackup.worker.views import View, quoted
+
+_EXECUTE_DENIED = 1370
 
 _DATABASES = (
     "SELECT schema_name FROM information_schema.schemata "
@@ -47,7 +50,23 @@ def survey(login: Login) -> Survey:
         is_tidb = tidb.is_tidb(version)
         commit_ts = _take_snapshot(session) if is_tidb else ""
         grants = tuple(str(row[0]) for row in fetch(session, "SHOW GRANTS"))
-        return Survey(version, is_tidb, commit_ts, grants, _catalog(session))
+        databases = _catalog(session)
+        return Survey(version, is_tidb, commit_ts, grants, databases, _unopened(session, databases))
+
+
+def _unopened(session: Connection[Any], databases: tuple[Database, ...]) -> tuple[tuple[str, str], ...]:
+    """Views that call a function which the user may not execute: mydumper cannot ask for their columns."""
+    users = [database for database in databases if database.name not in SYSTEM_DATABASES]
+    found = []
+    for database in users if any(database.routines for database in users) else ():
+        for name in (table.name for table in database.tables if table.is_view):
+            try:
+                fetch(session, f"SHOW COLUMNS FROM {quoted(database.name)}.{quoted(name)}")
+            except pymysql.Error as error:
+                # A view that is broken in another way may be mended or dropped until the files are judged.
+                if error_code(error) == _EXECUTE_DENIED:
+                    found.append((database.name, name))
+    return tuple(found)
 
 
 def current_databases(login: Login, commit_ts: str) -> tuple[Database, ...]:

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import attrs
+
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult
 from tidbbackup.storage.client import credentials_from, open_client
@@ -31,6 +33,7 @@ from tidbbackup.worker.overlap import Overlap
 from tidbbackup.worker.pack import Archive, PackedFile
 from tidbbackup.worker.position import Position
 from tidbbackup.worker.preflight import clear
+from tidbbackup.worker.selection import selection
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     env, journal = job.env, job.journal
     found = await aside(survey, job.login)
     log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
+    chosen = selection(env.task.dump.tableRegex, env.task.dump.tableFilter, found.system)
+    job = attrs.evolve(job, selection=chosen)
     known = quirks(await aside(mydumper.find("mydumper", env.search_path).read_bytes))
     clearance = clear(found, job.selection, job.flags, known)
     journal.notices += clearance.notices

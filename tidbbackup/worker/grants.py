@@ -39,15 +39,21 @@ class GrantReport:
     @property
     def cure(self) -> str:
         """The statement that helps."""
-        return f"GRANT {', '.join(self.missing)} ON *.* TO {self.account or 'the user'};"
+        return self.cure_of(*self.missing)
+
+    def cure_of(self, *privileges: str) -> str:
+        """The statement that grants these."""
+        return f"GRANT {', '.join(privileges)} ON *.* TO {self.account or 'the user'};"
 
 
-def read_grants(lines: tuple[str, ...], is_tidb: bool) -> GrantReport:
-    """Compare SHOW GRANTS with what a whole dump needs."""
+def read_grants(lines: tuple[str, ...], is_tidb: bool, *, locks: bool = True) -> GrantReport:
+    """Compare SHOW GRANTS with what a whole dump needs. `locks`: it takes the global read lock."""
     granted: set[str] = set()
     revoked: set[str] = set()
     account = ""
-    needed = _NEEDED_ON_TIDB if is_tidb else _NEEDED
+    needed = dict(_NEEDED_ON_TIDB if is_tidb else _NEEDED)
+    if not locks:
+        needed.pop("RELOAD", None)
     for line in lines:
         if match := _GRANT.match(line):
             account = account or match["who"]

@@ -56,6 +56,7 @@ def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
     """
     task, login = env.task, read_login(env)
     wanted = options.tuned(options.judged(task.dump.options), task.stagingBytes)
+    # Of a server that is not known yet: what is wrong with the filter is wrong for every server.
     chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
     return Job(env, journal, limits, login, wanted, options.flags(wanted), chosen)
 

@@ -60,6 +60,8 @@ class Flags:
     no_data: bool = False
     no_schemas: bool = False
     no_views: bool = False
+    no_locks: bool = False
+    """The global read lock is not taken."""
     ignored_engines: frozenset[str] = frozenset()
     """Lower case."""
     selecting: bool = False
@@ -120,6 +122,7 @@ def flags(options: dict[str, str]) -> Flags:
         no_data="no-data" in options,
         no_schemas="no-schemas" in options,
         no_views="no-views" in options,
+        no_locks="no-locks" in options,
         ignored_engines=frozenset(options.get("ignore-engines", "").lower().split(",")) - {""},
         selecting=bool(_SELECTING & options.keys()),
         verbose=verbosity.isdecimal() and int(verbosity) >= 3,

@@ -11,7 +11,6 @@ from attrs import frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Notice
-from tidbbackup.model.table_filter import SYSTEM_DATABASES
 from tidbbackup.worker import files, hazards
 from tidbbackup.worker.catalog import Database, Survey
 from tidbbackup.worker.failure import StepFailed
@@ -42,7 +41,13 @@ def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Qui
     Raises:
         StepFailed: GrantsMissing, NothingToDump, UnsupportedName, UnsupportedTable.
     """
-    notices = _check_grants(survey, filtered=bool(selection.origin))
+    notices = _check_grants(survey, selection, flags)
+    if lost := selection.left_out(survey.databases):
+        raise StepFailed(
+            reasons.UNSUPPORTED_NAME,
+            f"mydumper takes these for the server's own and leaves them out: {_some(lost)}; rename them or "
+            "filter them out",
+        )
     databases = selection.apply(survey.databases)
     if not databases:
         raise StepFailed(
@@ -95,16 +100,23 @@ def check_names(databases: tuple[Database, ...], flags: Flags) -> None:
         )
 
 
-def _check_grants(survey: Survey, *, filtered: bool) -> tuple[Notice, ...]:
-    report = read_grants(survey.grants, survey.is_tidb)
-    lost = [name for name in report.revoked if name.lower() not in SYSTEM_DATABASES]
+def _check_grants(survey: Survey, selection: Selection, flags: Flags) -> tuple[Notice, ...]:
+    report = read_grants(survey.grants, survey.is_tidb, locks=not flags.no_locks)
+    unopened = [f"`{d}`.`{view}`" for d, view in survey.unopened if selection.member(d, view)]
+    if unopened and not flags.no_views:
+        raise StepFailed(
+            reasons.GRANTS_MISSING,
+            f"the user may not EXECUTE functions that views call, so the views cannot be read: "
+            f"{_some(unopened)}; {report.cure_of('EXECUTE')}",
+        )
+    lost = [name for name in report.revoked if name not in survey.system]
     if not report.missing and not lost:
         return ()
     what = f"{', '.join(report.missing)} on *.*" if report.missing else "rights"
     if lost:
         what += f" (revoked on {', '.join(lost[:_NAMED])})"
     # A filtered dump may need less than everything; a role may hold what we do not see.
-    if report.undecided or filtered:
+    if report.undecided or selection.origin:
         text = f"not granted directly: {what}; what the user cannot see is not in the backup"
         return (Notice(reasons.GRANTS_UNCHECKED, text),)
     raise StepFailed(

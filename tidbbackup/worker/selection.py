@@ -11,14 +11,18 @@ import re
 from attrs import evolve, field, frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.model.table_filter import SYSTEM_DATABASES, TableFilter, expression, read_filter
+from tidbbackup.model.table_filter import (
+    SYSTEM_DATABASES,
+    TIDB_SYSTEM_DATABASES,
+    TableFilter,
+    exactly,
+    expression,
+    read_filter,
+)
 from tidbbackup.worker.catalog import Database
 from tidbbackup.worker.failure import StepFailed
 
-# Whole names: a bare prefix list would drop `mysql_app` and `system` too. Later versions of mydumper ask for
-# a database by its bare name.
-DEFAULT_REGEX = r"\A(?!(?:" + "|".join(SYSTEM_DATABASES) + r")(?:\.|(?!(?s:.))))"
-
+# mydumper compares these without case, whoever made them.
 _NEVER = frozenset({"information_schema", "performance_schema", "data_dictionary"})
 _NEVER_OF_MYSQL = frozenset({"general_log", "slow_log", "innodb_index_stats", "innodb_table_stats"})
 _MAX_GROUPS = 2
@@ -33,6 +37,7 @@ class Selection:
     origin: str = ""
     """The field of the spec that it is from; "": it is the default."""
     _filter: TableFilter | None = None
+    _system: tuple[str, ...] = SYSTEM_DATABASES
 
     def _takes(self, text: str) -> bool:
         return self._pattern.search(text.encode("utf-8", "surrogateescape")) is not None
@@ -46,6 +51,21 @@ class Selection:
         if database.lower() in _NEVER or (database.lower() == "mysql" and name.lower() in _NEVER_OF_MYSQL):
             return False
         return self._takes(f"{database}.{name}")
+
+    def left_out(self, databases: tuple[Database, ...]) -> list[str]:
+        """Users' objects that are to be taken and have names that mydumper never takes."""
+        found = []
+        for database in databases:
+            name = database.name
+            if name in self._system:
+                continue
+            if self._takes(f"{name}.(null)") and not self.database(name):
+                found.append(f"database `{name}`")
+            members = (*(table.name for table in database.tables), *database.routines, *database.events)
+            found += [
+                f"`{name}`.`{m}`" for m in members if self._takes(f"{name}.{m}") and not self.member(name, m)
+            ]
+        return found
 
     def misread(self, databases: tuple[Database, ...]) -> list[str]:
         """Objects that mydumper would take against the task's filter, or leave out: it joins names by a dot,
@@ -81,21 +101,30 @@ class Selection:
         return tuple(chosen)
 
 
-def selection(table_regex: str, table_filter: tuple[str, ...] = ()) -> Selection:
-    """The rule for a task's regex or filter, or the default one.
+def default_regex(system: tuple[str, ...]) -> str:
+    """All but these databases."""
+    # Whole names: a bare prefix list would drop `mysql_app` and `system` too. Later versions of mydumper ask
+    # for a database by its bare name.
+    return rf"\A(?!{exactly(system)}(?:\.|(?!(?s:.))))"
+
+
+def selection(
+    table_regex: str, table_filter: tuple[str, ...] = (), system: tuple[str, ...] = TIDB_SYSTEM_DATABASES
+) -> Selection:
+    """The rule for a task's regex or filter, or the default one. `system`: the server's own databases.
 
     Raises:
         StepFailed: InvalidSpec, a regex that mydumper would misread, a filter that cannot be read.
     """
     if table_filter:
         try:
-            rules = read_filter(table_filter)
+            rules = read_filter(table_filter, system)
         except ValueError as error:
             raise StepFailed(reasons.INVALID_SPEC, f"spec.tableFilter: {error}") from error
         text = expression(rules)
         compiled = re.compile(text.encode("ascii"), re.IGNORECASE | re.MULTILINE)
-        return Selection(text, compiled, "spec.tableFilter", rules)
-    argument = ascii_regex(table_regex) if table_regex else DEFAULT_REGEX
+        return Selection(text, compiled, "spec.tableFilter", rules, system)
+    argument = ascii_regex(table_regex) if table_regex else default_regex(system)
     try:
         pattern = re.compile(argument.encode("ascii"), re.IGNORECASE | re.MULTILINE)
     except re.error as error:
@@ -108,7 +137,8 @@ def selection(table_regex: str, table_filter: tuple[str, ...] = ()) -> Selection
             f"spec.mydumper.tableRegex `{table_regex}` has {pattern.groups} groups; mydumper takes a match "
             f"of more than {_MAX_GROUPS} for none: write (?:…) for groups",
         )
-    return Selection(argument, pattern, "spec.mydumper.tableRegex" if table_regex else "")
+    origin = "spec.mydumper.tableRegex" if table_regex else ""
+    return Selection(argument, pattern, origin, system=system)
 
 
 def ascii_regex(text: str) -> str:

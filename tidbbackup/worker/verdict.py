@@ -38,7 +38,7 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
     (
         r"command denied|Access denied",
         reasons.GRANTS_MISSING,
-        "grant SELECT, SHOW VIEW, TRIGGER, EVENT, RELOAD on *.* to the backup's user",
+        "grant SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE, RELOAD on *.* to the backup's user",
     ),
     (
         r"Lost connection|gone away|Server shutdown|server is being shutdown|connection was killed|\(2013\)",
