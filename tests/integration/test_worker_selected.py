@@ -19,7 +19,8 @@ from tidbbackup.model.result import Outcome
 pytestmark = pytest.mark.integration
 
 BUCKET = "selected"
-README = "SELECT, RELOAD, LOCK TABLES, REPLICATION CLIENT, SHOW VIEW, TRIGGER, EVENT, EXECUTE"
+README = Path("README.md").read_text()
+RIGHTS = "SELECT, RELOAD, LOCK TABLES, REPLICATION CLIENT, SHOW VIEW, TRIGGER, EVENT, EXECUTE"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -60,9 +61,8 @@ async def test_databases_with_almost_the_name_of_a_system_database(worker: Worke
     names = ("Sys", "MySQL", "metrics_schema", "INSPECTION_SCHEMA")
     try:
         for name in names:
-            await source.sql(
-                f"CREATE DATABASE {name}; CREATE TABLE {name}.t (id INT); INSERT INTO {name}.t VALUES (1)"
-            )
+            await source.sql(f"CREATE DATABASE {name}")
+            await source.load(["CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1)"], database=name)
         ended = await complete(worker)
         assert set(ended.result.databases) == {*names, "shop"}
         assert {f"{name}.t.sql" for name in names} <= await files_of(worker)
@@ -72,8 +72,9 @@ async def test_databases_with_almost_the_name_of_a_system_database(worker: Worke
 
 
 async def test_with_exactly_the_rights_of_the_readme(worker: Worker, source: Database) -> None:
-    assert f"`{README}` on `*.*`" in Path("README.md").read_text()
-    await source.sql(f"CREATE OR REPLACE USER few@'%' IDENTIFIED BY 'few'; GRANT {README} ON *.* TO few@'%'")
+    assert f"`{RIGHTS}` on `*.*`" in README
+    await source.sql("CREATE OR REPLACE USER few@'%' IDENTIFIED BY 'few'")
+    await source.sql(f"GRANT {RIGHTS} ON *.* TO few@'%'")
     worker.database, worker.password = attrs.evolve(worker.database, user="few"), "few"
     ended = await complete(worker)
     assert {"shop.v-schema-view.sql", "shop-schema-post.sql"} <= await files_of(worker)
