@@ -27,7 +27,8 @@ from tidbbackup.worker.main import main
 stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
 renewal = float(os.environ.pop("TEST_RENEWAL"))
-limits = Limits(stall=stall, renewal=renewal, put_back=3, patience=patience)
+patient = {"lock_wait": float(os.environ.pop("TEST_LOCK_WAIT")), "idle": float(os.environ.pop("TEST_IDLE"))}
+limits = Limits(stall=stall, renewal=renewal, put_back=3, patience=patience, lock_pauses=(1, 2), **patient)
 sys.exit(main(sys.argv[1], os.environ, limits, leave=os._exit))
 """
 
@@ -60,6 +61,8 @@ class Worker:
     staging_bytes: int = 0
     """What the volume was asked to have; 0: unknown."""
     renewal: float = 60
+    lock_wait: float = 30
+    idle: float = 60
     environ: dict[str, str] = field(factory=dict)
     """Set on top of everything else."""
     by: tuple[str, ...] = ()
@@ -99,6 +102,8 @@ class Worker:
             "LOG_LEVEL": "DEBUG",
             "TEST_STALL": str(self.stall),
             "TEST_RENEWAL": str(self.renewal),
+            "TEST_LOCK_WAIT": str(self.lock_wait),
+            "TEST_IDLE": str(self.idle),
             **self.environ,
         }
 

@@ -75,7 +75,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     ):
         journal.step = "dump"
         task = await assignment(job, found, clearance, folder)
-        output = mydumper.Output()
+        output = mydumper.Output(takes=chosen.takes)
         archive = await _ship(task, upload, output, started)
         journal.step = "manifest"
         last = _manifest(task, archive, upload.run, output.position, started, now())

@@ -71,7 +71,7 @@ async def assignment(job: Job, found: Survey, clearance: Clearance, folder: Path
 
 
 async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | None:
-    """Run mydumper to its end; what its own words say of a failure."""
+    """Run mydumper to its end, again where it did not get the lock; why it failed, in its words or ours."""
     env = task.job.env
     login = task.job.login
     secret = env.run_dir / _DEFAULTS_FILE
@@ -81,14 +81,21 @@ async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | No
         *(target.host, target.port, target.user, login.password),
         check_host=login.tls is not None,
     )
-    try:
-        defaults_file.write_private(secret, content)
-        await mydumper.run_mydumper(
-            task.argv, env.search_path, output, connected=lambda: secret.unlink(missing_ok=True)
-        )
-    finally:
-        secret.unlink(missing_ok=True)
-    return verdict.judge(output.code, output.first_error, output.cause)
+    for pause in (*task.job.limits.lock_pauses, None):
+        try:
+            defaults_file.write_private(secret, content)
+            await mydumper.run_mydumper(
+                task.argv, env.search_path, output, connected=lambda: secret.unlink(missing_ok=True)
+            )
+        finally:
+            secret.unlink(missing_ok=True)
+        # Nothing is written before it has the lock: it may begin again.
+        if not output.stopped or output.stopped.reason != reasons.LOCK_TIMEOUT or pause is None:
+            break
+        log.warning("%s; asked for again in %g s", output.stopped, pause)
+        output.stopped = None
+        await asyncio.sleep(pause)
+    return output.stopped or verdict.judge(output.code, output.first_error, output.cause)
 
 
 def raise_failure(task: Assignment, failure: StepFailed | None, was_full: bool) -> None:

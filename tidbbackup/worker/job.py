@@ -25,6 +25,12 @@ class Limits:
 
     stall: float = 1800
     """Without a byte from the database or to the storage for so long the run ends."""
+    lock_wait: float = 30
+    """For the global read lock: all that writes to the server waits behind it."""
+    lock_pauses: tuple[float, ...] = (30, 60, 120)
+    """Before it is asked for again."""
+    idle: float = 60
+    """For a mydumper that does nothing any more."""
     withdraw: float = 10
     """For taking back an upload; a pod that is asked to end has 30."""
     renewal: float = 60

@@ -25,6 +25,9 @@ log = logging.getLogger("tidbbackup.mydumper")
 _LINE_LIMIT = 1 << 20
 _EMPTY = "Empty table "
 _UNLOCKED = "unlocking tables"
+_BEGAN = "Started dump at"
+_FINISHED = "Finished dump at"
+_BROKEN = "Broken table detected, please review: "
 
 
 @define
@@ -39,6 +42,16 @@ class Output:
     """`database.table` of tables without rows."""
     position: Position = field(factory=Position)
     lines: int = 0
+    began: bool = False
+    """Whether it has the global read lock, or needs none: it writes from here on."""
+    finished: bool = False
+    """Whether all it has to write is written and closed."""
+    stopped: StepFailed | None = None
+    """Why the worker has ended it."""
+    overdue: bool = False
+    """Whether the worker has ended it because it did not exit after it had finished."""
+    takes: Callable[[str], bool] = lambda _: True
+    """Whether `database.table` is dumped."""
     unlocking: bool = False
     """Whether it has said that it is about to unlock the tables."""
     unlocked: bool = False
@@ -51,6 +64,8 @@ class Output:
             self.empty_tables.add(line.text.removeprefix(_EMPTY))
         if _UNLOCKED in line.text:
             self.unlocking = True
+        self.began = self.began or line.text.startswith(_BEGAN)
+        self.finished = self.finished or line.text.startswith(_FINISHED)
         if line.fatal:
             self.first_error = self.first_error or line.text
             if not self.cause and explains_others(line.text):
@@ -67,6 +82,24 @@ class Output:
                 state = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
                 self.unlocked = state == "S"
         return self.unlocked
+
+    def activity(self) -> tuple[int, ...]:
+        """Changes as long as it does anything; () where it is not asleep: held, at work, or not there."""
+        if self.process is None or self.process.returncode is not None:
+            return ()
+        try:
+            tasks = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
+        except OSError:
+            return ()
+        found = [text.rpartition(")")[2].split() for text in tasks]
+        if any(fields[0] != "S" for fields in found):
+            return ()
+        return (self.lines, *(int(fields[11]) + int(fields[12]) for fields in found))
+
+    def end_it(self, why: StepFailed | None) -> None:
+        """Kill it for this reason; None: it has finished."""
+        self.stopped, self.overdue = why, why is None
+        self._signal(signal.SIGKILL)
 
     def hold(self) -> None:
         """Stop the process where it stands. It dies by SIGKILL all the same, so with the worker too."""
@@ -130,7 +163,8 @@ async def run_mydumper(
     # Dying here: the kernel kills mydumper, the staging volume goes with the pod.
     try:
         await _listen(process, output, connected)
-        output.code = await process.wait()
+        code = await process.wait()
+        output.code = 0 if output.overdue else code
     finally:
         await end(process)
 
@@ -150,7 +184,10 @@ async def _listen(process: asyncio.subprocess.Process, output: Output, connected
         output.hear(line)
         if not line.text:
             continue
-        log.log(_LEVELS.get(line.level, logging.INFO), "%s", line.text)
+        # It looks at all databases, and cannot open most views of the server's own.
+        unwanted = line.text.startswith(_BROKEN) and not output.takes(line.text.removeprefix(_BROKEN))
+        level = logging.DEBUG if unwanted else _LEVELS.get(line.level, logging.INFO)
+        log.log(level, "%s", line.text)
         # All threads log in before the first one dumps.
         if waiting and " dumping " in line.text:
             waiting = False

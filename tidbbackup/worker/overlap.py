@@ -26,6 +26,7 @@ from tidbbackup.worker.growing import Spool
 from tidbbackup.worker.holder import Holder
 from tidbbackup.worker.mydumper import Output
 from tidbbackup.worker.pack import Archive, parts
+from tidbbackup.worker.standstill import Standstill
 from tidbbackup.worker.watchdog import watch_progress
 from tidbbackup.worker.wholeness import check_end, check_whole, cut_off, is_cut_off
 
@@ -78,10 +79,10 @@ class Overlap:
         """Run mydumper, hand its files on, and let the archive end only when all of them are judged."""
         task, belt = self.task, self.belt
         with closed_files.watch(task.folder) as events:
-            followers = []
+            followers = [group.create_task(Standstill(task.job, self.output).keep())]
             if events:
                 holder = Holder(task, belt, self.archive, self.output)
-                followers = [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
+                followers += [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
             else:
                 belt.go_blind()
             failure = await run_dump(task, self.output)

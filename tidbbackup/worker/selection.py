@@ -39,18 +39,19 @@ class Selection:
     _filter: TableFilter | None = None
     _system: tuple[str, ...] = SYSTEM_DATABASES
 
-    def _takes(self, text: str) -> bool:
+    def takes(self, text: str) -> bool:
+        """Whether the expression finds something in `database.table`."""
         return self._pattern.search(text.encode("utf-8", "surrogateescape")) is not None
 
     def database(self, name: str) -> bool:
         """Whether `CREATE DATABASE` is dumped."""
-        return name.lower() not in _NEVER and self._takes(f"{name}.(null)")
+        return name.lower() not in _NEVER and self.takes(f"{name}.(null)")
 
     def member(self, database: str, name: str) -> bool:
         """Whether a table, view, routine or event is dumped."""
         if database.lower() in _NEVER or (database.lower() == "mysql" and name.lower() in _NEVER_OF_MYSQL):
             return False
-        return self._takes(f"{database}.{name}")
+        return self.takes(f"{database}.{name}")
 
     def left_out(self, databases: tuple[Database, ...]) -> list[str]:
         """Users' objects that are to be taken and have names that mydumper never takes."""
@@ -59,11 +60,11 @@ class Selection:
             name = database.name
             if name in self._system:
                 continue
-            if self._takes(f"{name}.(null)") and not self.database(name):
+            if self.takes(f"{name}.(null)") and not self.database(name):
                 found.append(f"database `{name}`")
             members = (*(table.name for table in database.tables), *database.routines, *database.events)
             found += [
-                f"`{name}`.`{m}`" for m in members if self._takes(f"{name}.{m}") and not self.member(name, m)
+                f"`{name}`.`{m}`" for m in members if self.takes(f"{name}.{m}") and not self.member(name, m)
             ]
         return found
 
@@ -78,12 +79,10 @@ class Selection:
             name = database.name
             if name.lower() in _NEVER:
                 continue
-            if rules.takes_database(name) != self._takes(f"{name}.(null)"):
+            if rules.takes_database(name) != self.takes(f"{name}.(null)"):
                 wrong.append(f"database `{name}`")
             members = (*(table.name for table in database.tables), *database.routines, *database.events)
-            wrong += [
-                f"`{name}`.`{m}`" for m in members if rules.takes(name, m) != self._takes(f"{name}.{m}")
-            ]
+            wrong += [f"`{name}`.`{m}`" for m in members if rules.takes(name, m) != self.takes(f"{name}.{m}")]
         return wrong
 
     def apply(self, databases: tuple[Database, ...]) -> tuple[Database, ...]:
