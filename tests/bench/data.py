@@ -21,7 +21,7 @@ async def fill(server: Database, size: int) -> None:
         [
             f"CREATE DATABASE {DATABASE}",
             f"CREATE TABLE {DATABASE}.pool (id INT PRIMARY KEY, c CHAR(120), pad CHAR(60))",
-            f"INSERT INTO {DATABASE}.pool SELECT seq, {wide}, {narrow} FROM seq_1_to_{_POOL}",  # noqa: S608
+            f"INSERT INTO {DATABASE}.pool SELECT seq, {wide}, {narrow} FROM seq_1_to_{_POOL}",
         ],
         database="mysql",
     )
@@ -38,7 +38,7 @@ async def _table(server: Database, number: int, rows: int) -> None:
     await server.load(
         [
             f"CREATE TABLE {name} ({columns}) CHARSET latin1",
-            f"INSERT INTO {name} SELECT seq, FLOOR(RAND() * {rows}), p.c, p.pad "  # noqa: S608
+            f"INSERT INTO {name} SELECT seq, FLOOR(RAND() * {rows}), p.c, p.pad "
             f"FROM mysql.seq_1_to_{rows} JOIN {DATABASE}.pool p ON p.id = {pick}",
         ]
     )

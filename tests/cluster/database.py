@@ -31,7 +31,6 @@ class Database:
     port: int
     user: str
     password: str
-    socket: Path
     folder: Path
     child: Child
 
@@ -105,7 +104,7 @@ async def mariadb(
     argv = [_program("mariadbd"), *_flags(folder, port, socket), f"--init-file={init_file}", *flags]
     child = await owned.start(name, argv)
     database = Database(
-        host="127.0.0.1", port=port, user="root", password=password, socket=socket, folder=folder, child=child
+        host="127.0.0.1", port=port, user="root", password=password, folder=folder, child=child
     )
     try:
         await wait_ready(child, database.answers)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a machine ready for development: system packages, the virtual environment, the Kubernetes programs.
+# Makes a machine ready for development: system packages, the virtual environment, the programs of Kubernetes and TiDB.
 # `make setup` runs it; `e2e` adds what a whole node and the image need, `ceph` installs Ceph, `minio` builds MinIO,
 # `bench` adds pigz to that.
 # With `packages` it stops after the system packages, which are all that needs root.
@@ -263,4 +263,5 @@ find_missing
 [ -z "$only_packages" ] || exit 0
 make_environment
 "$VENV/bin/python" -m tests.cluster.binaries
+"$VENV/bin/python" -m tests.cluster.tidb_server
 [ -z "$minio" ] || "$VENV/bin/python" -m tests.cluster.minio_server

@@ -12,11 +12,11 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from tests.cluster.database import mariadb
 from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
-from tests.cluster.tidb_stand_in import LIFE_TIME_COMMENT, TiDB, tidb_stand_in
+from tests.cluster.tidb_proxy import TidbProxy, tidb_proxy
+from tests.cluster.tidb_server import LIFE_TIME_COMMENT, tidb
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.endings import children, gone, kill
 from tests.worker.worker_process import Worker, backing_up
@@ -53,13 +53,13 @@ CASES = [(side, point, WAYS[number % len(WAYS)]) for number, (side, point) in en
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[TiDB]:
+async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[TidbProxy]:
     """20 MiB that cannot be compressed, in about ten files; as SQL they are more: two parts."""
     await object_store.create_bucket(BUCKET)
-    async with mariadb(servers, name="killed-source") as server:
+    async with tidb(servers, name="killed-source") as server:
         await server.load(["CREATE DATABASE shop", *noise(20), "ANALYZE TABLE shop.noise"])
-        async with tidb_stand_in(server) as tidb:
-            yield tidb
+        async with tidb_proxy(server) as proxy:
+            yield proxy
 
 
 async def killed_at(worker: Worker, side: str, point: int | bytes) -> None:
@@ -87,7 +87,7 @@ async def killed_at(worker: Worker, side: str, point: int | bytes) -> None:
 
 @pytest.mark.parametrize(("side", "point", "way"), CASES)
 async def test_killed(
-    source: TiDB, object_store: ObjectStore, tmp_path: Path, side: str, point: int | bytes, way: str
+    source: TidbProxy, object_store: ObjectStore, tmp_path: Path, side: str, point: int | bytes, way: str
 ) -> None:
     def worker_of(uid: str) -> Worker:
         folder = tmp_path / uid
@@ -105,7 +105,7 @@ async def test_killed(
     assert len(uploads) <= 1
     if worker.target.key in objects:
         gzip.decompress(await object_store.get(BUCKET, worker.target.key))
-    value, comment = await source.life_time()
+    value, comment = await source.behind.life_time()
     if point in NOT_YET_RAISED and side == "database":
         assert (value, comment) == AS_BEFORE
     else:
@@ -124,7 +124,7 @@ async def test_killed(
         assert {after.target.key, after.target.manifest_key} <= objects
         assert [key for key, _ in uploads if key == after.target.key] == []
         assert [*after.staging.glob("*/*")] == []
-    assert await source.life_time() == AS_BEFORE
+    assert await source.behind.life_time() == AS_BEFORE
 
     for each in (worker, other)[: 2 if way == "another-backup" else 1]:
         each.delete_data = True

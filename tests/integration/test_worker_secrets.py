@@ -40,7 +40,7 @@ async def source(servers: Processes) -> AsyncIterator[Database]:
                 "CREATE DATABASE shop",
                 *noise(8),
                 "CREATE TABLE shop.t (id INT PRIMARY KEY, what TEXT)",
-                f"INSERT INTO shop.t VALUES (1, '{ROW}')",  # noqa: S608
+                f"INSERT INTO shop.t VALUES (1, '{ROW}')",
             ]
         )
         yield server

@@ -17,7 +17,7 @@ def odd_schema() -> Iterator[str]:
     yield from _programs()
     for name in ("test", "test1", "mysql_app"):
         yield f"CREATE TABLE {name}.kept (id INT PRIMARY KEY, `what``s this` TEXT)"
-        yield f"INSERT INTO {name}.kept VALUES (1, 'in {name}')"  # noqa: S608 - our names
+        yield f"INSERT INTO {name}.kept VALUES (1, 'in {name}')"
 
 
 def _types() -> Iterator[str]:
@@ -61,7 +61,7 @@ def _names() -> Iterator[str]:
     names += ['double"quote', "n" * 64, "$dollar", "#hash", "a_b", "axb"]
     for number, name in enumerate(names):
         yield f"CREATE TABLE `odd names ;%`.`{name}` (id INT PRIMARY KEY, `co``l` VARCHAR(20), `ü 漢` TEXT)"
-        yield f"INSERT INTO `odd names ;%`.`{name}` VALUES ({number}, 'row', 'ü')"  # noqa: S608 - our names
+        yield f"INSERT INTO `odd names ;%`.`{name}` VALUES ({number}, 'row', 'ü')"
     yield "CREATE TABLE `ödd漢字`.`テーブル` (`列` VARCHAR(20) PRIMARY KEY)"
     yield "INSERT INTO `ödd漢字`.`テーブル` VALUES ('値')"
     yield "CREATE VIEW `ödd漢字`.`見る` AS SELECT `列` FROM `ödd漢字`.`テーブル`"
