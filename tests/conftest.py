@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from xdist.remote import Producer
 
 from tests.cluster.control_plane import ControlPlane, control_plane
@@ -19,6 +20,10 @@ from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore, moto_store, rclone_store
 from tests.cluster.processes import Processes, processes
 from tests.shared_out import ByFile
+
+# How long an example takes says how busy the machine is, not whether a rule holds.
+settings.register_profile("tidbbackup", deadline=None)
+settings.load_profile("tidbbackup")
 
 
 def pytest_sessionstart() -> None:

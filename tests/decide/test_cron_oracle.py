@@ -69,7 +69,7 @@ PATTERNS = st.tuples(
 ).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     PATTERNS, st.sampled_from(CHANGES), st.lists(st.integers(0, 2 * HALF // timedelta(seconds=1)), min_size=5)
 )
@@ -115,7 +115,7 @@ TABLES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TABLES, st.lists(TIMES, min_size=2, max_size=8).map(sorted))
 def test_the_last_is_not_after_now_and_the_next_is(table: Timetable, moments: list[datetime]) -> None:
     dues = [(table.last_due(CREATION, now), now, table.next_due(now)) for now in moments]

@@ -239,7 +239,7 @@ def world_after(spec: dict[str, Any], backups: tuple[Backup, ...], now: datetime
     return world
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SPECS, BACKUPS, NOW)
 def test_what_goes_is_what_the_oracle_condemns(
     spec: dict[str, Any], backups: tuple[Backup, ...], now: datetime
@@ -262,7 +262,7 @@ def test_what_goes_is_what_the_oracle_condemns(
         assert set(world_after(spec, backups, wake).backups) < set(world.backups)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BACKUPS, NOW, st.integers(1, 4))
 def test_without_a_floor_it_is_the_specification(
     backups: tuple[Backup, ...], now: datetime, number: int

@@ -64,7 +64,7 @@ def undying(deed: Callable[[], None]) -> None:
             continue
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(STEP, min_size=3, max_size=12),
     st.sampled_from(SCHEDULES),

@@ -162,7 +162,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.sampled_from(SCRIPTS), st.sampled_from(POLICIES), STEPS)
 def test_caches_that_lag_do_no_harm(script: str, policy: str | None, steps: list[str]) -> None:
     """The world itself asserts what must never happen; here is who may see what, and when."""

@@ -48,7 +48,7 @@ class Pcre:
         return bool(code > 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_pcre_finds_what_the_rules_say(data: st.DataObject) -> None:
     lines = data.draw(filter_oracle.lines())

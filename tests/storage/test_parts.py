@@ -51,7 +51,7 @@ def test_what_the_user_asks_for() -> None:
     assert limits_of("aws", maxParts=1).count == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 5 * TIB), st.floats(0.1, 8), st.sampled_from(["aws", "ceph", "wasabi"]))
 @example(5 * TIB, 0.1, "aws")
 def test_parts_that_may_differ_grow_until_any_archive_fits(total: int, wrong: float, provider: str) -> None:
