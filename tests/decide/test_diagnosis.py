@@ -210,6 +210,10 @@ def test_a_pod_that_says_nothing(found: Pod) -> None:
     ("reason", "message", "expected"),
     [
         ("FailedCreate", "pods ... is forbidden: exceeded quota: q", "QuotaExceeded"),
+        ("FailedCreate", "forbidden: failed quota: q: must specify limits.cpu for: backup", "QuotaExceeded"),
+        ("FailedBinding", "create PVC p-staging: ... is forbidden: exceeded quota: q", "QuotaExceeded"),
+        ("FailedBinding", "no", "VolumeUnavailable"),
+        ("FailedCreate", "minimum cpu usage per Container is 100m, but request is 50m", "PodRefused"),
         (
             "FailedCreate",
             'error looking up service account ns/x: serviceaccount "x" not found',

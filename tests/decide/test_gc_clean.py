@@ -323,3 +323,10 @@ def test_the_number_of_a_request_is_no_news() -> None:
     told = attrs.evolve(found.status, phase="CleanFailed", conditions=conditions)
     again = decide(without_run(attrs.evolve(found, status=told), refusal=other), later(1))
     assert (outline(again), again.wake_at) == ([], later(31))
+
+
+@pytest.mark.parametrize(("quota", "reason"), [(True, "QuotaExceeded"), (False, "PodRefused")])
+def test_a_quota_on_jobs_is_named_as_one(quota: bool, reason: str) -> None:
+    refused = Refusal(403, "exceeded quota: q", quota_exceeded=quota)
+    plan = decide(without_run(going("Delete", status("Complete")), refusal=refused), NOW)
+    assert cause_of(plan)[0] == reason

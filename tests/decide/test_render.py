@@ -17,7 +17,7 @@ from tidbbackup.decide.render import (
 )
 from tidbbackup.decide.status import Cause
 from tidbbackup.model.backup import Backup
-from tidbbackup.model.names import DELETES_DATA, MADE_OF
+from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, DELETES_DATA, MADE_OF
 from tidbbackup.model.task import decode_task
 
 KILLED = Cause("Killed", "by somebody")
@@ -260,12 +260,56 @@ def test_the_cleaning_job() -> None:
     assert [each["name"] for each in pod["volumes"]] == ["run", "s3-tls"]
 
 
-def test_the_cleaning_job_is_not_short_of_memory_where_the_dump_was() -> None:
-    """Seen on a kubelet: OOMKilled like the dump before it, it never ended."""
-    job = clean_job(backup({"resources": {"limits": {"memory": "8Mi"}}}), IMAGE, delete_data=True)
-    (container,) = job["spec"]["template"]["spec"]["containers"]
+SMALL = {"limits": {"memory": "8Mi", "cpu": 1}, "requests": {"memory": "8Mi", "cpu": "1"}}
+ENOUGH = {"limits": {"memory": "128Mi", "cpu": 1}, "requests": {"memory": "128Mi", "cpu": "1"}}
 
-    assert container["resources"]["limits"] == {"memory": "512Mi"}
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (None, None),
+        ({}, None),
+        ({"requests": {"cpu": "2"}}, {"requests": {"cpu": "2"}}),
+        ({"limits": {"memory": "128Mi", "cpu": "4"}}, {"limits": {"memory": "128Mi", "cpu": "4"}}),
+        ({"limits": {"memory": "1Gi"}, "claims": []}, {"limits": {"memory": "1Gi"}, "claims": []}),
+        # Seen on a kubelet: OOMKilled like the dump before it, a cleaning never ended.
+        (SMALL, ENOUGH),
+        ({"limits": {"memory": 8388608}}, {"limits": {"memory": "128Mi"}, "requests": {"memory": "128Mi"}}),
+        # The API server says what is wrong with these.
+        ({"limits": {"memory": "much"}}, {"limits": {"memory": "much"}}),
+        ({"limits": "none"}, {"limits": "none"}),
+        ({"limits": {"memory": 1}, "requests": "no"}, {"limits": {"memory": 1}, "requests": "no"}),
+    ],
+)
+def test_all_other_jobs_have_the_backups_resources_and_enough_memory(asked: Any, expected: Any) -> None:
+    """What a quota or a LimitRange admits for the backup, it admits for them."""
+    found = backup({"resources": asked})
+    for job in others(found):
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert container.get("resources") == expected
+    assert container_of(found).get("resources") == (asked or None)
+
+
+def others(found: Backup) -> list[dict[str, Any]]:
+    """All Jobs but the backup's."""
+    cleaning = clean_job(found, IMAGE, delete_data=True)
+    return [cleaning, inspect_job(found, IMAGE, Cause("Killed", "")), release_job(found, IMAGE)]
+
+
+def test_labels_for_the_pods_reach_all_and_override_none_of_ours() -> None:
+    wanted = {"sidecar.istio.io/inject": "false", "team": ""}
+    found = backup({"podLabels": wanted | {BACKUP_LABEL: "other", COMPONENT: "x"}})
+    for job in (backup_job(found, IMAGE), *others(found)):
+        ours = job["metadata"]["labels"]
+        assert wanted.items().isdisjoint(ours.items())
+        assert job["spec"]["template"]["metadata"]["labels"] == wanted | ours
+
+
+def test_a_job_that_waits_is_made_anew_with_other_labels_or_resources_for_its_pod() -> None:
+    made = [job["metadata"]["annotations"][MADE_OF] for job in others(backup())[::2]]
+    for spec in ({"podLabels": {"a": "b"}}, {"resources": {"limits": {"cpu": 1}}}):
+        anew = [job["metadata"]["annotations"][MADE_OF] for job in others(backup(spec))[::2]]
+        assert all(one != other for one, other in zip(made, anew, strict=True))
 
 
 def test_a_cleaning_that_keeps_the_data() -> None:

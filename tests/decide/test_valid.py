@@ -187,6 +187,29 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"spec": {"env": [{"name": "DB_TLS_DIR", "value": "/x"}]}}, "spec.env[0].name", "another name"),
         ({"spec": {"env": [{"name": "S3_TLS_DIR", "valueFrom": {}}]}}, "spec.env[0].name", "another name"),
         ({"spec": {"env": [{"name": "AWS_ACCESS_KEY_ID"}]}}, "spec.env[0].name", "another name"),
+        *(
+            ({"spec": {"env": [{"name": name, "value": "/x"}]}}, "spec.env[0].name", "remove it")
+            for name in (
+                *("PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD", "LD_LIBRARY_PATH", "GCONV_PATH"),
+                *("OPENSSL_CONF", "TIDBBACKUP_WHATEVER"),
+            )
+        ),
+        *(
+            ({"spec": {"podLabels": {name: "x"}}}, "spec.podLabels", "another name")
+            for name in (
+                *("tidb.pingcap.com/backup", "tidb.pingcap.com/x", "app.kubernetes.io/component"),
+                *("app.kubernetes.io/name", "app.kubernetes.io/managed-by", "job-name", "controller-uid"),
+                "batch.kubernetes.io/job-name",
+            )
+        ),
+        *(
+            ({"spec": {"podLabels": {name: "x"}}}, "spec.podLabels", "write the name of a label")
+            for name in ("", "-a", "a b", "a/b/c", "/a", "A.b/c", "x" * 64, "a\n", f"{'x' * 254}/a")
+        ),
+        *(
+            ({"spec": {"podLabels": {"a.b/c": value}}}, "spec.podLabels.a.b/c", "the value of a label")
+            for value in ("x" * 64, "-", "a b", "a/b", "größe", "a\n")
+        ),
     ],
 )
 def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) -> None:
@@ -231,6 +254,8 @@ def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) 
             }
         },
         {"spec": {"storageSize": "1e999999999"}},
+        {"spec": {"podLabels": {"sidecar.istio.io/inject": "false", "a": "", "B_c.d-e": "1" * 63}}},
+        {"spec": {"podLabels": {"app.kubernetes.io/instance": "x"}, "env": [{"name": "TZ", "value": "x"}]}},
         {"spec": {"mydumper": {"options": ["--threads=4", "--tidb-force-priority=LOW_PRIORITY"]}}},
         {"spec": {"mydumper": {"options": V11_OPTIONS, "tableRegex": V11_REGEX}}},
         {"spec": {"dumpling": {"options": ["--threads=16", "--rows=10000"], "tableFilter": ["a.*", "!a.b"]}}},

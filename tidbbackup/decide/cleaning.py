@@ -72,7 +72,8 @@ def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -
         return Plan((*ask, *plan.actions), plan.wake_at)
     if refusal is None:
         return Plan((Create(clean_job(backup, facts.image, delete_data=remains.data)),))
-    reason = reasons.NAME_TAKEN if refusal.status == 409 else reasons.POD_REFUSED
+    reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
+    reason = reasons.NAME_TAKEN if refusal.status == 409 else reason
     return failed(backup, remains, Cause(reason, refusal.message), now)
 
 

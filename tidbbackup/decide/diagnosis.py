@@ -5,6 +5,7 @@ Reads Kubernetes' own words into our reasons. Must not know Backups, nor what fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -34,8 +35,11 @@ _CURES = {
     reasons.SECRET_MISSING: "create it in this namespace (kubectl create secret generic): the pod then "
     "starts by itself",
     reasons.SERVICE_ACCOUNT_MISSING: "create it in this namespace: the pod is then made by itself",
-    reasons.QUOTA_EXCEEDED: "raise the ResourceQuota of this namespace, or lower spec.resources",
+    reasons.QUOTA_EXCEEDED: "raise the ResourceQuota of this namespace, or mend spec.resources",
+    reasons.POD_REFUSED: "mend what it names: the spec (spec.resources for a LimitRange), or what refuses it",
 }
+# The second: a quota on what the pod does not name ("must specify limits.cpu").
+_QUOTA = re.compile("(exceeded|failed) quota")
 _STEPS_FORWARD = {"SuccessfulCreate", "Scheduled", "Pulling", "Pulled", "Created", "Started"}
 # A kubelet needs seconds to remove a pod whose grace is over. One that nothing is heard of for so long after
 # that is on a node that is lost, and stays for as long as its Node does.
@@ -216,7 +220,7 @@ def why_in_events(events: Sequence[Happening]) -> Cause | None:
             return None
         text = event.message or event.reason
         lowered = text.lower()
-        if event.reason == "FailedCreate" and "exceeded quota" in lowered:
+        if event.reason in ("FailedCreate", "FailedBinding") and _QUOTA.search(lowered):
             return cured(reasons.QUOTA_EXCEEDED, text)
         if event.reason == "FailedCreate" and "serviceaccount" in lowered:
             return cured(reasons.SERVICE_ACCOUNT_MISSING, text)

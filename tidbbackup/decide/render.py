@@ -30,7 +30,8 @@ from tidbbackup.model.names import (
 from tidbbackup.model.progress import WORKER_PORT
 from tidbbackup.model.rclone import asked
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
-from tidbbackup.model.wire import Free, members, objects
+from tidbbackup.model.units import parse_quantity
+from tidbbackup.model.wire import members, objects
 
 STAGING = "staging"
 """Name of the volume for the dump; its claim is called `<pod>-staging`."""
@@ -43,8 +44,8 @@ S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
 # One login and one statement; a server that has fallen silent is asked again by the next Job.
 _RELEASE_SECONDS = 120
-# The dump's own might be the very reason why it failed: what cleans up after it must not fail alike.
-_STORAGE_RESOURCES = Free(b'{"requests":{"cpu":"50m","memory":"128Mi"},"limits":{"memory":"512Mi"}}')
+# What every task but the dump runs in. A limit below that may be why the dump failed: the others must not.
+_ENOUGH_MEMORY = "128Mi"
 _USER = 65532
 _DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
 # SIGTERM has the worker abort its upload, which it promises to have done within 20 seconds.
@@ -130,9 +131,7 @@ def release_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
     """The Job `release-<bk>`: puts TiDB's GC life time back, if this Backup's run has left it raised."""
     # What only the storage needs stays away: a missing Secret there must not keep the database waiting.
     s3 = backup.spec.s3 and attrs.evolve(backup.spec.s3, secretName="", caSecretName="")
-    spec = attrs.evolve(
-        backup.spec, s3=s3, activeDeadlineSeconds=_RELEASE_SECONDS, resources=_STORAGE_RESOURCES
-    )
+    spec = attrs.evolve(backup.spec, s3=s3, activeDeadlineSeconds=_RELEASE_SECONDS)
     backup = attrs.evolve(backup, spec=spec)
     password = {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")}
     work = _Work("release", "release", worker_task(backup), environment=[password], volumes=[], mounts=[])
@@ -149,7 +148,8 @@ def is_outdated(job: Job, manifest: dict[str, Any]) -> bool:
 
 def _made_of(job: dict[str, Any]) -> dict[str, str]:
     # Without the pod's annotations: a tool that keeps the time there would have it made anew for ever.
-    template = {name: value for name, value in job["spec"]["template"].items() if name != "metadata"}
+    template = job["spec"]["template"]
+    template = template | {"metadata": {"labels": template["metadata"]["labels"]}}
     wire = msgspec.json.encode(job["spec"] | {"template": template}, order="deterministic")
     return {MADE_OF: hashlib.sha256(wire).hexdigest()[:16]}
 
@@ -159,7 +159,7 @@ def _at_the_storage(
 ) -> dict[str, Any]:
     # What only a dump needs stays away: a missing Secret or a short deadline must not keep it from its work.
     source = backup.spec.source and attrs.evolve(backup.spec.source, tlsClientSecretName="")
-    spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None, resources=_STORAGE_RESOURCES)
+    spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None)
     backup = attrs.evolve(backup, spec=spec)
     task = worker_task(backup, delete_data=delete_data)
     volumes, mounts = _ca_volume(spec)
@@ -188,7 +188,10 @@ def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
             # Changes nothing but that the Job says so: the pod, which also does, may soon go with its node.
             "podFailurePolicy": {"rules": [{"action": "FailJob", "onPodConditions": _DISRUPTED}]},
             "template": {
-                "metadata": {"labels": owned, "annotations": pod_annotations(meta.annotations)},
+                "metadata": {
+                    "labels": (spec.podLabels or {}) | owned,
+                    "annotations": pod_annotations(meta.annotations),
+                },
                 "spec": _pod(spec, _container(work, spec, image), work.volumes),
             },
         },
@@ -217,7 +220,23 @@ def _container(work: _Work, spec: BackupSpec, image: WorkerImage) -> dict[str, A
             "capabilities": {"drop": ["ALL"]},
         },
     }
-    return container | ({"resources": resources} if (resources := members(spec.resources)) else {})
+    resources = members(spec.resources)
+    if work.verb != "dump":
+        resources = _with_enough_memory(resources)
+    return container | ({"resources": resources} if resources else {})
+
+
+def _with_enough_memory(resources: dict[str, Any]) -> dict[str, Any]:
+    """The backup's own: what admits its pod (a ResourceQuota, a LimitRange) admits the same once more."""
+    limits, requests = (resources.get(part) or {} for part in ("limits", "requests"))
+    memory = {"memory": _ENOUGH_MEMORY}
+    try:
+        if parse_quantity(str(limits["memory"])) >= parse_quantity(_ENOUGH_MEMORY):
+            return resources
+        # The request too: a LimitRange may bound the ratio of the two.
+        return resources | {"limits": limits | memory, "requests": requests | memory}
+    except (KeyError, TypeError, ValueError):
+        return resources  # No limit, or what cannot be read: the API server refuses it.
 
 
 def _pod(spec: BackupSpec, container: dict[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:

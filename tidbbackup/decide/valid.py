@@ -7,6 +7,7 @@ does not resolve) is found by the worker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tidbbackup.decide.dumper import dumper_problems
@@ -24,6 +25,16 @@ RESERVED_ENV = (
 )
 KEY_ENV = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """Set by us too where s3.secretName is."""
+TAKES_OVER = ("PYTHON", "LD_", "TIDBBACKUP_", "GCONV_PATH", "OPENSSL_CONF")
+"""With a volume of the user's beside them such variables run other code in the worker's place."""
+_LABEL_NAME = re.compile(
+    r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+_LABELS_TAKEN = re.compile(
+    r"app\.kubernetes\.io/(name|component|managed-by)|tidb\.pingcap\.com/.*|batch\.kubernetes\.io/.*"
+    r"|controller-uid|job-name"
+)
 
 
 def problems(spec: BackupSpec) -> tuple[Problem, ...]:
@@ -76,6 +87,25 @@ def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
             yield Problem(
                 f"spec.env[{index}].name", variable["name"], "is set by tidbbackup: use another name"
             )
+        elif str(variable.get("name")).startswith(TAKES_OVER):
+            yield Problem(
+                f"spec.env[{index}].name", variable["name"], "changes what the worker runs: remove it"
+            )
+    yield from _pod_labels(spec.podLabels or {})
+
+
+def _pod_labels(labels: dict[str, str]) -> Iterator[Problem]:
+    for name, value in labels.items():
+        if not _LABEL_NAME.fullmatch(name):
+            cure = (
+                "write the name of a label ([prefix/]name: letters, digits, -, _ and ., up to 63 characters)"
+            )
+            yield Problem("spec.podLabels", name, cure)
+        elif _LABELS_TAKEN.fullmatch(name):
+            yield Problem("spec.podLabels", name, "is set by tidbbackup or Kubernetes: use another name")
+        elif not _LABEL_VALUE.fullmatch(value):
+            cure = "write the value of a label (letters, digits, -, _ and ., up to 63 characters)"
+            yield Problem(f"spec.podLabels.{name}", value, cure)
 
 
 def _duration(path: str, text: str) -> Iterator[Problem]:

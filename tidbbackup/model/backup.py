@@ -136,6 +136,12 @@ class BackupSpec:
     nodeSelector: dict[str, str] | None = declared(
         None, "Labels of the nodes the backup pod may run on.", maxProperties=64, itemLength=NAME_LENGTH
     )
+    podLabels: dict[str, str] | None = declared(
+        None,
+        "Labels of all pods made for the backup, such as sidecar.istio.io/inject.",
+        maxProperties=64,
+        itemLength=NAME_LENGTH,
+    )
     priorityClassName: str = declared("", "Priority class of the backup pod.", maxLength=NAME_LENGTH)
     podSecurityContext: Free | None = passed_on(
         "Security context of the backup pod; its fields win over ours."
