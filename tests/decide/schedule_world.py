@@ -84,8 +84,9 @@ class World:
 
     def _looked(self, facts: ScheduleFacts) -> Plan:
         while (plan := retention(facts, self.now)).look is not None:
-            found = self.backups.get(plan.look.name)
-            facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: (found,) if found else ()})
+            found = tuple(self.backups[name] for name in plan.look.names if name in self.backups)
+            evidence = {**facts.evidence, plan.look: found}
+            facts = attrs.evolve(facts, evidence=evidence, server_time=self.now)
         return plan
 
     def _carry_out(self, actions: Iterable[Action]) -> None:

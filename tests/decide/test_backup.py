@@ -1,6 +1,6 @@
 """The table of a live Backup: (facts, now) -> Plan."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 import pytest
@@ -34,8 +34,8 @@ from tests.decide.builders import (
 from tests.decide.moments import RUNNING, SCHEDULED, settled
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Delete, Plan
-from tidbbackup.model.backup import BackupStatus
+from tidbbackup.decide.plan import NOTHING, Delete, Look, Plan
+from tidbbackup.model.backup import Backup, BackupStatus
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.result import Outcome
@@ -120,10 +120,39 @@ def test_a_finished_backup_deletes_itself_when_its_time_is_over(phase: str) -> N
     found = facts(backup(spec, status=status(phase, timeCompleted=NOW)))
 
     assert decide(found, NOW) == Plan(wake_at=NOW + timedelta(seconds=60))
-    done_for = decide(found, NOW + timedelta(seconds=60))
+    look = Look("Backup", "ns", names=("demo",))
+    assert decide(found, NOW + timedelta(seconds=60)) == Plan(look=look)
+    done_for = decide(seen_at(found, NOW + timedelta(seconds=60)), NOW + timedelta(seconds=60))
     assert outline(done_for)[0] == "Normal Expired"
     assert isinstance(done_for.actions[1], Delete)
     assert (done_for.actions[1].key, done_for.actions[1].uid) == (backup().key, backup().metadata.uid)
+
+
+def seen_at(found: BackupFacts, server_time: datetime | None) -> BackupFacts:
+    """With what a live look finds, and what the clock of the API server says."""
+    look = Look("Backup", "ns", names=("demo",))
+    return attrs.evolve(found, evidence={look: (found.backup,)}, server_time=server_time)
+
+
+@pytest.mark.parametrize("server_time", [None, NOW, NOW + timedelta(days=800)])
+def test_none_deletes_itself_while_the_two_clocks_differ_but_its_job_goes(
+    server_time: datetime | None,
+) -> None:
+    late = NOW + timedelta(days=400)
+    spec, ended = {"ttlSecondsAfterFinished": 60}, status("Complete", timeCompleted=NOW)
+    plan = decide(seen_at(facts(backup(spec, status=ended), job=job(FAILED)), server_time), late)
+
+    assert outline(plan) == ["Warning ClocksDiffer", f"delete backup-demo {JOB_UID}"]
+    assert plan.wake_at == late + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("live", [None, backup(status=status("Running"))])
+def test_none_deletes_itself_that_the_api_server_sees_otherwise(live: Backup | None) -> None:
+    late, look = NOW + timedelta(hours=1), Look("Backup", "ns", names=("demo",))
+    found = facts(backup({"ttlSecondsAfterFinished": 60}, status=status("Complete", timeCompleted=NOW)))
+    found = attrs.evolve(found, evidence={look: (live,) if live else ()}, server_time=late)
+
+    assert decide(found, late) == Plan(wake_at=late + timedelta(seconds=10))
 
 
 def test_a_running_backup_never_expires() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tests.decide.builders import outline, tallies
 from tests.decide.schedule_builders import BEGIN, child, ended, schedule
 from tests.decide.schedule_world import World
-from tidbbackup.decide.plan import NOTHING, Announce, Counted, Look, Plan, Tally
+from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Look, Plan, Tally
 from tidbbackup.decide.retention import fates, retention
 from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.model.backup import Backup, BackupStatus
@@ -79,6 +80,13 @@ def test_what_is_left(spec: dict[str, Any], phases: str, hours: float, expected:
 @pytest.mark.parametrize(
     "meta",
     [
+        # A copy by hand: get -o yaml, another name, apply.
+        {"name": "copy"},
+        {"name": "s-2026-10-24t13-00-00-copy"},
+        {"name": "s-2026-10-24t13-00-01"},
+        {"name": "S-2026-10-24t13-00-00"},
+        {"name": "r-2026-10-24t13-00-00"},
+        {"name": "s2026-10-24t13-00-00"},
         {"labels": {}},
         {"labels": {"tidb.pingcap.com/backup-schedule": "other"}},
         {"annotations": {}},
@@ -115,24 +123,32 @@ def test_what_is_going_is_not_there_any_more() -> None:
 
 
 def ask(
-    spec: dict[str, Any], now: datetime, *backups: Backup, live: dict[int, tuple[Backup, ...]] | None = None
+    spec: dict[str, Any],
+    now: datetime,
+    *backups: Backup,
+    live: Iterable[Backup] | None = None,
+    server: timedelta | None = timedelta(),
 ) -> Plan:
-    """The plan; `live` is what looks at the Backups of those hours find."""
-    looks = {
-        Look("Backup", "ns", name=child(at(hour)).metadata.name): found
-        for hour, found in (live or {}).items()
-    }
-    return retention(ScheduleFacts(schedule(**spec), backups, evidence=looks), now)
+    """The plan; a live look finds what is in `live`, and the API server's clock is ahead by `server`."""
+    facts = ScheduleFacts(schedule(**spec), backups)
+    plan = retention(facts, now)
+    if plan.look is None or live is None:
+        return plan
+    found = tuple(each for each in live if each.metadata.name in plan.look.names)
+    time = None if server is None else now + server
+    return retention(attrs.evolve(facts, evidence={plan.look: found}, server_time=time), now)
+
+
+def look_at(*hours: int) -> Plan:
+    """A look at the Backups of these hours."""
+    return Plan(look=Look("Backup", "ns", names=tuple(child(at(hour)).metadata.name for hour in hours)))
 
 
 def test_one_goes_at_a_time_after_a_look_and_says_why() -> None:
     backups = dozen("CCC")
-    first = ask({"maxBackups": 1}, at(9), *backups)
-    assert first == Plan(look=Look("Backup", "ns", name=backups[0].metadata.name))
-    second = ask({"maxBackups": 1}, at(9), *backups, live={0: backups[:1]})
-    assert second == Plan(look=Look("Backup", "ns", name=backups[2].metadata.name))
+    assert ask({"maxBackups": 1}, at(9), *backups) == look_at(0, 2)
 
-    found = ask({"maxBackups": 1}, at(9), *backups, live={0: backups[:1], 2: backups[2:]})
+    found = ask({"maxBackups": 1}, at(9), *backups, live=backups)
     name = backups[0].metadata.name
     assert outline(found) == ["Normal RetentionMaxBackups", f"delete {name} uid-{name}"]
     (say,) = (action for action in found.actions if isinstance(action, Announce))
@@ -144,25 +160,82 @@ def test_one_goes_at_a_time_after_a_look_and_says_why() -> None:
 @pytest.mark.parametrize(
     "live",
     [
-        {0: ()},
-        {0: (child(at(0), uid="another"),)},
-        {0: (child(at(0), "Running"),)},
-        {0: (child(at(0), deletionTimestamp=at(1)),)},
-        # The newest good one has gone, and the cache does not know.
-        {0: (child(at(0)),), 1: ()},
-        {0: (child(at(0)),), 1: (child(at(1), deletionTimestamp=at(2)),)},
+        {0: None},
+        {0: child(at(0), uid="another")},
+        {0: child(at(0), "Running")},
+        {0: child(at(0), deletionTimestamp=at(1))},
+        # One of the newest good ones has gone, and the cache does not know.
+        *({hour: None} for hour in (3, 4, 5)),
+        *({hour: child(at(hour), "Failed")} for hour in (3, 4, 5)),
+        *({hour: child(at(hour), uid="another")} for hour in (3, 4, 5)),
+        *({hour: child(at(hour), deletionTimestamp=at(6))} for hour in (3, 4, 5)),
     ],
 )
-def test_nothing_goes_that_the_api_server_sees_otherwise(live: dict[int, tuple[Backup, ...]]) -> None:
-    found = ask({"maxBackups": 1}, at(9), *dozen("CC"), live=live)
+def test_nothing_goes_where_the_api_server_sees_it_or_the_floor_otherwise(
+    live: dict[int, Backup | None],
+) -> None:
+    cached = dozen("CCCCCC")
+    shown = [each for each in (live.get(hour, cached[hour]) for hour in range(6)) if each]
+    found = ask({"maxBackups": 1, "minBackups": 3}, at(9), *cached, live=shown)
 
     assert found == Plan(wake_at=at(9) + timedelta(seconds=10))
 
 
-def test_without_a_floor_the_newest_needs_no_look() -> None:
-    backups = dozen("CC")
+@pytest.mark.parametrize("spec", [{"maxBackups": 1}, {"maxReservedTime": "1h"}])
+@pytest.mark.parametrize(
+    ("floor", "looks"), [(0, (0,)), (1, (0, 5)), (2, (0, 4, 5)), (5, (0, 1, 2, 3, 4, 5))]
+)
+def test_looked_at_is_what_goes_and_each_that_makes_the_floor(
+    spec: dict[str, Any], floor: int, looks: tuple[int, ...]
+) -> None:
+    backups = dozen("CCCCCC")
+    spec = spec | {"minBackups": floor}
 
-    assert ask({"maxBackups": 1, "minBackups": 0}, at(9), *backups, live={0: backups[:1]}).actions
+    assert ask(spec, at(99), *backups) == look_at(*looks)
+    assert (
+        outline(ask(spec, at(99), *backups, live=backups))[1]
+        == f"delete {(n := backups[0].metadata.name)} uid-{n}"
+    )
+
+
+def test_for_a_failed_one_the_floor_needs_no_look() -> None:
+    assert ask({"failedBackupsLimit": 0}, at(9), *dozen("CF")) == look_at(1)
+
+
+@pytest.mark.parametrize("spec", [{"maxBackups": 1}, {"maxReservedTime": "1h"}, {"failedBackupsLimit": 0}])
+@pytest.mark.parametrize(
+    ("server", "stops"),
+    [
+        (timedelta(), False),
+        (timedelta(minutes=5), False),
+        (timedelta(minutes=-5), False),
+        (timedelta(minutes=5, seconds=1), True),
+        (timedelta(minutes=-5, seconds=-1), True),
+        (timedelta(days=-365), True),
+        (timedelta(days=365), True),
+        (None, True),
+    ],
+)
+def test_nothing_goes_while_the_two_clocks_differ(
+    spec: dict[str, Any], server: timedelta | None, stops: bool
+) -> None:
+    backups = dozen("CCF")
+    plan = ask(spec, at(99), *backups, live=backups, server=server)
+
+    if not stops:
+        assert [type(each) for each in plan.actions] == [Announce, Delete]
+        return
+    assert outline(plan) == ["Warning ClocksDiffer"]
+    assert plan.wake_at == at(99) + timedelta(minutes=10)
+
+
+def test_the_clocks_that_differ_are_told_with_the_cure() -> None:
+    (say,) = ask({"maxBackups": 1}, at(9), *dozen("CC"), live=dozen("CC"), server=-24 * HOUR).actions
+
+    assert isinstance(say, Announce)
+    assert (say.kind, say.about.name) == ("BackupSchedule", "s")
+    for part in ("2026-10-24T21:00:00Z", "2026-10-23T21:00:00Z", "set the wrong one"):
+        assert part in say.message
 
 
 def test_it_wakes_at_the_next_expiry() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decide.builders import outline, patch_of
@@ -145,6 +145,7 @@ def test_what_is_gone_going_or_unreadable_is_left_alone() -> None:
     assert outline(decide(ScheduleFacts(schedule(), unreadable="spec: no"), DUE)) == ["Warning InvalidSpec"]
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

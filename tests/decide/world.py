@@ -175,6 +175,8 @@ class World:
 
     def look_at(self, look: Look) -> tuple[object, ...]:
         """What a live look finds."""
+        if look.kind == KIND:
+            return (self.backup,) if self.backup and self.backup.metadata.name in look.names else ()
         if look.kind == "Job":
             return (self.jobs[look.name],) if look.name in self.jobs else ()
         if look.kind == "Pod":
@@ -364,7 +366,8 @@ def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:
         if plan.look is None:
             assert plan.wake_at is None or plan.wake_at > world.now
             return plan
-        facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: world.look_at(plan.look)})
+        evidence = {**facts.evidence, plan.look: world.look_at(plan.look)}
+        facts = attrs.evolve(facts, evidence=evidence, server_time=world.now)
     raise AssertionError("too many looks")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime
 
 import pytest
 from attrs import define, field
@@ -77,6 +78,32 @@ async def test_nothing_but_2xx_passes(code: int, kind: type[ApiError]) -> None:
         with pytest.raises(kind):
             async with transport.stream(GET, 1):
                 raise AssertionError("a stream of an error")
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "time"),
+    [
+        (("Date: Tue, 24 Nov 2026 03:00:00 GMT",), datetime(2026, 11, 24, 3, tzinfo=UTC)),
+        ((), None),
+        (("Date: soon",), None),
+        (("Date: Tue, 99 Nov 2026 03:00:00 GMT",), None),
+        (("Date: Fri, 31 Dec 9999 23:59:59 -2359",), None),
+    ],
+)
+async def test_the_newest_good_answer_tells_the_time(header: tuple[str, ...], time: datetime | None) -> None:
+    old, other = "Date: Mon, 23 Nov 2026 03:00:00 GMT", "Date: Sun, 22 Nov 2026 03:00:00 GMT"
+    async with http_peer(
+        [answer(200, b"{}", old), answer(200, b"{}", *header), answer(502, b"", other)]
+    ) as peer:
+        transport = _transport(peer.connection())
+        assert transport.server_time is None
+        await transport.ask(GET)
+        assert transport.server_time == datetime(2026, 11, 23, 3, tzinfo=UTC)
+        await transport.ask(GET)
+        with pytest.raises(ServerError):
+            await transport.ask(GET)
+        assert transport.server_time == time
         await transport.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -30,6 +31,7 @@ class Recording:
         self.answers = {name.replace("_", " "): value for name, value in answers.items()}
         self.asked: list[str] = []
         self.bodies: list[Any] = []
+        self.server_time: datetime | None = None
 
     @property
     def client(self) -> Client:

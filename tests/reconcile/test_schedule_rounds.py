@@ -111,8 +111,8 @@ KEEPS_ONE = settled(maxBackups=1)
 
 
 async def test_what_is_too_many_is_deleted_after_a_live_look() -> None:
-    # The one answer stands for both looks: of each name, the uid tells.
     double = Recording(get_Backup=wire(OLD))
+    double.server_time = later(1)
     held = caches((OLD, NEW), schedules=(settled(maxBackups=1, minBackups=0),))
     _, counted = await reconcile(double, held, later(1))
 
@@ -120,6 +120,17 @@ async def test_what_is_too_many_is_deleted_after_a_live_look() -> None:
     assert double.asked[-1] == f"delete Backup ns/{OLD.metadata.name}"
     assert double.bodies[-1]["uid"] == OLD.metadata.uid
     assert counted == FINE
+
+
+async def test_nothing_is_deleted_where_the_clock_of_the_api_server_says_otherwise() -> None:
+    double = Recording(get_Backup=wire(OLD))
+    double.server_time = later(-60)
+    held = caches((OLD, NEW), schedules=(settled(maxBackups=1, minBackups=0),))
+    wake, _ = await reconcile(double, held, later(1))
+
+    assert [line for line in double.asked if line.startswith("delete")] == []
+    assert "ClocksDiffer" in [body["reason"] for body in double.bodies if body and "reason" in body]
+    assert wake == later(11)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Must not hold anything that can act.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -56,6 +57,8 @@ class BackupFacts:
     unreadable: str = ""
     """Why the object could not be read, where it could not."""
     evidence: Evidence = field(factory=dict)
+    server_time: datetime | None = None
+    """What the clock of the API server said with its newest answer; None: no look yet, or it did not say."""
 
     def seen(self, look: Look, kind: type[View]) -> tuple[View, ...] | None:
         """What the live look found, or None if nobody has looked yet."""

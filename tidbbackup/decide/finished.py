@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import attrs
+
+from tidbbackup.decide.doubt import doubt
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Announce, Delete, Plan
 from tidbbackup.decide.run import JOB_KIND, owned_by, pods_made_by, runs
@@ -27,12 +30,11 @@ def decide(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     assert ended is not None
     ttl = backup.spec.ttlSecondsAfterFinished
     expires = None if ttl is None else ended + timedelta(seconds=ttl)
+    held = Plan(wake_at=expires)
     if expires is not None and now >= expires:
-        text = (
-            f"it ended {ttl} s ago (spec.ttlSecondsAfterFinished): the Backup is deleted, by its cleanPolicy"
-        )
-        say = Announce(KIND, backup.metadata, "Normal", reasons.EXPIRED, text)
-        return Plan((say, Delete(backup.key, backup.metadata.uid)))
+        held = doubt(facts, KIND, backup.metadata, (backup,), now) or _expired(backup)
+        if held.look is not None or held.wake_at is None:
+            return held  # A look comes first; a Backup that goes takes its Jobs along.
     jobs = [job for job in (facts.job, facts.inspect_job) if job is not None and _is_left(job, backup)]
     times = [(job, ended + _kept_for(job, facts, now, failed=status.phase == Phase.FAILED)) for job in jobs]
     remove = tuple(
@@ -40,7 +42,15 @@ def decide(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
         for job, at in times
         if at <= now
     )
-    return Plan(remove, wake_at=expires).no_later(min((at for _, at in times if at > now), default=None))
+    soon = min((at for _, at in times if at > now), default=None)
+    return attrs.evolve(held, actions=(*held.actions, *remove)).no_later(soon)
+
+
+def _expired(backup: Backup) -> Plan:
+    ttl = backup.spec.ttlSecondsAfterFinished
+    text = f"it ended {ttl} s ago (spec.ttlSecondsAfterFinished): the Backup is deleted, by its cleanPolicy"
+    say = Announce(KIND, backup.metadata, "Normal", reasons.EXPIRED, text)
+    return Plan((say, Delete(backup.key, backup.metadata.uid)))
 
 
 def _is_left(job: Job, backup: Backup) -> bool:

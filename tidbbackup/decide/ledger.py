@@ -149,7 +149,8 @@ def _why_not(facts: ScheduleFacts, due: datetime, usable: bool, now: datetime) -
 def _ran(facts: ScheduleFacts, after: datetime, until: datetime, *, inclusive: bool) -> set[datetime]:
     """The due times in between that have their Backup."""
     assert facts.schedule is not None
-    dues = {due_time(backup) for backup in facts.backups if _is_ours(facts.schedule, backup)}
+    made = made_by_schedule(facts.schedule, facts.backups)
+    dues = {due_time(backup) for backup in made if _is_ours(facts.schedule, backup)}
     return {due for due in dues if due and after < due and (due < until or (inclusive and due == until))}
 
 

@@ -107,7 +107,7 @@ Action = Create | Ask | Delete | PatchStatus | SetFinalizers | Announce
 class Look:
     """A live look at the API server: what the cache lacks or does not hold, it may only lag behind.
 
-    Finds one object by `name`, or those that match `labels` or `fields` (selectors).
+    Finds one object by `name`, several by `names`, or those that match `labels` or `fields` (selectors).
     """
 
     kind: str
@@ -115,6 +115,7 @@ class Look:
     name: str = ""
     labels: str = ""
     fields: str = ""
+    names: tuple[str, ...] = ()
 
 
 @frozen

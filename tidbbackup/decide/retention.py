@@ -14,18 +14,16 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Look, Plan, Tally
+from tidbbackup.decide.doubt import doubt
+from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Plan, Tally
 from tidbbackup.decide.readiness import retention_fault
 from tidbbackup.decide.scheduled import ScheduleFacts, due_time, is_good, made_by_schedule
 from tidbbackup.model import schedule_reasons as reasons
-from tidbbackup.model.backup import KIND, Backup, Phase
+from tidbbackup.model.backup import Backup, Phase
 from tidbbackup.model.names import short
 from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.model.schedule import BackupSchedule
 from tidbbackup.model.units import format_time, parse_duration
-
-# What the cache shows and the API server does not: it lags behind, and its next change wakes us sooner.
-_CACHE_LAGS = timedelta(seconds=10)
 
 
 @frozen
@@ -37,6 +35,8 @@ class Fate:
     """Why it goes; empty: it stays."""
     why: str = ""
     """The same, or why it stays, for people."""
+    is_floor: bool = False
+    """One of the newest complete ones below which nothing complete goes."""
     expires: datetime | None = None
     """When it becomes too old, if that alone decides."""
 
@@ -50,9 +50,9 @@ def retention(facts: ScheduleFacts, now: datetime) -> Plan:
     going = next((fate for fate in found if fate.reason), None)
     if going is None:
         return Plan(wake_at=min((fate.expires for fate in found if fate.expires), default=None))
-    doubt = _doubt(facts, schedule, going.backup, found, now)
-    if doubt is not None:
-        return doubt
+    unsure = doubt(facts, SCHEDULE_KIND, schedule.metadata, (going.backup, *_floor(going, found)), now)
+    if unsure is not None:
+        return unsure
     meta = going.backup.metadata
     text = f"{meta.name} is removed: {going.why}"
     say = Announce(SCHEDULE_KIND, schedule.metadata, "Normal", going.reason, text)
@@ -95,7 +95,8 @@ def _fate(schedule: BackupSchedule, backup: Backup, rules: _Rules, now: datetime
         why = f"more than {spec.failedBackupsLimit} failed ones (failedBackupsLimit)"
         return Fate(backup, reasons.RETENTION_FAILED_LIMIT, why)
     if uid in rules.floor:
-        return Fate(backup, why=f"the newest {spec.minBackups} complete ones stay (minBackups)")
+        why = f"the newest {spec.minBackups} complete ones stay (minBackups)"
+        return Fate(backup, why=why, is_floor=True)
     if rules.reserved is not None:
         return _by_age(schedule, backup, rules.reserved, now)
     if good and rules.within is not None and uid not in rules.within:
@@ -121,30 +122,9 @@ def _by_age(schedule: BackupSchedule, backup: Backup, reserved: timedelta, now: 
     return Fate(backup, why=f"not {text} before {format_time(expires)}", expires=expires)
 
 
-def _doubt(
-    facts: ScheduleFacts, schedule: BackupSchedule, going: Backup, found: Sequence[Fate], now: datetime
-) -> Plan | None:
-    """A live look at what goes and, where there is a floor, at the newest that stays; None: no doubt."""
-    good = [fate.backup for fate in found if is_good(fate.backup)]
-    sure_of = [going]
-    if schedule.spec.minBackups and is_good(going):
-        sure_of.append(good[-1])
-    for backup in sure_of:
-        look = Look(KIND, backup.metadata.namespace, name=backup.metadata.name)
-        live = facts.seen(look)
-        if live is None:
-            return Plan(look=look)
-        if not any(_is_the_same(backup, each) for each in live):
-            return Plan(wake_at=now + _CACHE_LAGS)
-    return None
-
-
-def _is_the_same(seen: Backup, live: Backup) -> bool:
-    return (
-        live.metadata.uid == seen.metadata.uid
-        and live.status.phase == seen.status.phase
-        and live.metadata.deletionTimestamp is None
-    )
+def _floor(going: Fate, found: Sequence[Fate]) -> list[Backup]:
+    """What has to be there still before a complete one goes."""
+    return [fate.backup for fate in found if fate.is_floor] if is_good(going.backup) else []
 
 
 def _reserved_time(schedule: BackupSchedule) -> timedelta | None:

@@ -12,7 +12,6 @@ from typing import Any
 from attrs import field, frozen
 
 from tidbbackup.decide.facts import Evidence, Refusal
-from tidbbackup.decide.plan import Look
 from tidbbackup.decide.render import pod_annotations
 from tidbbackup.model.backup import KIND, Backup, Phase, spec_to_wire
 from tidbbackup.model.meta import Meta
@@ -39,11 +38,8 @@ class ScheduleFacts:
     refusal: Refusal | None = None
     """The API server's answer to our create."""
     evidence: Evidence = field(factory=dict)
-
-    def seen(self, look: Look) -> tuple[Backup, ...] | None:
-        """What the live look found, or None if nobody has looked yet."""
-        found = self.evidence.get(look)
-        return None if found is None else tuple(item for item in found if isinstance(item, Backup))
+    server_time: datetime | None = None
+    """As in BackupFacts."""
 
 
 def backup_name(schedule: str, due: datetime) -> str:
@@ -95,9 +91,10 @@ def due_time(backup: Backup) -> datetime | None:
 
 
 def made_by_schedule(schedule: BackupSchedule, backups: Iterable[Backup]) -> list[Backup]:
-    """Those with the schedule's label and a due time, oldest due time first.
+    """Those with the schedule's label, a due time and the name computed from both, oldest due time first.
 
     Also those of a former schedule of the same name: they still run, and are still to be kept or removed.
+    A copy that somebody made under another name is his: it is neither counted nor removed.
     """
     label = short(schedule.metadata.name)
     ours = [
@@ -106,6 +103,7 @@ def made_by_schedule(schedule: BackupSchedule, backups: Iterable[Backup]) -> lis
         if backup.metadata.labels.get(SCHEDULE_LABEL) == label
         and not backup.foreign
         and (due := due_time(backup)) is not None
+        and backup.metadata.name == backup_name(schedule.metadata.name, due)
     ]
     return [backup for _, _, backup in sorted(ours, key=lambda each: each[:2])]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -68,6 +69,11 @@ class Client:
     async def close(self) -> None:
         """Closes every connection, also those of open watches."""
         await self._transport.close()
+
+    @property
+    def server_time(self) -> datetime | None:
+        """What the clock of the API server said with its newest good answer; None where it did not say."""
+        return self._transport.server_time
 
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes:
         """One object, as the API server has it now."""

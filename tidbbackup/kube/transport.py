@@ -12,6 +12,8 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from types import MappingProxyType
 
@@ -98,6 +100,8 @@ class Transport:
         self._retries = retries
         self._agent = agent
         self._opened: aiohttp.ClientSession | None = None
+        self.server_time: datetime | None = None
+        """The header Date of the newest good answer; None where it had none."""
 
     async def close(self) -> None:
         """Closes every connection, also those of open streams."""
@@ -157,6 +161,7 @@ class Transport:
             raise TransportError(f"{request}: {_in_short(error)}") from error
         self._metrics.request(str(response.status), request.method)
         if 200 <= response.status < 300:
+            self.server_time = _date(response.headers.get("Date", ""))
             return response
         raise await _error(response, request)
 
@@ -194,6 +199,13 @@ class Transport:
         connect = self._deadlines.connect
         # connect covers name resolution, sock_connect the TCP and TLS handshakes of each address.
         return aiohttp.ClientTimeout(total=total, connect=2 * connect, sock_connect=connect, sock_read=idle)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 async def _error(response: aiohttp.ClientResponse, request: Request) -> StatusError:

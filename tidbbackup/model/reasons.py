@@ -75,6 +75,8 @@ RUN_STOPPED = "RunStopped"
 RELEASE_FAILED = "ReleaseFailed"
 RELEASE_GIVEN_UP = "ReleaseGivenUp"
 EXPIRED = "Expired"
+CLOCKS_DIFFER = "ClocksDiffer"
+"""Of a Backup or a schedule: nothing goes by its age, or by the schedule's rules, until they agree."""
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 CRD_TERMINATING = "CRDTerminating"
 

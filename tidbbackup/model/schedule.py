@@ -43,7 +43,11 @@ class BackupScheduleSpec:
         maxLength=64,
     )
     minBackups: int = declared(
-        1, "Retention never leaves fewer complete backups than this; 0: no floor.", minimum=0
+        1,
+        "Retention never leaves fewer complete backups than this; 0: no floor.",
+        minimum=0,
+        # Each of them is looked up at the API server before another one goes.
+        maximum=1000,
     )
     failedBackupsLimit: int = declared(3, "How many failed or invalid backups to keep.", minimum=0)
     startingDeadlineSeconds: int | None = declared(

@@ -103,13 +103,17 @@ class Reconcilers:
             if plan.look is None:
                 return facts, plan
             seen = await look(self.client, plan.look)
-            facts = attrs.evolve(facts, evidence={**facts.evidence, plan.look: seen})
+            evidence = {**facts.evidence, plan.look: seen}
+            facts = attrs.evolve(facts, evidence=evidence, server_time=self.client.server_time)
         raise AssertionError(f"a decision on {facts} asks for more than {_LOOKS} looks")
 
 
 async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
     """What the API server itself holds, past every cache."""
     resource, decode = RESOURCES[wanted.kind], DECODE[wanted.kind]
+    if wanted.names:
+        each = [await look(client, Look(wanted.kind, wanted.namespace, name)) for name in wanted.names]
+        return tuple(found for some in each for found in some)
     if wanted.name:
         try:
             return (decode(msgspec.Raw(await client.get(resource, wanted.namespace, wanted.name))),)
