@@ -27,6 +27,7 @@ from tidbbackup.kube.reflector import Feed, Reflector
 from tidbbackup.kube.resources import CRDS, JOBS, PODS, Resource
 from tidbbackup.kube.runner import Runner, utc_now
 from tidbbackup.kube.store import Cache, Index, Store
+from tidbbackup.kube.tasks import supervise
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.backup import Backup, decode_backup
 from tidbbackup.model.jobs import Job, Pod
@@ -183,20 +184,27 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as group:
-        following = [group.create_task(reflector.run()) for reflector in parts.reflectors]
-        # Nothing is reconciled on half a picture: what a cache lacks would look like absence.
-        synced = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
-        working = group.create_task(parts.runner.run(synced))
-        following.append(group.create_task(parts.progress.run(asyncio.shield(synced))))
+    # Nothing is reconciled on half a picture: what a cache lacks would look like absence.
+    synced = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
+
+    async def wind_up() -> None:
         await stop.wait()
         log.info("stopping: finishing what is at work")
-        if not synced.done():
-            working.cancel()
+        synced.cancel()
         # What is cut off here is found by the next run as the API server has it: every step can be repeated.
         await parts.runner.stop(settings.drain_seconds)
         for task in following:
             task.cancel()
+
+    following = [
+        *(asyncio.create_task(each.run(), name=f"reflector of {each.health()}") for each in parts.reflectors),
+        asyncio.create_task(parts.progress.run(asyncio.shield(synced)), name="progress"),
+    ]
+    working = asyncio.create_task(parts.runner.run(asyncio.shield(synced)), name="reconcilers")
+    try:
+        await supervise([*following, working, asyncio.create_task(wind_up(), name="stop")], stop.is_set)
+    finally:
+        synced.cancel()
 
 
 @contextmanager

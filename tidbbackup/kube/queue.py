@@ -51,7 +51,7 @@ class WorkQueue(Generic[K]):
         self._agenda: Agenda[K] = Agenda()
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
-        self._stopped = False
+        self.stopped = False
 
     def add(self, key: K, after: float = 0.0) -> None:
         """Wants `key` after that many seconds; the earliest wish counts."""
@@ -73,7 +73,7 @@ class WorkQueue(Generic[K]):
     async def take(self) -> K | None:
         """Waits for the next key that is due, which must be given to `done`; None once stopped."""
         now = _now()
-        while not self._stopped:
+        while not self.stopped:
             if taken := self._agenda.take(now):
                 key, due = taken
                 self._metrics.waited(max(0.0, now - due))
@@ -91,7 +91,7 @@ class WorkQueue(Generic[K]):
 
     def stop(self) -> None:
         """No key is taken any more; what is active can still be done."""
-        self._stopped = True
+        self.stopped = True
         self._changed.set()
 
     def stats(self) -> QueueStats:

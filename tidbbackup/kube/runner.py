@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from tidbbackup.kube.errors import ApiError
 from tidbbackup.kube.queue import WorkQueue
+from tidbbackup.kube.tasks import supervise
 from tidbbackup.kube.writes import WriteGate
 
 log = logging.getLogger(__name__)
@@ -67,13 +68,16 @@ class Runner(Generic[K]):
         """Waits for `ready` (every cache synced), then works until `stop`.
 
         Cancelling it cancels the reconciles: the next run finds what they have written so far.
+
+        Raises:
+            TaskEnded: a worker has ended although nobody called `stop`.
         """
         await ready
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._workers):
-                task = group.create_task(self._work(), name=f"{self._name}-{number}")
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+        for number in range(self._workers):
+            task = asyncio.create_task(self._work(), name=f"{self._name}-{number}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        await supervise(self._running, lambda: self._queue.stopped)
 
     async def stop(self, within: float) -> bool:
         """Takes no more, waits that many seconds for what is active, then cancels it.

@@ -1,0 +1,167 @@
+"""What runs in the controller: nothing of it ends unnoticed, and a stop ends all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any, cast
+
+import pytest
+from attrs import define, field
+
+from tidbbackup import cli
+from tidbbackup.controller import Parts, _run_parts
+from tidbbackup.kube.queue import WorkQueue
+from tidbbackup.kube.reflector import Health
+from tidbbackup.kube.resources import JOBS, PODS, Resource
+from tidbbackup.kube.runner import Runner
+from tidbbackup.kube.tasks import TaskEnded
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.observability import Metrics
+from tidbbackup.settings import Settings
+
+pytestmark = pytest.mark.looptime
+
+KEY = ObjectKey("Backup", "ns", "demo")
+ENDS = ["returned", "raised", "cancelled"]
+
+
+@define
+class Part:
+    """A reflector or the progress task, until it is told to end."""
+
+    resource: Resource = JOBS
+    end: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+    ran: bool = False
+    syncs: bool = True
+
+    async def run(self, synced: Awaitable[object] | None = None) -> None:
+        """Works on."""
+        if synced is not None:
+            await synced
+        self.ran = True
+        await self.end
+
+    async def wait_synced(self) -> None:
+        """At once, or never."""
+        if not self.syncs:
+            await asyncio.Event().wait()
+
+    def health(self) -> Health:
+        """Well."""
+        return Health(self.resource, synced=True, age_seconds=0.0)
+
+
+@define
+class Bench:
+    """The parts at work."""
+
+    parts: Parts
+    following: tuple[Part, ...]
+    stop: asyncio.Event
+    running: asyncio.Task[None]
+    reconciles: asyncio.Event
+
+
+async def bench(*, syncs: bool = True) -> Bench:
+    """All of it, started; a reconcile of KEY goes on for an hour, in that of another a cancellation strays."""
+    at_work = asyncio.Event()
+
+    async def reconcile(key: ObjectKey) -> None:
+        if key != KEY:
+            raise asyncio.CancelledError
+        at_work.set()
+        await asyncio.sleep(3600)
+
+    queue: WorkQueue[ObjectKey] = WorkQueue("keys")
+    runner = Runner("keys", queue, reconcile, timeout=7200)
+    following = Part(JOBS, syncs=syncs), Part(PODS), Part()
+    *reflectors, progress = cast(Any, following)
+    parts = Parts(queue, tuple(reflectors), runner, Metrics(), progress)
+    stop = asyncio.Event()
+    running = asyncio.create_task(_run_parts(parts, Settings(), stop))
+    await asyncio.sleep(1)
+    return Bench(parts, following, stop, running, at_work)
+
+
+def task(name: str) -> asyncio.Task[Any]:
+    """The one of that name."""
+    (found,) = (each for each in asyncio.all_tasks() if each.get_name() == name)
+    return found
+
+
+async def ends(found: Bench, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """All of it has ended, and the log and the error name the task."""
+    with pytest.raises(TaskEnded, match=f"task {name} has ended unexpectedly: it "):
+        async with asyncio.timeout(1):
+            await found.running
+    assert f"task {name} has ended unexpectedly" in caplog.text
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize(
+    ("number", "name"), [(0, "reflector of jobs.batch"), (1, "reflector of pods"), (2, "progress")]
+)
+async def test_a_part_that_ends_ends_the_process(
+    number: int, name: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await bench()
+    assert all(part.ran for part in found.following)
+    if how == "returned":
+        found.following[number].end.set_result(None)
+    elif how == "raised":
+        found.following[number].end.set_exception(KeyError("a bug"))
+    else:
+        task(name).cancel()
+    await ends(found, name, caplog)
+    assert how in caplog.text
+
+
+@pytest.mark.parametrize("name", ["keys-0", "keys-3", "reconcilers", "stop"])
+async def test_a_task_that_somebody_cancels_ends_the_process(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await bench()
+    found.parts.queue.add(KEY)
+    task(name).cancel()
+    await ends(found, name, caplog)
+
+
+async def test_a_reconcile_in_which_a_cancellation_strays_ends_the_process(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = await bench()
+    found.parts.queue.add(ObjectKey("Backup", "ns", "other"))
+    await ends(found, "keys-0", caplog)
+
+
+@pytest.mark.parametrize("syncs", [True, False])
+@pytest.mark.parametrize("busy", [True, False])
+async def test_a_stop_ends_all_of_it_and_is_no_error(
+    *, syncs: bool, busy: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await bench(syncs=syncs)
+    if busy:
+        found.parts.queue.add(KEY)
+        await asyncio.sleep(1)
+    assert found.reconciles.is_set() == (busy and syncs)
+    began = asyncio.get_running_loop().time()
+    found.stop.set()
+    await found.running
+
+    assert asyncio.get_running_loop().time() - began == (8 if busy and syncs else 0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
+def test_the_process_ends_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def ended(settings: Settings) -> None:
+        raise TaskEnded("task progress has ended unexpectedly: it returned")
+
+    monkeypatch.setattr("tidbbackup.controller.run", ended)
+    assert cli.main(["controller"]) == 1
+    assert "task progress has ended unexpectedly" in capsys.readouterr().err
