@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.decide.builders import NOW, backup, later, status
 from tests.decide.schedule_builders import schedule
-from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
+from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges, schedules_gone
 from tidbbackup.decide.plan import Counted, Tally
-from tidbbackup.kube.store import Store
+from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.backup import Backup, BackupStatus
 from tidbbackup.model.names import SCHEDULE_LABEL, short
@@ -126,7 +127,7 @@ def test_half_a_picture_of_schedules_is_not_shown() -> None:
 
 def test_what_happened_is_counted() -> None:
     registry = CollectorRegistry()
-    counters = BackupCounters(registry)
+    counters = BackupCounters(registry, lambda group: True)
     counters.count(Tally(Counted.FINISHED, "ns", "s", "Complete", seconds=61, size=5 << 20))
     counters.count(Tally(Counted.FINISHED, "ns", "", "Failed"))
     counters.count(Tally(Counted.MISSED, "ns", "s", "MissedDowntime", 3))
@@ -147,3 +148,57 @@ def test_what_happened_is_counted() -> None:
     assert value("tidbbackup_backup_duration_seconds_bucket", le="60.0") == 0
     assert value("tidbbackup_backup_size_bytes_sum") == 5 << 20
     assert value("tidbbackup_backup_size_bytes_count", "") is None
+
+
+def sizes(registry: CollectorRegistry) -> dict[str, int]:
+    """How many series there are of each group with a label."""
+    groups: dict[str, int] = {}
+    for sample in (sample for metric in registry.collect() for sample in metric.samples):
+        group = "/".join((sample.labels["namespace"], sample.labels["schedule"]))
+        groups[group] = groups.get(group, 0) + 1
+    return groups
+
+
+def tally_all(counters: BackupCounters, namespace: str, name: str) -> None:
+    """Everything happens there."""
+    for what in Counted:
+        counters.count(Tally(what, namespace, name, "Why", seconds=60, size=5))
+
+
+def test_a_schedule_that_goes_takes_its_series_along_and_leaves_those_of_others() -> None:
+    registry = CollectorRegistry()
+    counters = BackupCounters(registry, lambda group: True)
+    for name in ("s", "other", ""):
+        tally_all(counters, "ns", name)
+    before = sizes(registry)
+    assert set(before) == {"ns/s", "ns/other", "ns/"}
+
+    went = schedule()
+    for change in (Change(went.key, None, went), Change(went.key, went, went)):
+        assert list(schedules_gone(change)) == []
+    for group in schedules_gone(Change(went.key, went, None)):
+        counters.forget(group)
+        counters.forget(group)
+    assert sizes(registry) == {name: size for name, size in before.items() if name != "ns/s"}
+    tally_all(counters, "ns", "s")
+    assert sizes(registry) == before
+
+
+def test_what_happens_to_backups_of_a_schedule_that_is_no_more_counts_as_made_by_hand() -> None:
+    registry = CollectorRegistry()
+    counters = BackupCounters(registry, lambda group: group == ("ns", "s"))
+    for name in ("s", "former", "label of a stranger"):
+        tally_all(counters, "ns", name)
+
+    assert set(sizes(registry)) == {"ns/s", "ns/"}
+
+
+def test_namespaces_that_come_and_go_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidbbackup.backup_metrics.NAMESPACES", 3)
+    registry = CollectorRegistry()
+    counters = BackupCounters(registry, lambda group: group == ("ns", "s"))
+    tally_all(counters, "ns", "s")
+    for number in (0, 1, 2, 0, 3, 4):
+        tally_all(counters, f"n{number}", "")
+
+    assert set(sizes(registry)) == {"ns/s", "n0/", "n3/", "n4/"}

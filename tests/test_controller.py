@@ -65,7 +65,7 @@ class Bench:
 
 
 async def bench(*, syncs: bool = True) -> Bench:
-    """All of it, started; a reconcile of KEY goes on for an hour, in that of another a cancellation strays."""
+    """All of it, started; a reconcile of KEY goes on for an hour, in another a cancellation strays."""
     at_work = asyncio.Event()
 
     async def reconcile(key: ObjectKey) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -11,6 +14,7 @@ from attrs import frozen
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
+from tidbbackup import observability
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS, PODS
@@ -123,9 +127,107 @@ def test_of_chosen_namespaces_the_one_that_is_not_ready_is_named() -> None:
     assert not_ready(reflectors) == ("jobs.batch in b: not listed yet",)
 
 
-def test_the_age_of_chosen_namespaces_is_that_of_the_worst() -> None:
+async def test_the_age_of_chosen_namespaces_is_that_of_the_worst() -> None:
     metrics = Metrics()
     for namespace, age in (("a", 5.0), ("b", 90.0), ("c", 7.0)):
         metrics.watch_reflector(Reflecting(Health(JOBS, synced=True, age_seconds=age, namespace=namespace)))
-    lines = [line for line in metrics.text().decode().splitlines() if line.startswith("reflector_last")]
+    lines = [
+        line for line in (await metrics.text()).decode().splitlines() if line.startswith("reflector_last")
+    ]
     assert lines == ['reflector_last_event_age_seconds{resource="jobs.batch"} 90.0']
+
+
+class Rendered:
+    """A source of gauges: how often it was asked, and where it was iterated over; held up until `go`."""
+
+    def __init__(self) -> None:
+        self.go, self.begun = threading.Event(), threading.Event()
+        self.asked: list[int] = []
+        self.iterated: list[int] = []
+        self.size = 1
+        self.bug = False
+
+    def __call__(self) -> Iterator[GaugeMetricFamily]:
+        """See Metrics.gauges."""
+        self.asked.append(threading.get_ident())
+        return self._gauges()
+
+    def _gauges(self) -> Iterator[GaugeMetricFamily]:
+        self.iterated.append(threading.get_ident())
+        self.begun.set()
+        assert self.go.wait(60)
+        if self.bug:
+            raise KeyError("a bug")
+        yield GaugeMetricFamily("tidbbackup_backups", "x" * self.size, value=4)
+
+
+@asynccontextmanager
+async def rendering(lines: Sequence[str] = ()) -> AsyncIterator[tuple[Rendered, int]]:
+    """A server with such a source; its port."""
+    metrics, source = Metrics(), Rendered()
+    metrics.gauges(source)
+    try:
+        async with serve(metrics, lambda: lines, host="127.0.0.1", port=0) as port:
+            yield source, port
+    finally:
+        source.go.set()
+
+
+async def test_health_is_answered_while_a_hundred_wait_for_one_rendering(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observability, "SHARED_SECONDS", 600.0)
+    monkeypatch.setattr(observability, "CLIENT_SECONDS", 600.0)
+    async with rendering() as (source, port):
+        scrapes = [asyncio.create_task(_get(port, "/metrics")) for _ in range(100)]
+        assert await asyncio.to_thread(source.begun.wait, 60)
+        for _ in range(3):
+            assert (await _get(port, "/healthz"))[0] == 200
+            assert (await _get(port, "/readyz"))[0] == 200
+        assert not any(scrape.done() for scrape in scrapes)
+        source.go.set()
+        answers = await asyncio.gather(*scrapes)
+
+    assert {(code, "tidbbackup_backups 4.0" in text) for code, text, _ in answers} == {(200, True)}
+    assert source.asked == [threading.get_ident()]
+    assert len(source.iterated) == 1
+    assert source.iterated != source.asked, "rendered in the event loop"
+
+
+async def test_after_a_while_it_is_rendered_anew_also_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observability, "SHARED_SECONDS", 0.0)
+    async with rendering() as (source, port):
+        source.go.set()
+        source.bug = True
+        assert (await _get(port, "/metrics"))[0] == 500
+        source.bug = False
+        assert (await _get(port, "/metrics"))[0] == 200
+        assert (await _get(port, "/metrics"))[0] == 200
+    assert len(source.asked) == 3
+
+
+async def test_those_who_stay_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observability, "CLIENT_SECONDS", 600.0)
+    async with serve(Metrics(), tuple, host="127.0.0.1", port=0) as port:
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * observability.CLIENTS)]
+        ends = [asyncio.create_task(reader.read()) for reader, _ in idle]
+        assert (await _get(port, "/healthz"))[0] == 200
+        assert (await _get(port, "/metrics"))[0] == 200
+        async with asyncio.timeout(60):
+            while sum(end.done() for end in ends) < 2 * observability.CLIENTS - 32:
+                await asyncio.wait([end for end in ends if not end.done()], return_when="FIRST_COMPLETED")
+        # The oldest went.
+        assert not any(end.done() for end in ends[-observability.CLIENTS // 2 :])
+    for _, writer in idle:
+        writer.transport.abort()
+    await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def test_a_slow_client_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observability, "CLIENT_SECONDS", 0.2)
+    async with serve(Metrics(), tuple, host="127.0.0.1", port=0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HT")
+        async with asyncio.timeout(60):
+            assert await reader.read() == b""
+        writer.transport.abort()

@@ -10,13 +10,15 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from tidbbackup.decide.plan import Counted, Tally
-from tidbbackup.kube.store import Cache
+from tidbbackup.kube.store import Cache, Change
 from tidbbackup.model.backup import Backup, Phase
 from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.schedule import BackupSchedule
@@ -34,13 +36,23 @@ DURATION_BUCKETS = (
 SIZE_BUCKETS = tuple(4**power << 20 for power in range(11))
 """Bytes: 1 MiB to 1 TiB, each four times the last."""
 
+NAMESPACES = 1000
+"""So many have counters of Backups made by hand: nobody tells us that a namespace is no more."""
+
 Group = tuple[str, str]
+M = TypeVar("M", Counter, Histogram)
 
 
 class BackupCounters:
-    """What has happened since the process began."""
+    """What has happened since the process began, of schedules that `is_there` knows and Backups made by hand.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Invariant: there are series of schedules that exist, and of the last namespaces, by number.
+    """
+
+    def __init__(self, registry: CollectorRegistry, is_there: Callable[[Group], bool]) -> None:
+        self._is_there = is_there
+        self._series: dict[Group, set[tuple[MetricWrapperBase, tuple[str, ...]]]] = {}
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, [*_GROUP, *labels], registry=registry)
 
@@ -75,38 +87,64 @@ class BackupCounters:
     def count(self, tally: Tally) -> None:
         """Something has happened."""
         group = tally.namespace, tally.schedule
+        if not self._is_there(group):
+            group = tally.namespace, ""
+        # The newest last.
+        self._series[group] = self._series.pop(group, set())
         if tally.what in self._by_reason:
-            self._by_reason[tally.what].labels(*group, tally.reason).inc(tally.count)
+            self._of(self._by_reason[tally.what], *group, tally.reason).inc(tally.count)
         elif tally.what is Counted.CLEAN_FAILED:
-            self._clean_failed.labels(*group).inc(tally.count)
+            self._of(self._clean_failed, *group).inc(tally.count)
         else:
-            self._finished.labels(*group, tally.reason).inc(tally.count)
+            self._of(self._finished, *group, tally.reason).inc(tally.count)
         if tally.seconds is not None:
-            self._seconds.labels(*group).observe(tally.seconds)
+            self._of(self._seconds, *group).observe(tally.seconds)
         if tally.size is not None:
-            self._bytes.labels(*group).observe(tally.size)
+            self._of(self._bytes, *group).observe(tally.size)
+        for old in [each for each in self._series if not each[1]][:-NAMESPACES]:
+            self.forget(old)
+
+    def forget(self, group: Group) -> None:
+        """Its schedule is no more, and neither are its series."""
+        for metric, labels in self._series.pop(group, ()):
+            metric.remove(*labels)
+
+    def _of(self, metric: M, *labels: str) -> M:
+        self._series[labels[0], labels[1]].add((metric, labels))
+        return metric.labels(*labels)
+
+
+def schedules_gone(change: Change[BackupSchedule]) -> Iterable[Group]:
+    """The route to `BackupCounters.forget`."""
+    return [] if change.new else [(change.key.namespace, short(change.key.name))]
 
 
 def backup_gauges(cache: Cache[Backup]) -> Iterable[Metric]:
     """The gauges over all Backups that the cache holds and that are ours."""
     if not cache.synced:
         return []  # Half a picture would show backups vanish and come back at each start.
-    ours = [view for view in cache.all() if isinstance(view, Backup) and not view.foreign]
-    return [_phases(ours), *_last_ones(ours)]
+    return _of_backups(cache.all())
+
+
+def _of_backups(found: Iterable[object]) -> Iterator[Metric]:
+    ours = [view for view in found if isinstance(view, Backup) and not view.foreign]
+    yield _phases(ours)
+    yield from _last_ones(ours)
 
 
 def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -> Iterable[Metric]:
     """The gauges over all BackupSchedules: none for one that is paused, or is not due as it is written."""
-    if not cache.synced:
-        return []
+    return _of_schedules(cache.all(), now().timestamp()) if cache.synced else []
+
+
+def _of_schedules(every: Iterable[object], moment: float) -> Iterator[Metric]:
     next_run = _gauge(
         "tidbbackup_schedule_next_run_timestamp_seconds", "When the next backup of a schedule is due."
     )
     overdue = _gauge(
         "tidbbackup_schedule_overdue_seconds", "For how long a backup has been due that is not made yet."
     )
-    found = (view for view in cache.all() if isinstance(view, BackupSchedule) and not view.spec.pause)
-    moment = now().timestamp()
+    found = (view for view in every if isinstance(view, BackupSchedule) and not view.spec.pause)
     for meta, status in sorted(
         ((each.metadata, each.status) for each in found), key=lambda each: each[0].uid
     ):
@@ -115,7 +153,7 @@ def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -
         group, due = (meta.namespace, short(meta.name)), status.nextBackupTime.timestamp()
         next_run.add_metric(group, due)
         overdue.add_metric(group, max(moment - due, 0.0))
-    return [next_run, overdue]
+    yield from (next_run, overdue)
 
 
 def _phases(backups: Iterable[Backup]) -> Metric:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from attrs import frozen
 
-from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
+from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges, schedules_gone
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.kube.client import EVERYTHING, Client, Selector
 from tidbbackup.kube.connection import load_connection
@@ -146,6 +146,9 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     caches = Caches(backups.cache, jobs.cache, pods.cache, schedules.cache)
 
     progress = ProgressTask(client, caches)
+    counters = BackupCounters(
+        metrics.registry, lambda group: bool(schedules.cache.by(BY_SHORT_NAME, "/".join(group)))
+    )
 
     def reflect(
         followed: _Followed[Any], decode: Decode[Any], route: Route, selector: Selector, *more: Feed[Any]
@@ -165,7 +168,9 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
 
     wakes = partial(wakes_owner, caches)
     reflectors = (
-        *reflect(schedules, decode_schedule, wakes_schedule, EVERYTHING),
+        *reflect(
+            *(schedules, decode_schedule, wakes_schedule, EVERYTHING), Feed(schedules_gone, counters.forget)
+        ),
         *reflect(
             *(backups, decode_backup, partial(wakes_backup, caches), EVERYTHING),
             Feed(has_stale_progress, progress.take_away),
@@ -176,7 +181,6 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     metrics.watch_queue(queue)
     metrics.gauges(partial(backup_gauges, caches.backups))
     metrics.gauges(partial(schedule_gauges, caches.schedules, utc_now))
-    counters = BackupCounters(metrics.registry)
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.runner, counters.count)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)

@@ -6,9 +6,11 @@ Backups are counted: those gauges come from a function that is handed in.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -25,10 +27,22 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from tidbbackup.clients import bounded
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+CLIENTS = 128
+CLIENT_SECONDS = 10.0
+"""So long a connection may take; Prometheus waits no longer by default."""
+_BACKLOG = 16
+"""Taken in at once: far below CLIENTS, so that a probe is answered before it can be the oldest of all."""
+
+SHARED_SECONDS = 1.0
+"""So long one rendering of the metrics is everybody's."""
+_PIECE = 16 * 1024
+"""Bytes that are kept for a client who does not read."""
 
 WAIT_BUCKETS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Seconds; wide, as what waits and works here ranges from a cache look-up to an outage."""
@@ -111,12 +125,15 @@ class _Scraped(Collector):
         self.queues: list[WorkQueue[Any]] = []
         self.reflectors: list[HasHealth] = []
         self.sources: list[Callable[[], Iterable[Metric]]] = []
+        self._taken: tuple[Iterable[Metric], ...] = ()
+
+    def take(self) -> None:
+        """One instant of it, in the event loop; what `sources` give is computed where it is collected."""
+        self._taken = ((*self._queue_gauges(), *self._reflector_gauges()), *(each() for each in self.sources))
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._queue_gauges()
-        yield from self._reflector_gauges()
-        for source in self.sources:
-            yield from source()
+        for part in self._taken:
+            yield from part
 
     def describe(self) -> Iterable[Metric]:
         return ()  # says that nothing is to be looked up at registration
@@ -158,6 +175,8 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._scraped = _Scraped()
+        self._rendering: asyncio.Task[bytes] | None = None
+        self._shared_until = 0.0
         registry.register(self._scraped)
         self._requests = Counter(
             "rest_client_requests_total", "Requests to the API server.", ["code", "method"], registry=registry
@@ -213,12 +232,28 @@ class Metrics:
         self._scraped.reflectors.append(reflector)
 
     def gauges(self, source: Callable[[], Iterable[Metric]]) -> None:
-        """Shows what `source` gives at each scrape; it runs in the event loop and must not be slow."""
+        """Shows what `source` gives, an instant of the caches: it is called in the event loop, and iterated
+        over in a thread."""
         self._scraped.sources.append(source)
 
-    def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry)
+    def take(self) -> CollectorRegistry:
+        """All of it, as it is now."""
+        self._scraped.take()
+        return self.registry
+
+    async def text(self) -> bytes:
+        """All of it, as Prometheus reads it; whoever asks within a second gets the same."""
+        done = self._rendering is None or self._rendering.done()
+        if self._rendering is None or (done and asyncio.get_running_loop().time() >= self._shared_until):
+            self._rendering = asyncio.create_task(self._render())
+        return await asyncio.shield(self._rendering)
+
+    async def _render(self) -> bytes:
+        try:
+            # In a thread: of thousands of series it takes seconds, in which the loop has to turn.
+            return await asyncio.to_thread(generate_latest, self.take())
+        finally:
+            self._shared_until = asyncio.get_running_loop().time() + SHARED_SECONDS
 
     def _histogram(self, name: str, text: str, label: str) -> Histogram:
         return Histogram(name, text, [label], registry=self.registry, buckets=WAIT_BUCKETS)
@@ -249,40 +284,54 @@ async def serve(
     `readiness` names what is not ready, one line each. Raises CannotListen.
     """
     app = web.Application()
-    app.router.add_get("/metrics", _answer(lambda: (200, metrics.text(), TEXT)))
-    app.router.add_get("/healthz", _answer(lambda: (200, b"ok\n", TEXT)))
+    app.router.add_get("/metrics", partial(_show, metrics), allow_head=False)
+    app.router.add_get("/healthz", _answer(lambda: (200, b"ok\n")))
     app.router.add_get("/readyz", _answer(lambda: _ready(readiness())))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        yield await _listen(runner, host, port, flag)
+        listening = await _listen(runner, host, port, flag)
+        async with listening:
+            yield int(listening.sockets[0].getsockname()[1])
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, flag: str) -> int:
+async def _listen(runner: web.AppRunner, host: str, port: int, flag: str) -> asyncio.Server:
+    assert runner.server is not None
+    accept = bounded(runner.server, CLIENTS, CLIENT_SECONDS)
     try:
-        await web.TCPSite(runner, host, port).start()
+        return await asyncio.get_running_loop().create_server(accept, host, port, backlog=_BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotListen(
                 f"{host}:{port} is taken by another program: choose another port with {flag}"
             ) from None
         raise CannotListen(f"cannot listen on {host}:{port} ({flag}): {error.strerror or error}") from error
-    return int(runner.addresses[0][1])
 
 
-def _ready(lines: Sequence[str]) -> tuple[int, bytes, str]:
+def _ready(lines: Sequence[str]) -> tuple[int, bytes]:
     text = "".join(f"{line}\n" for line in lines) or "ok\n"
-    return (503 if lines else 200), text.encode(), TEXT
+    return (503 if lines else 200), text.encode()
 
 
-def _answer(
-    make: Callable[[], tuple[int, bytes, str]],
-) -> Callable[[web.Request], Any]:
+def _answer(make: Callable[[], tuple[int, bytes]]) -> Callable[[web.Request], Any]:
     async def handler(request: web.Request) -> web.Response:
         # That this runs at all is what /healthz is about: the event loop turns.
-        status, body, kind = make()
-        return web.Response(status=status, body=body, headers={"Content-Type": kind})
+        status, body = make()
+        answer = web.Response(status=status, body=body, headers={"Content-Type": TEXT})
+        answer.force_close()
+        return answer
 
     return handler
+
+
+async def _show(metrics: Metrics, request: web.Request) -> web.StreamResponse:
+    text = memoryview(await metrics.text())
+    answer = web.StreamResponse(headers={"Content-Type": TEXT, "Content-Length": str(len(text))})
+    answer.force_close()
+    await answer.prepare(request)
+    for start in range(0, len(text), _PIECE):
+        await answer.write(text[start : start + _PIECE])
+        await asyncio.sleep(0)  # Where he reads at once, writing alone never lets others in.
+    return answer

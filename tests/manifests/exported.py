@@ -50,10 +50,10 @@ async def _exported() -> list[Metric]:
     schedules: Store[BackupSchedule] = Store(SCHEDULES)
     schedules.apply(Relisted((_schedule(),), "1"))
     metrics.gauges(partial(schedule_gauges, schedules.cache, lambda: datetime(2026, 11, 23, tzinfo=UTC)))
-    counters = BackupCounters(metrics.registry)
+    counters = BackupCounters(metrics.registry, lambda group: True)
     for what in Counted:
         counters.count(Tally(what, "ns", "nightly", "Why", seconds=60, size=5))
-    return list(metrics.registry.collect())
+    return list(metrics.take().collect())
 
 
 def _backup(phase: str) -> Backup:

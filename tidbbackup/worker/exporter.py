@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from tidbbackup.clients import bounded
 from tidbbackup.model.progress import PROGRESS_PATH, WORKER_PORT, encode_report
 from tidbbackup.worker.failure import Journal
 
@@ -107,32 +108,9 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server
     try:
         address = str(ipaddress.ip_address(host))
         loop = asyncio.get_running_loop()
-        return await loop.create_server(_bounded(server), address, port, backlog=_CLIENTS)
+        return await loop.create_server(
+            bounded(server, _CLIENTS, _CLIENT_SECONDS), address, port, backlog=_CLIENTS
+        )
     except (OSError, ValueError) as error:
         log.warning("no /metrics and no progress of this run: cannot listen on %s:%d: %s", host, port, error)
         return None
-
-
-def _bounded(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-    """Few connections at a time, none of them for long: a client that is slow waits for nobody but itself."""
-    loop = asyncio.get_running_loop()
-
-    def accept() -> asyncio.BaseProtocol:
-        if len(server.connections) >= _CLIENTS:
-            return _Refusal()
-        protocol = server()
-        loop.call_later(_CLIENT_SECONDS, _cut, protocol)
-        return protocol
-
-    return accept
-
-
-def _cut(protocol: web.RequestHandler) -> None:
-    if isinstance(protocol.transport, asyncio.Transport):
-        protocol.transport.abort()
-
-
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
