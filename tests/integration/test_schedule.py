@@ -232,18 +232,30 @@ async def test_a_template_that_cannot_work_says_where(place: Scene) -> None:
 
 
 async def test_retention_by_number_keeps_the_newest(place: Scene) -> None:
-    """One run is the catch-up after an hour's downtime, the other a copy of it: so no clock is waited for."""
+    """One run is the catch-up after an hour's downtime, the next a copy, due later: no clock is waited for.
+
+    A copy by another name is somebody's own: it is neither counted nor removed.
+    """
     made = Schedules(place)
     await made.create("few", hourly_half_an_hour_from_now(), maxBackups=1, concurrencyPolicy="Allow")
     await made.put_back("few", 1)
     (first,) = await made.until_made(1, "few")
     assert phase(await place.until_over(first["metadata"]["name"])) == "Complete"
-    other = first | {"metadata": first["metadata"] | {"name": "few-again"}}
-    await place.lab.plane.api.create(f"{GROUP}/namespaces/{place.namespace}/backups", newer(other))
-    assert phase(await place.until_over("few-again")) == "Complete"
+    meta, due_time = first["metadata"], "tidb.pingcap.com/due-time"
+    due = datetime.fromisoformat(meta["annotations"][due_time]) + timedelta(minutes=1)
+    by_hand = meta | {"name": "few-again"}
+    next_one = meta | {
+        "name": name_at("few", due),
+        "annotations": meta["annotations"] | {due_time: wire(due)},
+    }
+    for other in (by_hand, next_one):
+        body = newer(first | {"metadata": other})
+        await place.lab.plane.api.create(f"{GROUP}/namespaces/{place.namespace}/backups", body)
+        assert phase(await place.until_over(other["name"])) == "Complete"
 
-    await place.until_gone(first["metadata"]["name"])
-    assert [each["metadata"]["name"] for each in await made.backups("few")] == ["few-again"]
+    await place.until_gone(meta["name"])
+    left = {each["metadata"]["name"] for each in await made.backups("few")}
+    assert left == {"few-again", next_one["name"]}
     assert "more than 1 complete ones (maxBackups)" in await place.until_said("RetentionMaxBackups", "few")
 
 
