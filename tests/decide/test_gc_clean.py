@@ -38,6 +38,7 @@ from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import NOTHING, Look
 from tidbbackup.decide.render import WorkerImage, clean_job
+from tidbbackup.model import reasons
 from tidbbackup.model.backup import Backup, BackupStatus, Condition
 from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
@@ -66,6 +67,20 @@ def test_what_was_deleted_is_said() -> None:
     plan = decide(without_run(going("Delete", status("Complete")), clean_job=clean(COMPLETE)), NOW)
 
     assert cause_of(plan) == ("ArchiveDeleted", f"{URL} is deleted")
+
+
+@pytest.mark.parametrize("reason", sorted(reasons.LEFT_IN_THE_BUCKET))
+def test_what_a_cleaning_has_left_in_the_bucket_is_a_warning(reason: str) -> None:
+    told = said(result(Outcome.CLEANED, notices=(notice(reason, "nothing was deleted"),)))
+    found = without_run(
+        going("Delete", status("Complete")),
+        clean_job=clean(COMPLETE),
+        clean_pods=(cleaning_pod("Succeeded", told),),
+    )
+
+    plan = decide(found, NOW)
+    assert outline(plan)[0] == f"Warning {reason}"
+    assert cause_of(plan) == (reason, "nothing was deleted")
 
 
 def test_a_delete_marker_is_told() -> None:

@@ -19,6 +19,7 @@ from attrs import define, field
 from multidict import CIMultiDict
 
 from tests.cluster.relay import reset
+from tests.integration.impostors import Impostor
 from tests.integration.provider_rules import Rules
 
 # All but these are refused: no lists of objects, in neither version, nor anything about encoding.
@@ -75,6 +76,8 @@ class StrictPeer:
     resume: asyncio.Event = field(factory=asyncio.Event)
     resumed: asyncio.Event = field(factory=asyncio.Event)
     """What was late is done."""
+    impostor: Impostor | None = None
+    """Stands where the service should: it answers every request."""
     hides: bool = False
     """HEAD of what is not there is answered as S3 does to those who may not list the bucket."""
     page: int = 1000
@@ -89,6 +92,9 @@ class StrictPeer:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Any request."""
+        if self.impostor:
+            await request.read()
+            return self.impostor.answer()
         trouble = self._trouble(request)
         try:
             if trouble == "hang":
@@ -160,6 +166,10 @@ class StrictPeer:
                 return self._head(self.objects[key])
             case "HEAD":
                 return web.Response(status=403 if self.hides else 404)
+            case "GET" if key in self.objects:
+                return self._get(self.objects[key])
+            case "GET":
+                raise Refusal(403 if self.hides else 404, "AccessDenied" if self.hides else "NoSuchKey")
             case "DELETE":
                 self.objects.pop(key, None)
                 return web.Response(status=204)
@@ -281,12 +291,15 @@ class StrictPeer:
             marks = (
                 f"<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{upload_id}</NextUploadIdMarker>"
             )
-        text = f"<R><IsTruncated>{str(more).lower()}</IsTruncated>{marks}{listed}</R>"
+        text = f"<R><Bucket>bucket</Bucket><IsTruncated>{str(more).lower()}</IsTruncated>{marks}{listed}</R>"
         return web.Response(text=text, content_type="application/xml")
 
     def _head(self, stored: Stored) -> web.Response:
         headers = {n: v for n, v in stored.headers.items() if n.lower().startswith("x-amz-meta-")}
-        return web.Response(headers=headers | {"Content-Length": str(len(stored.body))})
+        return web.Response(headers=headers | {"ETag": '"x"', "Content-Length": str(len(stored.body))})
+
+    def _get(self, stored: Stored) -> web.Response:
+        return web.Response(body=stored.body, headers=self._head(stored).headers)
 
 
 def _kind(request: web.Request) -> str:

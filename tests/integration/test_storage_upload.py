@@ -149,8 +149,14 @@ async def test_refusals_have_reasons(object_store: ObjectStore) -> None:
         with pytest.raises(StorageError) as caught:
             await start_upload(client, target, "run", PATIENCE)
         assert caught.value.reason == reasons.BUCKET_NOT_FOUND
-        assert await objects.head(client, target, target.key) is None
-        assert await objects.open_uploads(client, target) == []
+        # A bucket that is missing says nothing of what was in it.
+        for call in (objects.head, objects.read, objects.delete):
+            with pytest.raises(StorageError) as caught:
+                await call(client, target, target.key)
+            assert caught.value.reason == reasons.BUCKET_NOT_FOUND
+        with pytest.raises(StorageError) as caught:
+            await objects.open_uploads(client, target)
+        assert caught.value.reason == reasons.BUCKET_NOT_FOUND
     wrong = Credentials(object_store.access_key, "wrong-secret-key")
     async with open_client(target, wrong, patience=PATIENCE) as client:
         with pytest.raises(StorageError) as caught:

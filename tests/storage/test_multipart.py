@@ -105,6 +105,9 @@ class Server:
             raise refused("404", 404)
         return {"ContentLength": self.stored[0], "Metadata": self.stored[1]}
 
+    async def get_object(self, **_: Any) -> dict[str, Any]:
+        raise refused("NoSuchKey", 404)
+
     async def abort_multipart_upload(self, **call: Any) -> None:
         self.calls.append(("abort", call))
 

@@ -7,6 +7,7 @@ not know what of the Backup is left to clean, nor what follows.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from tidbbackup.decide.diagnosis import (
     Broken,
@@ -137,12 +138,17 @@ def _await_start(
 
 def _cleaned(backup: Backup, remains: Remains, found: Verdict, now: datetime) -> tuple[Action, ...]:
     # Dying here: the next run finds the phase Clean and lets go, or else the Job and comes here again.
-    if not remains.data:
+    told = found.result.notices if isinstance(found, Ended) else ()
+    kind: Literal["Normal", "Warning"] = "Normal"
+    if untouched := [notice for notice in told if notice.reason in reasons.LEFT_IN_THE_BUCKET]:
+        kind, cause = "Warning", Cause(untouched[0].reason, "; ".join(notice.message for notice in told))
+    elif not remains.data:
         cause = Cause(reasons.DATA_KEPT, "what the run left open is cleaned, no archive is deleted")
         return move(backup, Phase.CLEAN, cause, now)
-    told = [notice.message for notice in found.result.notices] if isinstance(found, Ended) else []
-    cause = Cause(reasons.ARCHIVE_DELETED, "; ".join((f"{archive_url(backup)} is deleted", *told)))
-    say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
+    else:
+        messages = [f"{archive_url(backup)} is deleted", *(notice.message for notice in told)]
+        cause = Cause(reasons.ARCHIVE_DELETED, "; ".join(messages))
+    say = Announce(KIND, backup.metadata, kind, cause.reason, cause.message)
     return (say, *move(backup, Phase.CLEAN, cause, now))
 
 

@@ -103,6 +103,9 @@ NEVER_STARTED = frozenset(
 )
 """No worker was at work: nothing is left."""
 
+LEFT_IN_THE_BUCKET = frozenset({BUCKET_NOT_FOUND})
+"""A cleaning is over, but did not delete the archive: told as a Warning."""
+
 DIED_WITHOUT_A_WORD = frozenset(
     {
         *(EVICTED, OOM_KILLED, KILLED, NODE_LOST, DEADLINE_EXCEEDED, JOB_DELETED, POD_DELETED, RESULT_LOST),

@@ -6,13 +6,16 @@ is set here. Must not know what is stored.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from attrs import field, frozen
 from botocore.handlers import add_expect_header
@@ -21,6 +24,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget, Transfer
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.identity import find_identity
+from tidbbackup.storage.proof import check_answer, check_redirect
 
 S3Client = Any
 """aiobotocore makes its client classes at run time; there is no type to name."""
@@ -28,6 +32,14 @@ S3Client = Any
 
 _PAIR = {"AWS_ACCESS_KEY_ID": "access_key", "AWS_SECRET_ACCESS_KEY": "secret_key"}
 _ALL = _PAIR | {"AWS_SESSION_TOKEN": "session_token"}
+
+
+class _Straight(AIOHTTPSession):  # type: ignore[misc]
+    """Follows no redirect: aiohttp would send keys and archive to wherever whoever answers says."""
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        return SimpleNamespace(request=functools.partial(session.request, allow_redirects=False))
 
 
 @frozen
@@ -122,6 +134,7 @@ def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
         # `max_attempts` would not count the first.
         retries={"mode": "standard", "total_max_attempts": patience.attempts},
         proxies={},
+        http_session_cls=_Straight,
         ignore_configured_endpoint_urls=True,
         # Trailers and headers of the client's own choice break most services: ours are sent by name.
         request_checksum_calculation="when_required",
@@ -173,6 +186,8 @@ async def open_client(
         ) from error
     # aiohttp would wait for `100 Continue` without bound, and gateways that speak HTTP/1.0 never say it.
     client.meta.events.unregister("before-call.s3", add_expect_header)
+    client.meta.events.register("after-call.s3", check_answer)
+    client.meta.events.register_first("needs-retry.s3", check_redirect)
     try:
         yield client
     finally:

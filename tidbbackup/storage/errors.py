@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.model.units import format_duration
+from tidbbackup.storage.proof import NotS3
 
 
 class StorageError(Exception):
@@ -138,6 +139,12 @@ def explain(error: Exception, doing: str, target: ObjectTarget) -> StorageError:
             reasons.STORAGE_UNREACHABLE,
             f"{where}: {_short(error)}; is the endpoint's scheme right, is its certificate signed by "
             "the ca.crt of spec.s3.caSecretName",
+        )
+    if isinstance(error, NotS3):
+        return StorageError(
+            reasons.STORAGE_UNREACHABLE,
+            f"{where}: {error}; another server stands there (an Ingress without a backend, a proxy, a login "
+            "page): look at spec.s3.endpoint and at what is in front of the storage",
         )
     if isinstance(error, ParamValidationError | ValueError):
         return StorageError(reasons.STORAGE_REFUSED, f"{where}: {_short(error)}")

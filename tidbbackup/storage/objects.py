@@ -14,13 +14,11 @@ from attrs import field, frozen
 from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import code_of, explain
+from tidbbackup.storage.proof import NotS3, is_absent
 
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 1 << 20
-
-ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
-"""Answers that mean: what was to be removed is not there."""
 
 
 @frozen
@@ -50,7 +48,8 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
     try:
         answer = await client.head_object(Bucket=target.bucket, Key=key)
     except Exception as error:
-        if code_of(error) in ABSENT:
+        if code_of(error) == "404":
+            await _prove_absent(client, target, key)
             return None
         raise explain(error, "looking at", target) from error
     return ObjectHead(
@@ -59,6 +58,21 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
         answer.get("StorageClass", ""),
         'ongoing-request="false"' in answer.get("Restore", ""),
     )
+
+
+async def _prove_absent(client: S3Client, target: ObjectTarget, key: str) -> None:
+    """Return if S3 says in its own words that the object is not there, which it cannot in answer to HEAD.
+
+    Raises:
+        StorageError: it does not say so.
+    """
+    try:
+        answer = await client.get_object(Bucket=target.bucket, Key=key, Range="bytes=0-0")
+        answer["Body"].close()
+        raise NotS3("answered 404 to HEAD and not to GET")
+    except Exception as error:
+        if not is_absent(error):
+            raise explain(error, f"looking at {key} of", target) from error
 
 
 async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None:
@@ -72,7 +86,7 @@ async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None
         async with answer["Body"] as body:
             whole: bytes = await body.read()
     except Exception as error:
-        if code_of(error) in ABSENT:
+        if is_absent(error):
             return None
         raise explain(error, f"reading {key} of", target) from error
     return whole
@@ -127,14 +141,14 @@ async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes
 
 
 async def delete(client: S3Client, target: ObjectTarget, key: str) -> bool:
-    """Delete exactly this key; an object or a bucket that is gone already is success.
+    """Delete exactly this key; one that is gone already is success.
 
     No version is named: a bucket that keeps versions writes a delete marker, which is what True tells.
     """
     try:
         answer = await client.delete_object(Bucket=target.bucket, Key=key)
     except Exception as error:
-        if code_of(error) not in ABSENT:
+        if not is_absent(error):
             raise explain(error, f"deleting {key} of", target) from error
         return False
     return bool(answer.get("DeleteMarker"))
@@ -153,7 +167,7 @@ async def open_uploads(client: S3Client, target: ObjectTarget) -> list[str]:
         async for page in pages:
             found += [u["UploadId"] for u in page.get("Uploads") or () if u["Key"] == target.key]
     except Exception as error:
-        if code_of(error) not in ABSENT | {"NotImplemented", "MethodNotAllowed"}:
+        if not is_absent(error) and code_of(error) not in ("NotImplemented", "MethodNotAllowed"):
             raise explain(error, "listing open uploads of", target) from error
     return found
 
@@ -163,7 +177,7 @@ async def abort_upload(client: S3Client, target: ObjectTarget, upload_id: str) -
     try:
         await client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
     except Exception as error:
-        if code_of(error) not in ABSENT:
+        if not is_absent(error):
             raise explain(error, "aborting an upload of", target) from error
 
 

@@ -1,0 +1,131 @@
+"""Every request against every server that is not S3: what it answers proves nothing.
+
+Each operation ends as StorageUnreachable, and none is taken for done or for absent.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+
+from tests.integration.impostors import IMPOSTORS, Impostor
+from tests.integration.provider_rules import RULES
+from tests.integration.strict_peer import StrictPeer, strict_peer
+from tidbbackup import verify
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.storage import objects
+from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import Part, Upload, start_upload
+from tidbbackup.worker.clean import clean
+from tidbbackup.worker.environment import read_environment
+from tidbbackup.worker.failure import Journal
+from tidbbackup.worker.inspection import inspect
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = Patience(connect_timeout=2, read_timeout=2, attempts=1, part_delays=())
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+IMPOSTOR = pytest.mark.parametrize("impostor", IMPOSTORS)
+
+PART = (Part(1, 1, '"e1"', zlib.crc32(b"x")),)
+
+Operation = Callable[[S3Client, ObjectTarget, Upload], Awaitable[object]]
+
+
+async def bodies() -> AsyncIterator[Body]:
+    yield Pieces([b"x"])
+
+
+async def streamed(client: S3Client, target: ObjectTarget, _: Upload) -> None:
+    async for _piece in objects.stream(client, target, target.key):
+        pass
+
+
+OPERATIONS: dict[str, Operation] = {
+    "head": lambda c, t, u: objects.head(c, t, t.key),
+    "read": lambda c, t, u: objects.read(c, t, t.key),
+    "stream": streamed,
+    "delete": lambda c, t, u: objects.delete(c, t, t.key),
+    "open uploads": lambda c, t, u: objects.open_uploads(c, t),
+    "abort": lambda c, t, u: objects.abort_upload(c, t, "u0"),
+    "abort all": lambda c, t, u: objects.abort_uploads(c, t),
+    "abort others": lambda c, t, u: u.abort_others(),
+    "start": lambda c, t, u: start_upload(c, t, "other", PATIENCE),
+    "part": lambda c, t, u: u.send(bodies(), 1),
+    "complete": lambda c, t, u: u.complete(PART),
+    "write beside": lambda c, t, u: u.write_beside(t.manifest_key, b"{}"),
+    "withdraw": lambda c, t, u: u.withdraw(),
+}
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[StrictPeer, ObjectTarget]]:
+    async with strict_peer(RULES["minio"]) as peer:
+        endpoint = f"http://127.0.0.1:{peer.port}"
+        yield peer, ObjectTarget("minio", "bucket", "k.tgz", endpoint=endpoint, pathStyle=True)
+
+
+@IMPOSTOR
+async def test_no_request_believes_an_impostor(impostor: str) -> None:
+    wrong: dict[str, str] = {}
+    async with (
+        served() as (peer, target),
+        open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
+    ):
+        for name, operation in OPERATIONS.items():
+            peer.impostor = None
+            upload, _ = await start_upload(client, target, name, PATIENCE)
+            await upload.send(bodies(), 1)
+            peer.impostor = IMPOSTORS[impostor]
+            try:
+                told = f"returned {await operation(client, target, upload)!r}"
+            except StorageError as error:
+                told = "" if error.reason == reasons.STORAGE_UNREACHABLE else f"{error.reason}: {error}"
+            if told:
+                wrong[name] = told
+    assert wrong == {}
+
+
+@IMPOSTOR
+@pytest.mark.parametrize("action", [clean, inspect])
+async def test_no_job_believes_an_impostor(action: Callable[..., Awaitable[object]], impostor: str) -> None:
+    async with served() as (peer, target):
+        peer.impostor = IMPOSTORS[impostor]
+        task = WorkerTask("b", "ns", "uid", target, deleteData=True)
+        env = read_environment({TASK_VARIABLE: encode_task(task), **KEYS})
+        with pytest.raises(StorageError, match=r".") as caught:
+            await action(env, Journal(), PATIENCE, lambda: datetime.now(UTC))
+    assert caught.value.reason == reasons.STORAGE_UNREACHABLE
+
+
+@IMPOSTOR
+async def test_verify_does_not_believe_an_impostor(impostor: str) -> None:
+    async with served() as (peer, target):
+        peer.impostor = IMPOSTORS[impostor]
+        place = verify.Place("minio", target.endpoint)
+        out, err = StringIO(), StringIO()
+        code = await asyncio.to_thread(verify.verify, target.url, place, KEYS, out, err, PATIENCE)
+    assert code == verify.FAILED
+    assert "not as S3" in err.getvalue()
+    assert "there is no" not in err.getvalue()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nothing_goes_where_a_redirect_leads(status: int) -> None:
+    async with served() as (peer, target), strict_peer(RULES["minio"]) as elsewhere:
+        location = f"http://127.0.0.1:{elsewhere.port}/bucket/k.tgz"
+        async with open_client(target, Credentials("a", "b"), None, PATIENCE) as client:
+            upload, _ = await start_upload(client, target, "run", PATIENCE)
+            peer.impostor = Impostor(status, headers=(("Location", location),))
+            for operation in OPERATIONS.values():
+                with pytest.raises(StorageError, match="not as S3"):
+                    await operation(client, target, upload)
+    assert elsewhere.keys == []
