@@ -25,7 +25,7 @@ from tidbbackup.model.storage import PROVIDERS, ObjectTarget
 from tidbbackup.model.storage_spec import S3Spec
 from tidbbackup.model.units import format_size, format_time
 from tidbbackup.storage import objects
-from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client
+from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client, proxies_from
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker.archive_check import Verdict, check_archive
 from tidbbackup.worker.manifest import FORMAT_VERSION, Manifest, read_manifest
@@ -109,7 +109,7 @@ async def _verify(
     # In a shell an empty token is none, as to AWS's own tools.
     given = {name: value for name, value in environ.items() if value or name != "AWS_SESSION_TOKEN"}
     keys = credentials_from(given)
-    async with open_client(target, keys, place.ca, patience) as client:
+    async with open_client(target, keys, place.ca, patience, proxies_from(environ, target)) as client:
         manifest = await _manifest(client, target)
         head = await objects.head(client, target, target.key)
         if head is None:

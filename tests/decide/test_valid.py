@@ -66,6 +66,24 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"s3": {"endpoint": "https://h\n"}}, "spec.s3.endpoint", "write a URL"),
         ({"s3": {"endpoint": "https://--x"}}, "spec.s3.endpoint", "write a URL"),
         ({"s3": {"provider": "ceph"}}, "spec.s3.endpoint", "is missing"),
+        *(
+            (
+                {"s3": {"provider": "minio", "bucket": "archives", "endpoint": endpoint}},
+                "spec.s3.endpoint",
+                "holds a path or the bucket",
+            )
+            for endpoint in (
+                "https://archives.s3.eu-west-1.amazonaws.com",
+                "https://ARCHIVES.s3.eu-west-1.amazonaws.com",
+                "archives.s3.example.com:9000",
+                "https://archives.oss-cn-hangzhou.aliyuncs.com",
+                "https://archives.nyc3.digitaloceanspaces.com",
+                "https://archives.minio.example.com",
+                "https://s3.example.com/archives",
+                "https://s3.example.com/archives/",
+                "https://s3.example.com/other",
+            )
+        ),
         ({"s3": {"region": "us east"}}, "spec.s3.region", "us-east-1"),
         ({"s3": {"secretName": "A_b"}}, "spec.s3.secretName", "lower case"),
         ({"s3": {"caSecretName": "-x"}}, "spec.s3.caSecretName", "lower case"),
@@ -232,6 +250,10 @@ def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) 
         {"s3": {"prefix": "/a/b/"}},
         {"s3": {"prefix": "größe $(X) ${y}"}},
         {"s3": {"endpoint": "rgw.example:7480"}},
+        {"s3": {"bucket": "minio", "endpoint": "http://minio.minio.svc:9000"}},
+        {"s3": {"bucket": "minio", "endpoint": "http://minio.storage.svc.cluster.local:9000"}},
+        {"s3": {"bucket": "backup", "endpoint": "https://backup.example.com"}},
+        {"s3": {"bucket": "archives/s3", "endpoint": "https://s3.example.com"}},
         {"s3": {"endpoint": "https://[::1]:9000/"}},
         {"s3": {"provider": "ceph", "endpoint": "http://rgw", "storageClass": "my.class-1"}},
         {"s3": {"acl": "bucket-owner-read", "storageClass": "GLACIER", "sse": "AES256"}},

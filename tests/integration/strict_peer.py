@@ -78,6 +78,8 @@ class StrictPeer:
     """What was late is done."""
     impostor: Impostor | None = None
     """Stands where the service should: it answers every request."""
+    locked: bool = False
+    """The bucket has a default object lock: each object and part has to bring a digest."""
     hides: bool = False
     """HEAD of what is not there is answered as S3 does to those who may not list the bucket."""
     page: int = 1000
@@ -149,6 +151,10 @@ class StrictPeer:
         match request.method:
             case "POST" if "uploads" in query:
                 return self._create(key, request)
+            case "PUT" if self.locked and not {"content-md5", "x-amz-checksum-crc32"} & {
+                name.lower() for name in request.headers
+            }:
+                raise Refusal(400, "InvalidRequest")
             case "PUT" if "partNumber" in query:
                 return self._part(query["uploadId"], int(query["partNumber"]), body)
             case "POST" if "uploadId" in query:
@@ -224,6 +230,9 @@ class StrictPeer:
         signed = headers.get("x-amz-content-sha256", "")
         if len(signed) == 64 and signed != hashlib.sha256(body).hexdigest():
             raise Refusal(400, "XAmzContentSHA256Mismatch")
+        md5 = headers.get("content-md5")
+        if md5 is not None and md5 != base64.b64encode(hashlib.md5(body).digest()).decode():  # noqa: S324
+            raise Refusal(400, "BadDigest")
         crc = headers.get("x-amz-checksum-crc32")
         if crc is not None and b"<CompleteMultipartUpload" not in body[:200] and crc != crc_of(body):
             raise Refusal(400, "BadDigest")

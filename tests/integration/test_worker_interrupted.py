@@ -232,4 +232,4 @@ async def test_clean_of_what_was_never_there(worker: Worker) -> None:
     assert (ended.code, ended.result.outcome) == (0, Outcome.CLEANED), ended.log
     (notice,) = ended.result.notices
     assert notice.reason == reasons.BUCKET_NOT_FOUND
-    assert "by hand" in notice.message
+    assert "nothing was deleted" in notice.message

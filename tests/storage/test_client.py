@@ -9,7 +9,14 @@ import pytest
 from tidbbackup.model import reasons
 from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.body import Body, FileBody, Pieces
-from tidbbackup.storage.client import Credentials, Patience, client_config, credentials_from, open_client
+from tidbbackup.storage.client import (
+    Credentials,
+    Patience,
+    client_config,
+    credentials_from,
+    open_client,
+    proxies_from,
+)
 from tidbbackup.storage.errors import StorageError
 
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -52,7 +59,37 @@ def test_settings(provider: str) -> None:
     unsigned = {"payload_signing_enabled": False} if provider in ("aws", "minio") else {}
     assert config.s3 == {"addressing_style": "path"} | unsigned
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
-    assert config.proxies == {}, "the environment's proxies do not apply"
+    assert config.proxies == {}, "the process's own proxies do not apply"
+
+
+PROXY = {"HTTPS_PROXY": "http://p:3128", "http_proxy": "http://q:3128"}
+BOTH = {"https": "http://p:3128", "http": "http://q:3128"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "no_proxy", "found"),
+    [
+        ("https://s3.example.com", "", BOTH),
+        ("https://s3.example.com", "example.org, other.com", BOTH),
+        ("https://s3.example.com", "ample.com", BOTH),
+        ("https://s3.example.com", "example.com", {}),
+        ("https://s3.example.com:9000", ".example.com", {}),
+        ("https://s3.example.com:9000", "*.example.com", {}),
+        ("https://s3.example.com", "a,s3.example.com:443", {}),
+        ("https://s3.example.com", "*", {}),
+        ("http://minio.store.svc:9000", "localhost,10.0.0.0/8,.svc,.cluster.local", {}),
+        ("http://10.1.2.3:9000", "10.0.0.0/8", {}),
+        ("http://11.1.2.3:9000", "10.0.0.0/8", BOTH),
+        ("http://[fd00::1]:9000", "fd00::/8", {}),
+        ("", "amazonaws.com", {}),
+        ("", "bucket.s3.us-east-1.amazonaws.com", {}),
+        ("", "svc", BOTH),
+    ],
+)
+def test_proxies_of_spec_env(endpoint: str, no_proxy: str, found: dict[str, str]) -> None:
+    target = ObjectTarget("other", "bucket", "k", endpoint=endpoint, pathStyle=bool(endpoint))
+    assert proxies_from(PROXY | {"NO_PROXY": no_proxy}, target) == found
+    assert client_config(target, Patience(), found).proxies == found
 
 
 async def test_which_certificates_are_trusted(tmp_path: Path) -> None:

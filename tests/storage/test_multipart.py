@@ -26,7 +26,7 @@ from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Uncounted, start_upload
-from tidbbackup.storage.opening import RUN_METADATA
+from tidbbackup.storage.objects import RUN_METADATA
 
 TARGET = ObjectTarget("ceph", "b", "k.tgz", acl="private", tags={"a": "1 2"})
 PATIENCE = Patience(part_delays=(0, 0))

@@ -22,6 +22,11 @@ _KEY_LIMIT = 1024
 # `backup-20261123T030000Z-0123abcd.manifest.json`: the longest name that stands below the prefix.
 _LONGEST_NAME = 46
 _OPTIONS = "spec.s3.options"
+# How the host names of S3 services begin or end. Others may begin with a word that is a bucket's name too, as
+# those of Services in the cluster do (http://minio.storage.svc).
+_SERVICE = re.compile(
+    r"(s3|oss|cos|obs|nos|minio|ceph|rgw|objects|storage)[^.]*\..*|.*(spaces|objects|storage)\.com"
+)
 # What S3 takes in names and values of tags, in any script.
 _TAG = re.compile(r"[\w +\-=.:/@]{0,256}")
 
@@ -148,5 +153,16 @@ def _endpoint(s3: S3Spec) -> Iterator[Problem]:
         return
     if parts.username is not None:
         yield Problem(path, None, "holds a user name: put keys into the Secret that secretName names")
+    elif proper and (parts.path.strip("/") or _holds_bucket(parts.hostname or "", s3)) and not parts.query:
+        cure = "holds a path or the bucket, so the archive would go elsewhere than is told: write the "
+        cure += "service's address alone, the bucket into spec.s3.bucket, folders into spec.s3.prefix"
+        yield Problem(path, shown, cure)
     elif not proper or parts.query or parts.fragment or has_control(s3.endpoint) or " " in s3.endpoint:
         yield Problem(path, shown, "write a URL such as https://s3.example.com:9000")
+
+
+def _holds_bucket(host: str, s3: S3Spec) -> bool:
+    bucket = s3.bucket.partition("/")[0].lower()
+    service = host.removeprefix(f"{bucket}.")
+    inside = service.rstrip(".").endswith((".svc", ".local"))
+    return bool(bucket) and service != host and not inside and bool(_SERVICE.fullmatch(service))

@@ -55,6 +55,7 @@ BUCKET_NOT_FOUND = "BucketNotFound"
 STORAGE_UNREACHABLE = "StorageUnreachable"
 STORAGE_REFUSED = "StorageRefused"
 UPLOAD_FAILED = "UploadFailed"
+KEY_TAKEN = "KeyTaken"
 VERIFY_FAILED = "VerifyFailed"
 STALLED = "Stalled"
 TERMINATED = "Terminated"
@@ -103,8 +104,8 @@ NEVER_STARTED = frozenset(
 )
 """No worker was at work: nothing is left."""
 
-LEFT_IN_THE_BUCKET = frozenset({BUCKET_NOT_FOUND})
-"""A cleaning is over, but did not delete the archive: told as a Warning."""
+LEFT_IN_THE_BUCKET = frozenset({BUCKET_NOT_FOUND, KEY_TAKEN})
+"""A cleaning is over, but has not deleted all that it was asked for: told as a Warning."""
 
 DIED_WITHOUT_A_WORD = frozenset(
     {

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
@@ -120,7 +123,35 @@ def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
     return Credentials(*(environ[name] for name in _ALL if name in environ))
 
 
-def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
+def proxies_from(environ: Mapping[str, str], target: ObjectTarget) -> dict[str, str]:
+    """The proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY of `spec.env` name for this target, by scheme.
+
+    NO_PROXY has names (with all below them), addresses and networks.
+    """
+
+    def told(name: str) -> str:
+        return environ.get(name.lower()) or environ.get(name) or ""
+
+    host = urlsplit(target.endpoint).hostname or f"s3.{target.region}.amazonaws.com"
+    host = host if target.pathStyle else f"{target.bucket}.{host}"
+    for entry in told("NO_PROXY").lower().replace(",", " ").split():
+        name = re.sub(r"^([^:]+):\d+$", r"\1", entry).removeprefix("*").lstrip(".")
+        if not name or f".{host}".endswith(f".{name}") or _is_within(host, name):
+            return {}
+    found = {scheme: told(f"{scheme.upper()}_PROXY") for scheme in ("https", "http")}
+    return {scheme: proxy for scheme, proxy in found.items() if proxy}
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def client_config(
+    target: ObjectTarget, patience: Patience, proxies: Mapping[str, str] | None = None
+) -> AioConfig:
     """botocore's settings for this target."""
     s3: dict[str, Any] = {"addressing_style": "path" if target.pathStyle else "virtual"}
     if has_checksums(target) and not target.endpoint.startswith("http:"):
@@ -133,7 +164,8 @@ def client_config(target: ObjectTarget, patience: Patience) -> AioConfig:
         max_pool_connections=8,
         # `max_attempts` would not count the first.
         retries={"mode": "standard", "total_max_attempts": patience.attempts},
-        proxies={},
+        # Empty is none; left out, botocore would take those of the process.
+        proxies=dict(proxies or {}),
         http_session_cls=_Straight,
         ignore_configured_endpoint_urls=True,
         # Trailers and headers of the client's own choice break most services: ours are sent by name.
@@ -154,6 +186,7 @@ async def open_client(
     credentials: Credentials | None,
     ca_file: Path | None = None,
     patience: Patience = Patience(),
+    proxies: Mapping[str, str] | None = None,
 ) -> AsyncIterator[S3Client]:
     """A client for as long as the block lasts. `ca_file`: the only CA to trust, None for the public ones.
 
@@ -176,7 +209,7 @@ async def open_client(
             region_name=target.region or None,
             endpoint_url=target.endpoint or None,
             verify=_verify(target.transfer, ca_file),
-            config=client_config(target, patience.as_asked(target.transfer)),
+            config=client_config(target, patience.as_asked(target.transfer), proxies),
             **keys,
         )
         client = await opening.__aenter__()

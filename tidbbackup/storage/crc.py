@@ -1,4 +1,4 @@
-"""CRC32 of parts, and of the whole object from those of its parts, as S3 writes them.
+"""Digests of parts, and a CRC32 of the whole object from those of its parts, as S3 writes them.
 
 Must not know what an upload is.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import Iterable
 
 from isal import isal_zlib
@@ -20,6 +21,19 @@ CRC32 = "ChecksumCRC32"
 async def checksum(body: Body) -> int:
     """CRC32 of a body, in a thread."""
     return await asyncio.to_thread(lambda: body.crc)
+
+
+async def md5(body: Body) -> str:
+    """MD5 of a body as S3's headers carry it, in a thread."""
+
+    def digest() -> bytes:
+        found = hashlib.md5(usedforsecurity=False)
+        with body.open() as content:
+            while piece := content.read(1 << 20):
+                found.update(piece)
+        return found.digest()
+
+    return base64.b64encode(await asyncio.to_thread(digest)).decode()
 
 
 def combined(parts: Iterable[tuple[int, int]]) -> int:

@@ -18,10 +18,11 @@ from tidbbackup.model.storage import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
-from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc
-from tidbbackup.storage.errors import StorageError, explain
+from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc, md5
+from tidbbackup.storage.errors import StorageError, code_of, explain
 from tidbbackup.storage.lost import LostAnswers
-from tidbbackup.storage.opening import RUN_METADATA, WHOLE, Opened, open_one
+from tidbbackup.storage.objects import RUN_METADATA, UID_METADATA
+from tidbbackup.storage.opening import WHOLE, Opened, open_one
 from tidbbackup.storage.pace import Pace
 from tidbbackup.storage.parts import part_limits
 from tidbbackup.storage.rounds import in_rounds
@@ -93,7 +94,7 @@ class Upload:
         client: S3Client,
         target: ObjectTarget,
         opened: Opened,
-        run: str,
+        marks: dict[str, str],
         patience: Patience,
         tally: Tally,
         *,
@@ -105,13 +106,15 @@ class Upload:
         self._target = target
         self._opened = opened
         self._id = opened.upload_id
-        self.run = run
+        self._marks = marks
+        self.run = marks[RUN_METADATA]
         """Which run of a worker this is: it stands in the archive's metadata, and in its manifest."""
         self._patience = patience.as_asked(target.transfer)
         self._pace = Pace(target.transfer.bytesPerSecond)
         self._tally = tally
         self._completing = False
         self._unsettled = False
+        self._wants_md5 = False
 
     async def abort_others(self) -> int:
         """Abort every other open upload of this key. How many there were."""
@@ -149,6 +152,8 @@ class Upload:
 
         A lost reply (time-out, or NoSuchUpload when the client asks again) is settled by HEAD too.
         """
+        if UID_METADATA in self._marks:
+            await in_rounds(self._claim, "looking what is there already", self._patience)
         self._completing = True
         # Dying from here on: the object may be visible without a manifest. The cleaner removes both keys.
         with LostAnswers(self._client, "CompleteMultipartUpload") as lost:
@@ -184,6 +189,18 @@ class Upload:
             )
         return size
 
+    async def _claim(self) -> None:
+        """Raise where an archive of another Backup stands under the key: completing would overwrite it."""
+        there = await self._look(hidden=True)
+        metadata = there.metadata if there else self._marks
+        # Without a uid, but of a run: of an attempt of ours before uids were written.
+        uid = metadata.get(UID_METADATA) or (RUN_METADATA in metadata and self._marks.get(UID_METADATA))
+        if uid != self._marks.get(UID_METADATA):
+            raise StorageError(
+                reasons.KEY_TAKEN,
+                f"{self._target.url} is there already, of {uid or 'nobody known'}: it is not overwritten",
+            )
+
     async def tag(self) -> tuple[Notice, ...]:
         """Give the completed archive its tags where the service drops those that it was opened with.
 
@@ -206,7 +223,7 @@ class Upload:
             StorageError: the storage refused or could not be reached.
         """
         await in_rounds(
-            lambda: objects.put_json(self._client, self._target, key, body),
+            lambda: objects.put_json(self._client, self._target, key, body, self._opened.acl, self._marks),
             "writing the manifest",
             self._patience,
         )
@@ -238,9 +255,11 @@ class Upload:
                 "refused",
             )
         # A second worker of the same Backup (its node was cut off) may have written the key meanwhile.
-        if found and found.metadata.get(RUN_METADATA, self.run) == self.run:
+        if found and found.metadata.get(RUN_METADATA) == self.run:
             # It may be there although its answer was lost, and must never promise what is gone.
-            await objects.delete(self._client, self._target, self._target.manifest_key)
+            beside = await objects.head(self._client, self._target, self._target.manifest_key)
+            if beside and beside.metadata.get(UID_METADATA) == self._marks.get(UID_METADATA):
+                await objects.delete(self._client, self._target, self._target.manifest_key)
             await objects.delete(self._client, self._target, self._target.key)
 
     async def _send_part(self, number: int, body: Body, slots: _Slots) -> Part:
@@ -271,6 +290,8 @@ class Upload:
     async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
         await self._pace.wait(len(body), self._waited)
         sums = {} if crc is None else {CRC32: encode_crc(crc)}
+        if self._wants_md5:
+            sums = {"ContentMD5": await md5(body)}
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
             async with asyncio.timeout(longest):
@@ -287,6 +308,10 @@ class Upload:
             late = OSError(f"{len(body)} bytes were not taken within {longest:.0f} s")
             raise explain(late, f"uploading part {number} of", self._target) from error
         except Exception as error:
+            if code_of(error) == "InvalidRequest" and not sums:
+                # What a bucket with a default object lock says to a part without a digest.
+                self._wants_md5 = True
+                return await self._put_part(number, body, crc)
             raise explain(error, f"uploading part {number} of", self._target) from error
         self._tally.parts += 1
         self._tally.uploaded_bytes += len(body)
@@ -300,7 +325,12 @@ class Upload:
 
 
 async def start_upload(
-    client: S3Client, target: ObjectTarget, run: str, patience: Patience, tally: Tally | None = None
+    client: S3Client,
+    target: ObjectTarget,
+    run: str,
+    patience: Patience,
+    tally: Tally | None = None,
+    uid: str = "",
 ) -> tuple[Upload, tuple[Notice, ...]]:
     """Open the upload: the proof that bucket, keys, class and ACL are as they must be.
 
@@ -310,14 +340,15 @@ async def start_upload(
         StorageError: the storage refused or could not be reached. With `answer_lost` uploads may have been
             opened of which nobody knows.
     """
+    marks = {RUN_METADATA: run} | ({UID_METADATA: uid} if uid else {})
     with LostAnswers(client, "CreateMultipartUpload") as lost:
         try:
-            opened, notices = await open_one(client, target, run)
+            opened, notices = await open_one(client, target, marks)
         except StorageError as error:
             error.answer_lost = lost.count > 0
             raise
     twins = lost.count > 0
-    return Upload(client, target, opened, run, patience, tally or Uncounted(), twins=twins), notices
+    return Upload(client, target, opened, marks, patience, tally or Uncounted(), twins=twins), notices
 
 
 def _completed(parts: tuple[Part, ...], opened: Opened) -> dict[str, Any]:

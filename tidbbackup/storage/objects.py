@@ -6,6 +6,8 @@ Must not know the order in which a backup does these things.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 
@@ -19,6 +21,11 @@ from tidbbackup.storage.proof import NotS3, is_absent
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 1 << 20
+
+RUN_METADATA = "tidbbackup-run"
+"""Metadata of archive and manifest that tells which run of a worker wrote them."""
+UID_METADATA = "tidbbackup-uid"
+"""Metadata of archive and manifest that tells whose they are: the Backup's whole uid."""
 
 
 @frozen
@@ -130,11 +137,28 @@ async def put_tags(client: S3Client, target: ObjectTarget) -> None:
         raise explain(error, "tagging", target) from error
 
 
-async def put_json(client: S3Client, target: ObjectTarget, key: str, body: bytes) -> None:
-    """Write a small JSON object in the bucket's default class, with the archive's encryption."""
+async def put_json(
+    client: S3Client,
+    target: ObjectTarget,
+    key: str,
+    body: bytes,
+    acl: str = "",
+    marks: dict[str, str] | None = None,
+) -> None:
+    """Write a small JSON object in the bucket's default class, with the archive's encryption and ACL.
+
+    A bucket with a default object lock takes nothing without a digest; MD5 is the one that all know.
+    """
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    wanted = {"ACL": acl, "Metadata": marks or {}, **encryption(target)}
     try:
         await client.put_object(
-            Bucket=target.bucket, Key=key, Body=body, ContentType="application/json", **encryption(target)
+            Bucket=target.bucket,
+            Key=key,
+            Body=body,
+            ContentType="application/json",
+            ContentMD5=base64.b64encode(digest).decode(),
+            **{name: value for name, value in wanted.items() if value},
         )
     except Exception as error:
         raise explain(error, "writing the manifest of", target) from error

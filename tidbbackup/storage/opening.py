@@ -17,9 +17,6 @@ from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client, has_checksums
 from tidbbackup.storage.errors import code_of, explain
 
-RUN_METADATA = "tidbbackup-run"
-"""Metadata of the archive that tells which run of a worker wrote it."""
-
 WHOLE = "FULL_OBJECT"
 """The kind of checksum that the storage compares with one of the whole object."""
 
@@ -33,9 +30,13 @@ class Opened:
     upload_id: str
     checks_parts: bool = False
     checks_whole: bool = False
+    acl: str = ""
+    """The ACL that it took."""
 
 
-async def open_one(client: S3Client, target: ObjectTarget, run: str) -> tuple[Opened, tuple[Notice, ...]]:
+async def open_one(
+    client: S3Client, target: ObjectTarget, marks: dict[str, str]
+) -> tuple[Opened, tuple[Notice, ...]]:
     """Open an upload. An ACL that asks for no more than the bucket gives anyway, refused as unsupported,
     becomes a Notice.
 
@@ -43,13 +44,13 @@ async def open_one(client: S3Client, target: ObjectTarget, run: str) -> tuple[Op
         StorageError: the storage refused or could not be reached.
     """
     try:
-        return await _create(client, target, run, target.acl), ()
+        return await _create(client, target, marks, target.acl), ()
     except Exception as error:
         refused = explain(error, "starting the upload of", target)
         if target.acl not in HARMLESS_ACLS or code_of(error) not in _ACL_REFUSED:
             raise refused from error
         try:
-            opened = await _create(client, target, run, "")
+            opened = await _create(client, target, marks, "")
         except Exception:
             # Without the ACL it fails as well: the first answer is the one to show.
             raise refused from error
@@ -57,7 +58,7 @@ async def open_one(client: S3Client, target: ObjectTarget, run: str) -> tuple[Op
         return opened, (Notice(reasons.ACL_NOT_SUPPORTED, text),)
 
 
-async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) -> Opened:
+async def _create(client: S3Client, target: ObjectTarget, marks: dict[str, str], acl: str) -> Opened:
     wanted: dict[str, Any] = {
         "ACL": acl,
         "StorageClass": target.storageClass,
@@ -69,11 +70,12 @@ async def _create(client: S3Client, target: ObjectTarget, run: str, acl: str) ->
         Bucket=target.bucket,
         Key=target.key,
         ContentType="application/gzip",
-        Metadata={RUN_METADATA: run},
+        Metadata=marks,
         **{name: value for name, value in wanted.items() if value},
     )
     return Opened(
         str(answer["UploadId"]),
         checks_parts=answer.get("ChecksumAlgorithm") == "CRC32",
         checks_whole=answer.get("ChecksumType") == WHOLE,
+        acl=acl,
     )

@@ -70,7 +70,9 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     target = env.task.target
     folder = staging.prepare(env.staging)
     async with (
-        open_client(target, credentials_from(env.keys), env.s3_ca, job.limits.patience) as client,
+        open_client(
+            target, credentials_from(env.keys), env.s3_ca, job.limits.patience, env.proxies
+        ) as client,
         open_upload(client, job) as upload,
     ):
         journal.step = "dump"

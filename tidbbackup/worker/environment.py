@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, decode_task
+from tidbbackup.storage.client import proxies_from
 from tidbbackup.worker.failure import UsageError
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -34,6 +35,8 @@ class Environment:
     """None: not given at all."""
     keys: Mapping[str, str] = field(repr=False)
     """The AWS keys that were given, empty ones too."""
+    proxies: Mapping[str, str] = field(repr=False, factory=dict)
+    """Through which the storage is reached; their URLs may hold a password."""
     pod_ip: str = ""
     """Where metrics and progress are served; nowhere if empty."""
 
@@ -73,5 +76,6 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         # Bytes that are no UTF-8 come as surrogates; the server wants them as they were.
         password=None if password is None else password.encode("utf-8", "surrogateescape"),
         keys={name: environ[name] for name in _KEYS if name in environ},
+        proxies=proxies_from(environ, task.target),
         pod_ip=environ.get("POD_IP", ""),
     )

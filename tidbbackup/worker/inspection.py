@@ -17,7 +17,7 @@ from tidbbackup.model.result import MAX_DATABASES, Outcome, WorkerResult
 from tidbbackup.model.task import WorkerTask
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, credentials_from, open_client
-from tidbbackup.storage.opening import RUN_METADATA
+from tidbbackup.storage.objects import RUN_METADATA
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.manifest import Summary, read_summary
@@ -36,7 +36,7 @@ async def inspect(
     """
     journal.step = "inspect"
     target = env.task.target
-    async with open_client(target, credentials_from(env.keys), env.s3_ca, patience) as client:
+    async with open_client(target, credentials_from(env.keys), env.s3_ca, patience, env.proxies) as client:
         archive = await objects.head(client, target, target.key)
         if archive is None:
             raise StepFailed(reasons.NOTHING_STORED, f"there is no {target.url}")

@@ -77,7 +77,7 @@ async def _started(client: S3Client, job: Job) -> Upload:
     target, journal = job.env.task.target, job.journal
     try:
         upload, notices = await start_upload(
-            client, target, uuid4().hex, job.limits.patience, journal.counters
+            client, target, uuid4().hex, job.limits.patience, journal.counters, job.env.task.uid
         )
     except asyncio.CancelledError:
         # The request may have been heard.

@@ -1,0 +1,170 @@
+"""Whose archive it is stands in its metadata, and nothing of another Backup is deleted or overwritten."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from tests.integration.provider_rules import RULES
+from tests.integration.strict_peer import Opened, Stored, StrictPeer, strict_peer
+from tidbbackup.model import reasons
+from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.client import Credentials, Patience, open_client
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import start_upload
+from tidbbackup.worker.clean import clean
+from tidbbackup.worker.environment import read_environment
+from tidbbackup.worker.failure import Journal
+from tidbbackup.worker.manifest import Manifest, encode_manifest
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = Patience(connect_timeout=2, read_timeout=2, attempts=1, part_delays=())
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+OURS, OTHER = "0123abcd-1111", "0123abcd-2222"
+
+
+@asynccontextmanager
+async def served(provider: str = "minio") -> AsyncIterator[tuple[StrictPeer, ObjectTarget]]:
+    async with strict_peer(RULES[provider]) as peer:
+        endpoint = f"http://127.0.0.1:{peer.port}"
+        yield (
+            peer,
+            ObjectTarget(provider, "bucket", "k.tgz", endpoint=endpoint, pathStyle=True, acl="private"),
+        )
+
+
+def stored(body: bytes, uid: str = "", run: str = "") -> Stored:
+    marks = {"x-amz-meta-tidbbackup-uid": uid, "x-amz-meta-tidbbackup-run": run}
+    return Stored(body, CIMultiDict({name: value for name, value in marks.items() if value}))
+
+
+def manifest(uid: str, **changes: Any) -> bytes:
+    told: dict[str, Any] = {"key": "k.tgz", "size": 7, "sha256": "00", "commitTs": "", "run": "r"} | changes
+    return encode_manifest(
+        Manifest(
+            uid, **told, started=NOW, finished=NOW, dumper="d", serverVersion="v", files=(), databases=()
+        )
+    )
+
+
+ARCHIVE = b"archive"
+
+# What is there (archive, manifest), and what of it is left by a cleaning.
+CASES: dict[str, tuple[Stored | None, Stored | None, set[str]]] = {
+    "ours": (stored(ARCHIVE, OURS, "r"), stored(manifest(OURS), OURS, "r"), set()),
+    "ours, no manifest yet": (stored(ARCHIVE, OURS, "r"), None, set()),
+    "ours, manifest alone": (None, stored(manifest(OURS), OURS, "r"), set()),
+    "ours, of before uids were in the metadata": (stored(ARCHIVE, "", "r"), stored(manifest(OURS)), set()),
+    "of before, archive gone already": (None, stored(manifest(OURS)), set()),
+    "of another": (
+        stored(ARCHIVE, OTHER, "r"),
+        stored(manifest(OTHER), OTHER, "r"),
+        {"k.tgz", "k.manifest.json"},
+    ),
+    "of another, of before": (
+        stored(ARCHIVE, "", "r"),
+        stored(manifest(OTHER)),
+        {"k.tgz", "k.manifest.json"},
+    ),
+    "of another beside our manifest": (stored(ARCHIVE, OTHER, "r"), stored(manifest(OURS), OURS), {"k.tgz"}),
+    "of nobody": (stored(ARCHIVE), None, {"k.tgz"}),
+    "of nobody, with some manifest": (stored(ARCHIVE), stored(b"{}"), {"k.tgz", "k.manifest.json"}),
+    "of nobody, our manifest tells another size": (
+        stored(ARCHIVE),
+        stored(manifest(OURS, size=8)),
+        {"k.tgz"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_only_what_is_ours_is_deleted(name: str) -> None:
+    archive, beside, left = CASES[name]
+    async with served() as (peer, target):
+        found = {"k.tgz": archive, "k.manifest.json": beside}
+        peer.objects = {key: each for key, each in found.items() if each}
+        peer.uploads["u"] = Opened("k.tgz")
+        task = WorkerTask("b", "ns", OURS, target, deleteData=True)
+        env = read_environment({TASK_VARIABLE: encode_task(task), **KEYS})
+        result = await clean(env, Journal(), PATIENCE, lambda: NOW)
+    assert set(peer.objects) == left
+    others = {notice.reason for notice in result.notices}
+    assert others == ({reasons.KEY_TAKEN} if left else set())
+    foreign = OTHER in " ".join(notice.message for notice in result.notices)
+    assert foreign == ("of another" in name)
+    assert set(peer.uploads) == ({"u"} if foreign else set())
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_cleaning_that_dies_after_any_delete_is_finished_by_the_next(name: str) -> None:
+    archive, beside, left = CASES[name]
+    async with served() as (peer, target):
+        found = {"k.tgz": archive, "k.manifest.json": beside}
+        peer.objects = {key: each for key, each in found.items() if each}
+        task = WorkerTask("b", "ns", OURS, target, deleteData=True)
+        env = read_environment({TASK_VARIABLE: encode_task(task), **KEYS})
+        peer.script = [("delete", "lost-reply"), ("delete", "lost-reply")]
+        for _ in range(3):
+            try:
+                await clean(env, Journal(), PATIENCE, lambda: NOW)
+            except StorageError:
+                continue
+    assert set(peer.objects) == left
+
+
+async def bodies() -> AsyncIterator[Body]:
+    yield Pieces([b"x"])
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (None, False),
+        (stored(b"former attempt", OURS, "r0"), False),
+        (stored(b"former attempt of before", "", "r0"), False),
+        (stored(b"twin", OTHER, "r0"), True),
+        (stored(b"by hand"), True),
+    ],
+)
+async def test_nothing_of_another_is_overwritten(there: Stored | None, taken: bool) -> None:
+    async with (
+        served() as (peer, target),
+        open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
+    ):
+        upload, _ = await start_upload(client, target, "run", PATIENCE, uid=OURS)
+        parts = await upload.send(bodies(), 1)
+        peer.objects = {"k.tgz": there} if there else {}
+        if taken:
+            with pytest.raises(StorageError, match="is not overwritten") as caught:
+                await upload.complete(parts)
+            assert caught.value.reason == reasons.KEY_TAKEN
+            await upload.withdraw()
+            assert peer.objects == {"k.tgz": there}
+            return
+        await upload.complete(parts)
+        await upload.write_beside(target.manifest_key, b"{}")
+    for key in ("k.tgz", "k.manifest.json"):
+        headers = peer.objects[key].headers
+        assert headers["x-amz-meta-tidbbackup-uid"] == OURS
+        assert headers["x-amz-meta-tidbbackup-run"] == "run"
+        assert headers["x-amz-acl"] == "private"
+
+
+@pytest.mark.parametrize("provider", ["aws", "minio", "other", "ceph"])
+async def test_a_bucket_with_a_default_object_lock_takes_all(provider: str) -> None:
+    async with (
+        served(provider) as (peer, target),
+        open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
+    ):
+        peer.locked = True
+        upload, _ = await start_upload(client, target, "run", PATIENCE, uid=OURS)
+        await upload.complete(await upload.send(bodies(), 1))
+        await upload.write_beside(target.manifest_key, b"{}")
+    assert set(peer.objects) == {"k.tgz", "k.manifest.json"}
