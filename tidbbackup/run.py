@@ -201,7 +201,8 @@ async def _run(given: Mapping[str, str], out: TextIO, screen: Screen) -> int:
     env = read_environment(given)
     showing = asyncio.create_task(screen.follow(journal.report))
     try:
-        result, code = await supervise(work_of("dump", Limits()), env, journal, started)
+        # Once: the network of this machine is there, and somebody waits for the answer.
+        result, code = await supervise(work_of("dump", Limits(connect=0)), env, journal, started)
     finally:
         # Whatever became of the screen is no part of the backup.
         showing.cancel()

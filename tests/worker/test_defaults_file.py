@@ -33,14 +33,25 @@ def test_no_password_leaves_its_line(password: bytes) -> None:
     lines = defaults_file("h", 3306, "u", password).split(b"\n")
     assert [line for line in lines if line.startswith(b"[")] == [b"[mydumper]"]
     assert sum(line.startswith(b"password=") for line in lines) == bool(password)
-    known = (b"[mydumper]", b"protocol=", b"port=", b"default-", b"init-", b"host=", b"user=", b"password=")
+    known = (
+        b"[mydumper]",
+        b"restricted-auth=",
+        b"port=",
+        b"default-",
+        b"init-",
+        b"host=",
+        b"user=",
+        b"password=",
+    )
     assert all(not line or line.startswith(known) for line in lines)
 
 
 def test_the_whole_file() -> None:
     assert defaults_file("db", 4000, "root", b"") == (
-        b"[mydumper]\nprotocol=TCP\nport=4000\ndefault-character-set=utf8mb4\n"
-        b'init-command="SET SESSION sql_mode=\'\', net_write_timeout=2147483"\nhost="db"\nuser="root"\n'
+        b"[mydumper]\nport=4000\ndefault-character-set=utf8mb4\n"
+        b"init-command=\"SET SESSION sql_mode='', net_write_timeout=2147483\"\n"
+        b"restricted-auth=mysql_native_password,caching_sha2_password,sha256_password,client_ed25519\n"
+        b'host="db"\nuser="root"\n'
     )
 
 

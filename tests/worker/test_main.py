@@ -19,6 +19,7 @@ from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import main as entry
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
+from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main, supervise
 
 
@@ -42,7 +43,7 @@ def said(folder: Path) -> WorkerResult:
     ],
 )
 def test_failures_are_told(tmp_path: Path, more: dict[str, str], reason: str, words: str) -> None:
-    assert main("dump", environ(tmp_path, more)) == 1
+    assert main("dump", environ(tmp_path, more), Limits(connect=0)) == 1
     result = said(tmp_path)
     assert (result.outcome, result.step, result.reason) == (Outcome.FAILED, "preflight", reason)
     assert words in result.message

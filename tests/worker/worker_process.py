@@ -28,7 +28,8 @@ stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
 renewal = float(os.environ.pop("TEST_RENEWAL"))
 patient = {"lock_wait": float(os.environ.pop("TEST_LOCK_WAIT")), "idle": float(os.environ.pop("TEST_IDLE"))}
-limits = Limits(stall=stall, renewal=renewal, put_back=3, patience=patience, lock_pauses=(1, 2), **patient)
+patient |= {"connect": 2, "put_back": 3, "lock_pauses": (1, 2)}
+limits = Limits(stall=stall, renewal=renewal, patience=patience, **patient)
 sys.exit(main(sys.argv[1], os.environ, limits, leave=os._exit))
 """
 

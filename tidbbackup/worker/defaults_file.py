@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.identity import first_statement
 
 _MAX_LINE = 4_000
-_WRITE_TIMEOUT_SECONDS = 2_147_483
-"""mydumper's own figure."""
+_SAFE_PLUGINS = b"mysql_native_password,caching_sha2_password,sha256_password,client_ed25519"
+"""By no other is a password sent without TLS: the server would get it as it is."""
 
 _ESCAPES = {
     ord("\\"): b"\\\\",
@@ -30,20 +31,23 @@ def quoted(value: bytes) -> bytes:
     return b'"' + b"".join(_ESCAPES.get(byte, bytes([byte])) for byte in value) + b'"'
 
 
-def defaults_file(host: str, port: int, user: str, password: bytes, *, check_host: bool = False) -> bytes:
-    """The whole file. The SQL mode is cleared: with the server's own, ANSI_QUOTES changes the schema files
-    and NO_BACKSLASH_ESCAPES makes mydumper write strings that no server reads back. The server is to wait
-    for a mydumper that is held, which mydumper asks for on its first connection only. `check_host`: its
-    certificate has to be for this host; by --ca alone it may be for any other of that CA.
+def defaults_file(
+    host: str, port: int, user: str, password: bytes, *, check_host: bool = False, known_by: str = ""
+) -> bytes:
+    """The whole file. `check_host`: over TLS, and the server's certificate has to be for this host; by --ca
+    alone it may be for any other of that CA. `known_by`: SQL that is true on the server to be dumped alone.
 
     Raises:
         StepFailed: a value that such a file cannot carry.
     """
     values = {"host": host.encode(), "user": user.encode("utf-8", "surrogateescape"), "password": password}
-    lines = [b"[mydumper]", b"protocol=TCP", b"port=%d" % port, b"default-character-set=utf8mb4"]
-    lines.append(b"init-command=\"SET SESSION sql_mode='', net_write_timeout=%d\"" % _WRITE_TIMEOUT_SECONDS)
-    if check_host:
-        lines.append(b"ssl-verify-server-cert=1")
+    if host == "localhost":
+        # Written so it means the unix socket, of whatever server listens there. `protocol` is spelt in a way
+        # of its own by each version of mydumper; capitals change nothing for resolver and certificate.
+        values["host"] = b"LOCALHOST"
+    lines = [b"[mydumper]", b"port=%d" % port, b"default-character-set=utf8mb4"]
+    lines.append(b"init-command=" + quoted(first_statement(known_by).encode()))
+    lines.append(b"ssl-verify-server-cert=1" if check_host else b"restricted-auth=" + _SAFE_PLUGINS)
     for name, value in values.items():
         line = name.encode() + b"=" + quoted(value)
         if len(line) > _MAX_LINE or b"\0" in value:

@@ -33,6 +33,7 @@ from tidbbackup.worker.overlap import Overlap
 from tidbbackup.worker.pack import Archive, PackedFile
 from tidbbackup.worker.position import Position
 from tidbbackup.worker.preflight import clear
+from tidbbackup.worker.reach import reach
 from tidbbackup.worker.selection import selection
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ async def dump(
     """
     started = now()
     job = read_job(env, journal, limits)
+    job = attrs.evolve(job, login=await reach(job.login, journal, limits.connect))
     async with gc_hold.held(job):
         await _dump(job, started, now)
     # What could not be put back is told too.

@@ -80,6 +80,7 @@ async def run_dump(task: Assignment, output: mydumper.Output) -> StepFailed | No
     content = defaults_file.defaults_file(
         *(target.host, target.port, target.user, login.password),
         check_host=login.tls is not None,
+        known_by=login.known_by,
     )
     for pause in (*task.job.limits.lock_pauses, None):
         try:

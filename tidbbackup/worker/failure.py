@@ -25,7 +25,7 @@ class UsageError(Exception):
     """The environment is not what a Job of ours gives: exit code 2."""
 
 
-_BEFORE_THE_DUMP_IS_WHOLE = ("preflight", "dump")
+_BEFORE_THE_DUMP_IS_WHOLE = ("connect", "preflight", "dump")
 
 
 @define

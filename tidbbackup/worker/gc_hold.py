@@ -29,8 +29,9 @@ from tidbbackup.worker.gc_ledger import (
     is_held,
     suffices,
 )
-from tidbbackup.worker.job import Job, read_login
+from tidbbackup.worker.job import Job, Limits, read_login
 from tidbbackup.worker.life_time import change
+from tidbbackup.worker.reach import reach
 from tidbbackup.worker.session import Login
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,9 @@ async def held(job: Job) -> AsyncIterator[None]:
         await _put_back(job.login, journal, holder, job.limits.put_back)
 
 
-async def release(env: Environment, journal: Journal, now: Callable[[], datetime]) -> WorkerResult:
+async def release(
+    env: Environment, journal: Journal, limits: Limits, now: Callable[[], datetime]
+) -> WorkerResult:
     """`worker release`: put back what a run of this Backup may have left raised. Safe to repeat.
 
     Raises:
@@ -75,7 +78,7 @@ async def release(env: Environment, journal: Journal, now: Callable[[], datetime
     """
     journal.step = "release"
     started = now()
-    login = read_login(env)
+    login = await reach(read_login(env), journal, limits.connect)
     try:
         row = await aside(change, login, lambda _: Release(holder_name(env.task.uid)))
     except CannotHold as error:

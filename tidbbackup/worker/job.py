@@ -31,6 +31,8 @@ class Limits:
     """Before it is asked for again."""
     idle: float = 60
     """For a mydumper that does nothing any more."""
+    connect: float = 30
+    """For the first connection to the database: no further try is begun after that."""
     withdraw: float = 10
     """For taking back an upload; a pod that is asked to end has 30."""
     renewal: float = 60

@@ -27,6 +27,7 @@ from tidbbackup.worker.gc_hold import release
 from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.memory import share_heaps
+from tidbbackup.worker.privacy import keep_private
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def main(
     of which one may stand in a look-up at a silent name server, or in a read of a silent disk.
     """
     _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
+    keep_private()
     share_heaps()
     last_words = termination_log(environ)
     started = _now()
@@ -80,7 +82,7 @@ def work_of(action: str, limits: Limits) -> Work:
     if action == "inspect":
         return lambda env, journal: inspect(env, journal, limits.patience, _now)
     if action == "release":
-        return lambda env, journal: release(env, journal, _now)
+        return lambda env, journal: release(env, journal, limits, _now)
     raise UsageError(f"unknown action `{action}`: dump, clean, inspect or release")
 
 

@@ -19,6 +19,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.task import DatabaseTarget
 from tidbbackup.worker import tidb
 from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.identity import another_server
 
 _CONNECT_TIMEOUT_SECONDS = 15
 _READ_TIMEOUT_SECONDS = 600
@@ -26,6 +27,16 @@ _READ_TIMEOUT_SECONDS = 600
 # No login with these: wrong password, no such user, host not allowed, expired, TLS demanded, plugin.
 _LOGIN_ERRORS = frozenset({1044, 1045, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151})
 _LOST = frozenset({1053, 2006, 2013, 2055})
+_NOT_YET = frozenset({1040, 1053, 2003, 2006, 2013})
+"""Before the login: nobody listens yet, or one who has no room or is about to go."""
+_NAMES_DIFFER = (62, 64)
+"""OpenSSL's numbers: a certificate for other host names, or other addresses."""
+_USE_TLS = "log in over TLS: set spec.from.tlsClientSecretName to a Secret with the CA of its certificate"
+_TLS_DEMANDED = 3159
+_ACCESS_DENIED = 1045
+
+_READABLE = ("mysql_clear_password", "dialog", "mysql_old_password")
+"""By these the server, and whoever stands between, gets the password itself."""
 
 
 @frozen
@@ -36,11 +47,23 @@ class Login:
     password: bytes = field(repr=False)
     tls: Path | None = None
     """Folder with ca.crt, and with both of tls.crt and tls.key or none."""
+    known_by: str = ""
+    """SQL that is true on the server that this run has met first, and on no other; empty: not to be told."""
 
     @property
     def where(self) -> str:
         """The server as people write it."""
         return f"{self.target.user}@{self.target.host}:{self.target.port}"
+
+
+class NotYet(StepFailed):
+    """Nobody to log in to; a second later there may be."""
+
+
+def _refuse(_: Connection[Any]) -> None:
+    # In the place of a plugin: PyMySQL comes here when the server names it.
+    said = "the server asks for the password in a form that anybody on the way can read"
+    raise pymysql.OperationalError(_TLS_DEMANDED, said)
 
 
 @contextmanager
@@ -58,11 +81,14 @@ def open_session(login: Login) -> Iterator[Connection[Any]]:
             read_timeout=_READ_TIMEOUT_SECONDS,
             ssl=_tls(login.tls) if login.tls else None,
             ssl_disabled=login.tls is None,
+            auth_plugin_map={} if login.tls else dict.fromkeys(_READABLE, _refuse),
             autocommit=True,
         )
     except Exception as error:
         raise _no_session(error, login) from error
     try:
+        if login.known_by and not fetch(connection, f"SELECT {login.known_by}")[0][0]:
+            raise another_server(f"{login.where}: this connection")
         yield connection
     except pymysql.Error as error:
         raise _broken(error, login) from error
@@ -89,17 +115,30 @@ def _tls(folder: Path) -> ssl.SSLContext:
 
 def _no_session(error: Exception, login: Login) -> StepFailed:
     said = error_words(error)
-    if isinstance(error, pymysql.Error) and error_code(error) in _LOGIN_ERRORS:
+    code = error_code(error) if isinstance(error, pymysql.Error) else 0
+    if code == _TLS_DEMANDED:
+        return StepFailed(reasons.LOGIN_FAILED, f"{login.where}: {said}; {_USE_TLS}")
+    if code in _LOGIN_ERRORS:
         hint = "check spec.from.user and the key `password` in the Secret of spec.from.secretName"
         if login.password != login.password.strip():
             hint += "; that password begins or ends with white space, perhaps a line feed from `echo`"
         elif not login.password:
             hint += "; that password is empty"
+        if code == _ACCESS_DENIED and not login.tls:
+            hint += "; a user made with REQUIRE SSL needs spec.from.tlsClientSecretName"
         return StepFailed(reasons.LOGIN_FAILED, f"{login.where}: {said}; {hint}")
     hint = "is it running, are spec.from.host and spec.from.port right, does a network policy forbid it"
-    if login.tls or isinstance(error, ssl.SSLError):
+    cause = getattr(error, "original_exception", error)
+    if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _NAMES_DIFFER:
+        hint = (
+            f"the server's certificate has to name {login.target.host} as a subjectAltName (a common name "
+            "does not count): make it anew, or write a name into spec.from.host that it has"
+        )
+    elif login.tls or isinstance(error, ssl.SSLError):
         hint += ", does its certificate fit spec.from.tlsClientSecretName"
-    return StepFailed(reasons.DATABASE_UNREACHABLE, f"{login.where}: {said}; {hint}")
+    not_yet = code in _NOT_YET and not isinstance(cause, ssl.SSLError)
+    failed = NotYet if not_yet else StepFailed
+    return failed(reasons.DATABASE_UNREACHABLE, f"{login.where}: {said}; {hint}")
 
 
 def fetch(session: Connection[Any], query: str) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ import signal
 from attrs import frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.worker import tidb
+from tidbbackup.worker import identity, tidb
 from tidbbackup.worker.failure import StepFailed
 
 # "** (mydumper:17): CRITICAL **: 05:36:41.088: text", "** Message: 05:36:41.088: text"
@@ -23,6 +23,12 @@ _FATAL = frozenset({"CRITICAL", "ERROR"})
 
 # The first row whose words occur in the line wins.
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
+    (identity.MARK, reasons.SEVERAL_SERVERS, identity.CURE),
+    (
+        "restricted_auth plugin list",
+        reasons.LOGIN_FAILED,
+        "without TLS the password is not sent in that form: set spec.from.tlsClientSecretName",
+    ),
     (r"No space left|\(28\)|Disk quota|\(122\)", reasons.STAGING_FULL, "raise spec.storageSize"),
     (
         r"Permission denied|\(13\)|Read-only file system|\(30\)|Couldn't write metadata|Unable to create",
