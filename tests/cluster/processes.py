@@ -169,6 +169,11 @@ async def processes(folder: Path | None = None) -> AsyncIterator[Processes]:
     read_end, write_end = os.pipe()
     try:
         reaper = await _start_reaper(folder, read_end)
+    except BaseException:
+        # Cancelled by SIGINT, for one: asyncio has killed the reaper, so nobody else removes the folder.
+        os.close(write_end)
+        shutil.rmtree(folder)
+        raise
     finally:
         os.close(read_end)
     owned = Processes(folder, write_end, [])

@@ -96,8 +96,10 @@ async def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "precious").exists()
 
 
+# A shell without job control (`make test &` in a script) starts its background commands with SIGINT ignored.
+# Their children inherit that, and asyncio.run leaves an ignored SIGINT ignored: the owner sets its own handler.
 _OWNER = textwrap.dedent("""
-    import asyncio, sys
+    import asyncio, signal, sys
     from pathlib import Path
     from tests.cluster.processes import processes
 
@@ -109,13 +111,41 @@ _OWNER = textwrap.dedent("""
                 print(child.pid, flush=True)
             await asyncio.sleep(300)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asyncio.run(main())
 """)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 async def test_when_the_owner_is_killed_nothing_is_left(number: signal.Signals, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+    await _owner_is_killed(number, tmp_path / "run")
+
+
+async def test_the_same_where_the_tests_run_in_the_background_and_ignore_sigint(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        await _owner_is_killed(signal.SIGINT, tmp_path / "run")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def test_nothing_is_left_when_the_start_of_the_reaper_is_cancelled(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with processes(tmp_path / "run"):
+            pytest.fail("it is cancelled before")
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    task = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    assert (tmp_path / "run").exists()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not (tmp_path / "run").exists()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+async def _owner_is_killed(number: signal.Signals, folder: Path) -> None:
     owner = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _OWNER, folder),
         stdout=asyncio.subprocess.PIPE,
@@ -127,7 +157,11 @@ async def test_when_the_owner_is_killed_nothing_is_left(number: signal.Signals, 
     await _eventually((folder / "grandchild").exists)
     assert all(is_alive(group) for group in groups)
     owner.send_signal(number)
-    await owner.wait()
+    try:
+        await asyncio.wait_for(owner.wait(), 30)
+    except TimeoutError:
+        owner.kill()
+        raise
     await _eventually(lambda: not any(is_alive(group) for group in groups) and not folder.exists())
 
 
