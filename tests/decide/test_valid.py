@@ -126,6 +126,22 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"from_": {"host": "h\n"}}, "spec.from.host", "host name or an IP address"),
         ({"from_": {"host": "[::1]"}}, "spec.from.host", "host name or an IP address"),
         ({"from_": {"host": "/tmp/mysql.sock"}}, "spec.from.host", "host name or an IP address"),
+        *(
+            ({"from_": {"host": host}}, "spec.from.host", "write the port into spec.from.port")
+            for host in (
+                "db:3306",
+                "tidb.ns:4000",
+                "10.0.0.1:4000",
+                "[::1]:4000",
+                "mysql://db",
+                "u:p@db",
+                "::1:",
+            )
+        ),
+        *(
+            ({"from_": {"host": host}}, "spec.from.host", "host name or an IP address")
+            for host in ("u@db", "db/x", "a..b", ".a", "-a", "a-", "a" * 64, "fe80::1%eth0", "1::2::3", ":")
+        ),
         ({"from_": {"port": 0}}, "spec.from.port", "1 to 65535"),
         ({"from_": {"port": 70000}}, "spec.from.port", "1 to 65535"),
         ({"from_": {"user": ""}}, "spec.from.user", "name of a database user"),
@@ -241,7 +257,10 @@ def test_it_is_named_with_its_cure(parts: dict[str, Any], path: str, cure: str) 
     "parts",
     [
         {},
-        {"from_": {"host": "::1"}},
+        *(
+            {"from_": {"host": host}}
+            for host in ("::1", "2001:db8::1", "::ffff:10.0.0.1", "10.0.0.1", "tidb.ns.svc.")
+        ),
         {"from_": {"host": "10.0.0.1", "user": "back up"}},
         {"from_": {"host": "tidb.ns.svc.cluster.local."}},
         {"s3": {"bucket": "Bad_Bucket"}},

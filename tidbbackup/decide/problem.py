@@ -5,13 +5,16 @@ Must not know which parts there are.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
+from ipaddress import IPv6Address
 from typing import Any
 
 from attrs import frozen
 
-HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _VALUE_SHOWN = 80
 
@@ -38,6 +41,15 @@ def object_name(path: str, name: str, *, needed: bool = False) -> Iterator[Probl
         yield Problem(
             path, name, "write the name of an object in this namespace (lower case, digits, - and .)"
         )
+
+
+def is_host(text: str) -> bool:
+    """Whether this is a host name or an IP address, and nothing else."""
+    if ":" not in text:
+        return _HOST_NAME.fullmatch(text) is not None
+    with contextlib.suppress(ValueError):
+        return not IPv6Address(text).scope_id
+    return False
 
 
 def has_control(text: str) -> bool:

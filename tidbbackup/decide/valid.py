@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from tidbbackup.decide.dumper import dumper_problems
-from tidbbackup.decide.problem import HOST, Problem, has_control, object_name
+from tidbbackup.decide.problem import Problem, has_control, is_host, object_name
 from tidbbackup.decide.valid_storage import storage
 from tidbbackup.model.backup import BackupSpec, CleanPolicy
 from tidbbackup.model.storage_spec import Source
@@ -46,8 +46,11 @@ def _source(source: Source | None) -> Iterator[Problem]:
     if source is None:
         yield Problem("spec.from", None, "is missing: name the database (host, port, user, secretName)")
         return
-    if not HOST.fullmatch(source.host):
-        yield Problem("spec.from.host", source.host, "write a host name or an IP address, nothing else")
+    if not is_host(source.host):
+        port = "; write the port into spec.from.port" if ":" in source.host else ""
+        yield Problem(
+            "spec.from.host", source.host, f"write a host name or an IP address, nothing else{port}"
+        )
     if not 1 <= source.port <= 65535:
         yield Problem("spec.from.port", source.port, "write a port from 1 to 65535")
     if not source.user or has_control(source.user):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tidbbackup.decide.problem import HOST, Problem, has_control, object_name
+from tidbbackup.decide.problem import Problem, has_control, is_host, object_name
 from tidbbackup.decide.storage_target import ca_mount
 from tidbbackup.model.backup import BackupSpec
 from tidbbackup.model.rclone import Asked, asked
@@ -147,7 +147,7 @@ def _endpoint(s3: S3Spec) -> Iterator[Problem]:
         return
     try:
         parts = urlsplit(s3.endpoint if separator else f"https://{s3.endpoint}")
-        proper = bool(parts.hostname and HOST.fullmatch(parts.hostname)) and parts.port != 0
+        proper = bool(parts.hostname and is_host(parts.hostname)) and parts.port != 0
     except ValueError:
         yield Problem(path, shown, "write a URL such as https://s3.example.com:9000")
         return
