@@ -97,7 +97,7 @@ async def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
 
 
 # A shell without job control (`make test &` in a script) starts its background commands with SIGINT ignored.
-# Their children inherit that, and asyncio.run leaves an ignored SIGINT ignored: the owner sets its own handler.
+# Their children inherit that, and asyncio.run leaves it so: the owner therefore sets a handler of its own.
 _OWNER = textwrap.dedent("""
     import asyncio, signal, sys
     from pathlib import Path
