@@ -23,7 +23,7 @@ def gauges(*found: Backup) -> dict[str, dict[tuple[str, ...], float]]:
     """What a scrape shows of these Backups: name, label values, value."""
     store: Store[Backup] = Store(BACKUPS)
     named = [
-        attrs.evolve(each, metadata=attrs.evolve(each.metadata, name=f"b{number}", uid=f"u{number}"))
+        attrs.evolve(each, metadata=attrs.evolve(each.metadata, name=f"b{number}"))
         for number, each in enumerate(found)
     ]
     store.apply(Relisted(tuple(named), "9"))

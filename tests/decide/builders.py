@@ -22,6 +22,8 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.task import archive_url
+from tidbbackup.decide.valid import problems
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, decode_backup
 from tidbbackup.model.jobs import (
     ContainerState,
@@ -36,7 +38,7 @@ from tidbbackup.model.jobs import (
     Waiting,
 )
 from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import API_VERSION, DELETES_DATA, FINALIZER, job_name, labels
+from tidbbackup.model.names import API_VERSION, BEGUN_UID, DELETES_DATA, FINALIZER, job_name, labels
 from tidbbackup.model.result import Notice, Outcome, WorkerResult, encode_result
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -68,7 +70,7 @@ def backup(
     s3: dict[str, Any] | None = None,
     **meta: Any,
 ) -> Backup:
-    """A Backup made at NOW; `spec`, `from_` and `s3` are laid over a valid spec."""
+    """A Backup made at NOW, whose Job is next; `spec`, `from_` and `s3` are laid over a valid spec."""
     whole = {"from": FROM | (from_ or {}), "s3": S3 | (s3 or {})} | (spec or {})
     known: dict[str, Any] = {
         "name": "demo",
@@ -78,8 +80,13 @@ def backup(
         "resourceVersion": "7",
     }
     known |= {"finalizers": (FINALIZER,), "creationTimestamp": NOW} | meta
+    begun = FINALIZER in known["finalizers"]
+    known["annotations"] = ({BEGUN_UID: known["uid"]} if begun else {}) | known.get("annotations", {})
     read = decode_backup(msgspec.json.encode({"metadata": {}, "spec": whole}))
-    return attrs.evolve(read, metadata=Meta(**known), status=status or BackupStatus())
+    read = attrs.evolve(read, metadata=Meta(**known))
+    if status is None and begun and not problems(read.spec):
+        status = BackupStatus(backupPath=archive_url(read), observedGeneration=read.metadata.generation)
+    return attrs.evolve(read, status=status or BackupStatus())
 
 
 def status(*phases: str, reason: str = "Because", **fields: Any) -> BackupStatus:

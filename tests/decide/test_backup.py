@@ -53,9 +53,12 @@ from tidbbackup.model.result import Outcome
         (facts(backup(finalizers=("other",))), [f"finalizers other,{FINALIZER}"]),
         (facts(backup()), ["create backup-demo", "Normal Scheduled", "status Scheduled"]),
         (
-            facts(backup(status=status("Invalid"))),
+            facts(backup(status=status("Invalid", backupPath=URL))),
             ["create backup-demo", "Normal Scheduled", "status Scheduled"],
         ),
+        # Before the Job: whose it is, and where its archive will be.
+        (facts(backup(status=BackupStatus())), ["status -"]),
+        (facts(backup(status=status("Invalid"))), ["status -"]),
         (facts(backup({"br": {}})), ["Warning Invalid", "status Invalid"]),
         (facts(backup(status=status("Complete"))), []),
         (facts(backup(status=status("Complete")), job=job()), []),
@@ -183,7 +186,7 @@ def test_what_has_no_effect_is_a_warning_beside_the_phase() -> None:
         "Warning": "True",
         "Scheduled": "True",
     }
-    assert (patch["phase"], patch["backupPath"], patch["observedGeneration"]) == ("Scheduled", URL, 1)
+    assert patch["phase"] == "Scheduled"
 
 
 def test_whose_job_is_in_the_way_is_told() -> None:

@@ -8,6 +8,7 @@ from tests.decide.builders import (
     JOB_LOOK,
     JOB_UID,
     NOW,
+    URL,
     backup,
     cause_of,
     done,
@@ -144,7 +145,7 @@ def test_one_of_a_schedule_that_is_refused_for_good_is_not_tried_again() -> None
     assert decide(facts(scheduled, refusal=Refusal(422, "denied")), NOW).wake_at is None
 
 
-@pytest.mark.parametrize("told", [BackupStatus(), status("Invalid")])
+@pytest.mark.parametrize("told", [BackupStatus(backupPath=URL), status("Invalid", backupPath=URL)])
 def test_patience_counts_from_the_first_refusal(told: BackupStatus) -> None:
     """It may have been Invalid before, or without a controller, for hours."""
     plan = decide(facts(backup(status=told), refusal=Refusal(403, "exceeded quota")), later(9999))

@@ -294,7 +294,7 @@ def test_what_is_kept_is_said() -> None:
 
 
 def test_the_status_of_one_that_goes_observes_its_generation() -> None:
-    plan = decide(facts(going(generation=2), job=job()), NOW)
+    plan = decide(facts(going(told=BackupStatus(observedGeneration=1), generation=2), job=job()), NOW)
 
     assert patch_of(plan)["observedGeneration"] == 2
     assert gave_up().ended

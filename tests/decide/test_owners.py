@@ -8,7 +8,20 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import FAILED, IMAGE, NO_RUN, NOW, UID, backup, facts, going, job, later, status
+from tests.decide.builders import (
+    FAILED,
+    IMAGE,
+    NO_RUN,
+    NOW,
+    UID,
+    URL,
+    backup,
+    facts,
+    going,
+    job,
+    later,
+    status,
+)
 from tests.decide.test_holder import HELD, OOM
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
@@ -69,7 +82,7 @@ def beside(verb: str, found: Job) -> tuple[Any, BackupFacts]:
         return live, facts(backup(), job=found)
     if verb == "retry":
         policy: dict[str, Any] = {"backoffRetryPolicy": {}}
-        again = backup(policy, status("Scheduled", backoffRetryStatus=(RECORD,)))
+        again = backup(policy, status("Scheduled", backoffRetryStatus=(RECORD,), backupPath=URL))
         return live, facts(again, job=found)
     if verb == "inspect":
         running = backup(status=status("Scheduled", "Running"))
@@ -110,7 +123,9 @@ def test_a_create_is_done_by_our_own_job_alone(kind: str, verb: str) -> None:
 
 def wanted(verb: str) -> dict[str, Any]:
     """The manifest that is to be created."""
-    evicted = backup({"backoffRetryPolicy": {}}, status("Scheduled", backoffRetryStatus=(RECORD,)))
+    evicted = backup(
+        {"backoffRetryPolicy": {}}, status("Scheduled", backoffRetryStatus=(RECORD,), backupPath=URL)
+    )
     empty = {
         "backup": facts(backup(), evidence=NO_RUN),
         "retry": facts(evicted),

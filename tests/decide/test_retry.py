@@ -9,6 +9,7 @@ from tests.decide.builders import (
     JOB_LOOK,
     NOW,
     PODS_LOOK,
+    URL,
     backup,
     cause_of,
     facts,
@@ -54,7 +55,7 @@ def record(number: int = 1, began: float | None = 0.0) -> RetryRecord:
 
 def waiting() -> Backup:
     """A Backup whose second attempt is to come."""
-    told = attrs.evolve(status("Running", "Scheduled"), backoffRetryStatus=(record(began=None),))
+    told = status("Running", "Scheduled", backoffRetryStatus=(record(began=None),), backupPath=URL)
     return backup(POLICY, told)
 
 

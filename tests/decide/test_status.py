@@ -81,7 +81,7 @@ def test_the_progress_is_never_in_a_patch() -> None:
 
 
 def test_a_patch_carries_the_version_it_was_computed_from() -> None:
-    moved = move(backup(), Phase.SCHEDULED, Cause("JobCreated", "made"), NOW)
+    moved = move(backup(status=BackupStatus()), Phase.SCHEDULED, Cause("JobCreated", "made"), NOW)
 
     announce, write = moved
     assert isinstance(announce, Announce)

@@ -8,10 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decide.builders import later
-from tests.decide.lives import DELETED_AT, POLICIES, ROUNDS, SCRIPTS, WHOLE, is_kept, new_world, settle
+from tests.decide.lives import (
+    DELETED_AT,
+    POLICIES,
+    ROUNDS,
+    SCRIPTS,
+    WHOLE,
+    carry_out,
+    is_kept,
+    new_world,
+    settle,
+)
 from tests.decide.world import Conflicted, View, World, plan_for, tick
 from tidbbackup.decide.plan import Announce, Create, Delete
-from tidbbackup.model.backup import Phase
+from tidbbackup.model.backup import Backup, BackupStatus, Phase
 
 
 @pytest.mark.parametrize("deleted_at", DELETED_AT)
@@ -82,7 +92,8 @@ def test_deleted_after_a_death_between_the_job_and_its_status(
 ) -> None:
     """The phase is still empty, although a run is on or even over."""
     world = new_world(script, policy)
-    world.apply(plan_for(world, world.view()).actions[0])
+    for _ in ("finalizer and annotation", "status.backupPath"):
+        world.apply(plan_for(world, world.view()).actions[0])
     create = plan_for(world, world.view()).actions[0]
     assert isinstance(create, Create)
     world.apply(create)
@@ -122,6 +133,39 @@ def test_a_run_that_was_given_up_and_starts_while_nobody_looks_leaves_nothing_un
         assert not world.upload, f"died after action {number}"
         assert world.archive == (made and is_kept(policy, whole=is_whole)), f"died after {number}"
     assert ("Failed", "StartedTooLate") in ends
+
+
+@pytest.mark.parametrize("with_status", [False, True])
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_copy_from_any_moment_of_a_life_does_nothing(
+    script: str, policy: str | None, with_status: bool
+) -> None:
+    """Velero, GitOps, `kubectl get -o yaml | apply`: another uid, made later, with or without the status."""
+    life = new_world(script, policy)
+    moments = list[Backup]()
+    for _ in range(ROUNDS):
+        if life.backup is not None and life.backup.metadata.finalizers:
+            moments.append(life.backup)
+        done, wake_at = carry_out(life, None)
+        if not life.progress() and not done and wake_at is None:
+            break
+        tick(life)
+        life.now = max(life.now, wake_at or life.now) if not done else life.now
+
+    for original in moments:
+        meta = attrs.evolve(original.metadata, uid="another-uid", creationTimestamp=later(9000))
+        told = original.status if with_status else BackupStatus()
+        copy = attrs.evolve(original, metadata=meta, status=told)
+        world = World(copy, script, archive=True, manifest=True, now=later(9000))
+        settle(world, "never")
+        assert world.view().backup == copy
+        settle(world, "")
+        assert world.view().backup is None
+        assert (world.runs_made, world.archive, world.manifest) == (0, True, True)
+        assert {reason for reason, _ in world.events} == {"ForeignBackup"}
+        assert not world.tallies
+    assert len(moments) > 2
 
 
 @attrs.define

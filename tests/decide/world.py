@@ -109,7 +109,7 @@ class World:
                 self._patch(version, changes)
                 self._count(action.tallies)
             case SetFinalizers(version=version, finalizers=finalizers):
-                self._set_finalizers(version, finalizers)
+                self._set_finalizers(version, finalizers, action.annotations)
                 self._count(action.tallies)
             case Announce(reason=reason, message=message):
                 self.events.add((reason, message))
@@ -153,14 +153,16 @@ class World:
         _check_status(found.status, new, self)
         self._store(attrs.evolve(found, status=new))
 
-    def _set_finalizers(self, version: str, finalizers: tuple[str, ...]) -> None:
+    def _set_finalizers(self, version: str, finalizers: tuple[str, ...], annotations: dict[str, str]) -> None:
         found = self._current(version)
         if FINALIZER not in finalizers:
             assert not [pod for pod in self.pods.values() if pod.status.phase == "Running"], "a run goes on"
         if found.metadata.deletionTimestamp is not None and not finalizers:
             self.backup, self.jobs, self.pods = None, {}, {}
             return
-        self._store(attrs.evolve(found, metadata=attrs.evolve(found.metadata, finalizers=finalizers)))
+        both = found.metadata.annotations | annotations
+        meta = attrs.evolve(found.metadata, finalizers=finalizers, annotations=both)
+        self._store(attrs.evolve(found, metadata=meta))
 
     def _current(self, version: str) -> Backup:
         if self.backup is None or self.backup.metadata.resourceVersion != version:

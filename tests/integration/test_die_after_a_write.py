@@ -73,7 +73,7 @@ async def die_after(lab: Lab, folder: Path, word: str, number: int = 1) -> None:
         await lab.plane.processes.stop(child)
 
 
-@pytest.mark.parametrize("number", range(1, 10))
+@pytest.mark.parametrize("number", range(1, 11))
 async def test_a_schedule_ends_in_the_same_world(scene: Scene, tmp_path: Path, number: int) -> None:
     made = Schedules(scene)
     await made.create("late", hourly_half_an_hour_from_now(), NOBODY_HAS)

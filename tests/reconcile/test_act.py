@@ -33,7 +33,7 @@ JOB = ObjectKey("Job", "ns", "backup-demo")
 CREATE = Create(backup_job(backup(), IMAGE))
 DELETE = Delete(JOB, "job-uid")
 STATUS = PatchStatus(KEY, "7", {"phase": "Scheduled"})
-FINALIZERS = SetFinalizers(KEY, "7", ("f",))
+FINALIZERS = SetFinalizers(KEY, "7", ("f",), annotations={"a": "b"})
 SAY = Announce("Backup", backup().metadata, "Warning", "Failed", "it broke")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -68,7 +68,9 @@ async def test_everything_in_order() -> None:
         "delete Job ns/backup-demo",
     ]
     assert double.bodies[2] == {"metadata": {"resourceVersion": "7"}, "status": {"phase": "Scheduled"}}
-    assert double.bodies[3] == {"metadata": {"resourceVersion": "7", "finalizers": ["f"]}}
+    assert double.bodies[3] == {
+        "metadata": {"resourceVersion": "7", "finalizers": ["f"], "annotations": {"a": "b"}}
+    }
     assert (double.bodies[4]["uid"], double.bodies[4]["propagation"]) == ("job-uid", "Foreground")
 
 

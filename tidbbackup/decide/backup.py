@@ -23,6 +23,7 @@ from tidbbackup.decide.plan import (
     Create,
     Delete,
     Look,
+    PatchStatus,
     Plan,
     SetFinalizers,
 )
@@ -41,7 +42,7 @@ from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
 from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
 from tidbbackup.model.jobs import Happening, Job, Pod
-from tidbbackup.model.names import DUE_TIME, FINALIZER
+from tidbbackup.model.names import BEGUN_UID, DUE_TIME, FINALIZER
 from tidbbackup.model.result import WorkerResult
 
 _FINAL = {Phase.COMPLETE, Phase.FAILED}
@@ -60,6 +61,8 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         return _unreadable(backup, facts.unreadable)
     if backup.foreign:
         return _leave_alone(backup)
+    if FINALIZER in backup.metadata.finalizers and BEGUN_UID not in backup.metadata.annotations:
+        return _remember(backup)  # Begun by a version before this one, or somebody has removed it.
     mended = given_up.started_after_all(facts, backup, now)
     if mended:
         return Plan(mended)
@@ -83,10 +86,7 @@ def _unreadable(backup: Backup, why: str) -> Plan:
 
 
 def _leave_alone(backup: Backup) -> Plan:
-    message = (
-        f"this Backup is another operator's history (phase {backup.status.phase}): it is neither run "
-        "nor cleaned nor counted; to run it anew, create it under another name"
-    )
+    message = f"this Backup is neither run nor cleaned nor counted: {backup.foreign}"
     return Plan((Announce(KIND, backup.metadata, "Warning", reasons.FOREIGN_BACKUP, message),))
 
 
@@ -116,13 +116,27 @@ def _begin(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
     if facts.refusal is not None:
         return _refused(facts, backup, facts.refusal, now)
     if FINALIZER not in backup.metadata.finalizers:
-        # Before the Job: a Backup that is deleted at once must not leave a run behind. What changes is the
-        # object itself, so its next version wakes us for the rest.
-        finalizers = (*backup.metadata.finalizers, FINALIZER)
-        return Plan((SetFinalizers(backup.key, backup.metadata.resourceVersion, finalizers),))
+        return _remember(backup)
+    if backup.status.backupPath != archive_url(backup):
+        # Before the Job: from here on the schema refuses any change of what names the archive.
+        return Plan((_say_where(backup),))
     create = Create(backup_job(backup, facts.image))
     # Dying here: the next run finds the Job with our uid and no phase, and goes on with _follow.
     return Plan((create, *_scheduled(backup, None, now)), wake_at=now + _FIRST_QUESTION)
+
+
+def _remember(backup: Backup) -> Plan:
+    """Before the Job: a Backup that is deleted at once must not leave a run behind, and a copy of it must not
+    run. What changes is the object itself, so its next version wakes us for the rest."""
+    meta = backup.metadata
+    finalizers = tuple(dict.fromkeys((*meta.finalizers, FINALIZER)))
+    begun = {BEGUN_UID: meta.uid}
+    return Plan((SetFinalizers(backup.key, meta.resourceVersion, finalizers, annotations=begun),))
+
+
+def _say_where(backup: Backup) -> Action:
+    path = {"backupPath": archive_url(backup), "observedGeneration": backup.metadata.generation}
+    return PatchStatus(backup.key, backup.metadata.resourceVersion, path)
 
 
 def _next_attempt(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
@@ -176,7 +190,8 @@ def _scheduled(backup: Backup, waiting: Cause | None, now: datetime) -> tuple[Ac
 
 def _told_at_the_start(backup: Backup, now: datetime) -> BackupStatus:
     # A spec that was edited before this status is written may be wrong by now; its Job is not.
-    status = retry.has_begun(attrs.evolve(backup.status, backupPath=archive_url(backup)), now)
+    path = backup.status.backupPath or archive_url(backup)
+    status = retry.has_begun(attrs.evolve(backup.status, backupPath=path), now)
     return warn(status, notices(backup.spec), now)
 
 

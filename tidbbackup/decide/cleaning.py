@@ -65,17 +65,25 @@ def stop(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
 
 def begin(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) -> Plan:
     """Make the Job. No run is left, and the namespace is not known to go."""
-    wrong, refusal = problems(backup.spec), facts.refusal
+    wrong, refusal = _why_not(backup), facts.refusal
     if wrong:
         # Of such a spec no Job can be made, so none is refused, which is how a namespace that goes is known.
         ask = () if refusal else (Ask(idle_job(backup, facts.image)),)
-        plan = failed(backup, remains, Cause(reasons.INVALID_SPEC, "; ".join(map(str, wrong))), now)
+        plan = failed(backup, remains, Cause(reasons.INVALID_SPEC, wrong), now)
         return Plan((*ask, *plan.actions), plan.wake_at)
     if refusal is None:
         return Plan((Create(clean_job(backup, facts.image, delete_data=remains.data)),))
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     reason = reasons.NAME_TAKEN if refusal.status == 409 else reason
     return failed(backup, remains, Cause(reason, refusal.message), now)
+
+
+def _why_not(backup: Backup) -> str:
+    """Why no Job can be made that would clean up after this very Backup; empty where one can."""
+    wrong, made_at = problems(backup.spec), backup.status.backupPath
+    if wrong or made_at in ("", archive_url(backup)):
+        return "; ".join(map(str, wrong))
+    return f"status.backupPath is {made_at}, but by spec.s3 the archive would be {archive_url(backup)}"
 
 
 def follow(facts: BackupFacts, backup: Backup, job: Job, remains: Remains, now: datetime) -> Plan:
@@ -112,7 +120,7 @@ def failed(backup: Backup, remains: Remains, cause: Cause, now: datetime) -> Pla
 
 def _is_mended(facts: BackupFacts, backup: Backup, job: Job, remains: Remains) -> bool:
     """Whether the Job would be made otherwise now: its pod may wait for what the spec no longer names."""
-    if problems(backup.spec):
+    if _why_not(backup):
         return False
     return is_outdated(job, clean_job(backup, facts.image, delete_data=remains.data))
 

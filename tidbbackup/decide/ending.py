@@ -72,7 +72,8 @@ def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
             "manifest; they go when the Backup is deleted"
         )
         told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
-    status = attrs.evolve(backup.status, backupPath=result.path or archive_url(backup))
+    path = result.path or backup.status.backupPath or archive_url(backup)
+    status = attrs.evolve(backup.status, backupPath=path)
     return warn(status, told, now)
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
 
@@ -81,12 +81,13 @@ class PatchStatus:
 
 @frozen
 class SetFinalizers:
-    """Replace the finalizers, if the object still is as we saw it."""
+    """Replace the finalizers and add annotations, if the object still is as we saw it."""
 
     key: ObjectKey
     version: str
     finalizers: tuple[str, ...]
     tallies: tuple[Tally, ...] = ()
+    annotations: dict[str, str] = field(factory=dict)
 
 
 @frozen

@@ -14,6 +14,7 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
+from tidbbackup.model.names import BEGUN_UID, archive_stem
 from tidbbackup.model.storage_spec import S3Spec, Source
 from tidbbackup.model.units import QUANTITY_PATTERN
 from tidbbackup.model.wire import (
@@ -275,9 +276,30 @@ class Backup:
         return self.attempt > 1
 
     @property
-    def foreign(self) -> bool:
-        """Another operator's history: it has a phase, but nothing that we wrote."""
-        return bool(self.status.phase) and self.status.observedGeneration is None
+    def foreign(self) -> str:
+        """Why this object tells of something that another object did, and the cure; empty for one of ours.
+
+        Ours is what has not begun, and what was begun as this very object. No other place tells this.
+        """
+        meta, status = self.metadata, self.status
+        if status.phase and status.observedGeneration is None:
+            return (
+                f"it is another operator's history (phase {status.phase}); to run it anew, create it under "
+                "another name"
+            )
+        begun = meta.annotations.get(BEGUN_UID, meta.uid)
+        if begun != meta.uid:
+            return (
+                f"it is a copy of another Backup or was restored: annotation {BEGUN_UID} is {begun[:36]!r}, "
+                f"its own uid is {meta.uid}; to run it as a new Backup, remove that annotation"
+            )
+        stem = archive_stem(meta.creationTimestamp, meta.uid) if meta.creationTimestamp else ""
+        if status.backupPath and not status.backupPath.rpartition("/")[2].startswith(stem):
+            return (
+                f"it is a copy of another Backup or was restored: status.backupPath is the archive of that, "
+                f"{status.backupPath}; to run it anew, create a Backup from its spec alone"
+            )
+        return ""
 
 
 @frozen

@@ -16,6 +16,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 BACKUP_CRD = f"backups.{GROUP}"
 
 FINALIZER = "tidb.pingcap.com/backup-protection"
+BEGUN_UID = "tidb.pingcap.com/begun-uid"
+"""On a Backup, with the finalizer: its own uid. A copy of it has another uid, and so is known."""
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 COMPONENT = "app.kubernetes.io/component"
@@ -68,6 +70,11 @@ def archive_key(prefix: str, created: datetime, uid: str) -> str:
 
     Computed from metadata and immutable spec alone, never read back from a status that others can write.
     """
-    name = f"backup-{compact_time(created)}-{uid[:8]}.tgz"
+    name = f"{archive_stem(created, uid)}.tgz"
     clean = prefix.strip("/")
     return f"{clean}/{name}" if clean else name
+
+
+def archive_stem(created: datetime, uid: str) -> str:
+    """The archive's name without folder and extension."""
+    return f"backup-{compact_time(created)}-{uid[:8]}"

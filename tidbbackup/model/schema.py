@@ -183,14 +183,15 @@ _SCALARS: dict[Any, dict[str, Any]] = {
 
 def _fixed(paths: tuple[str, ...]) -> dict[str, Any]:
     # Written with has() rather than CEL's optionals: of those the API server cannot bound the cost.
-    begun = (
-        "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == '' "
-        "|| oldSelf.status.phase == 'Invalid'"
+    # backupPath is written before the Job is made. A rule can read no annotation and no finalizer.
+    open_still = (
+        "!has(oldSelf.status) || ((!has(oldSelf.status.backupPath) || oldSelf.status.backupPath == '') "
+        "&& (!has(oldSelf.status.phase) || oldSelf.status.phase in ['', 'Invalid']))"
     )
     same = " && ".join(f"({_unchanged(path)})" for path in paths)
     names = ", ".join(f"spec.{path}" for path in paths)
     return {
-        "rule": f"{begun} || ({same})",
+        "rule": f"{open_still} || ({same})",
         "message": f"{names} cannot change once the backup has begun: make a new Backup instead",
     }
 

@@ -97,7 +97,8 @@ class Actor:
                 patch = {"metadata": {"resourceVersion": action.version}, "status": action.changes}
                 await self._patch(action, patch, "status")
             case SetFinalizers():
-                meta = {"resourceVersion": action.version, "finalizers": list(action.finalizers)}
+                meta: dict[str, Any] = {"resourceVersion": action.version}
+                meta |= {"finalizers": list(action.finalizers), "annotations": action.annotations}
                 await self._patch(action, {"metadata": meta}, "")
             case Announce():
                 await self._announce(action, now)
