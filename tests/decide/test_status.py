@@ -10,7 +10,7 @@ from tests.decide.builders import NOW, backup, later, notice, status
 from tidbbackup.decide.plan import Announce, PatchStatus
 from tidbbackup.decide.status import Cause, changes, enter, move, warn
 from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase, Progress
-from tidbbackup.model.reasons import UPLOAD_LEFT_OPEN
+from tidbbackup.model.reasons import ROWS_LEFT_OUT, UPLOAD_LEFT_OPEN, VALUES_ROUNDED
 
 PHASES = st.lists(st.sampled_from(Phase), min_size=1, max_size=12)
 
@@ -57,6 +57,9 @@ def test_a_warning_stands_beside_keeps_its_time_and_goes() -> None:
     warning = both.condition("Warning")
     assert warning == Condition("Warning", "True", UPLOAD_LEFT_OPEN, "b; a", NOW)
     assert both.phase == "Running"
+    told = [notice(VALUES_ROUNDED, "c"), notice(message="a"), notice(ROWS_LEFT_OUT, "d")]
+    missing = warn(both, told, NOW).condition("Warning")
+    assert missing == Condition("Warning", "True", ROWS_LEFT_OUT, "d; a; c", NOW)
     assert warn(both, [], later(10)).conditions == begun.conditions
 
 

@@ -83,3 +83,15 @@ async def test_with_exactly_the_rights_of_the_readme(worker: Worker, source: Dat
     ended = await worker.run()
     assert (ended.code, ended.result.step, ended.result.reason) == (1, "preflight", reasons.GRANTS_MISSING)
     assert "`shop`.`v`; GRANT EXECUTE ON *.* TO `few`@`%`;" in ended.result.message
+
+
+async def test_values_that_mydumper_cannot_write_exactly(worker: Worker) -> None:
+    (notice,) = (await complete(worker)).result.notices
+    assert notice.reason == reasons.VALUES_ROUNDED
+    assert notice.message.endswith(": `shop`.`t`: column `f`")
+    archive = await worker.store.get(BUCKET, worker.target.key)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        (rows,) = [tar.extractfile(m) for m in tar.getmembers() if m.name.endswith("/shop.t.sql")]
+        assert rows is not None
+        # What it says is so: the one is rounded, the others are whole.
+        assert b"(1,16777200,12345.678,0.010516252390057362)" in rows.read()

@@ -29,6 +29,12 @@ def test_a_whole_dump_lacks_nothing() -> None:
     assert missing(WHOLE) == []
 
 
+def test_of_a_remote_table_the_definition_has_to_be_there_and_no_rows() -> None:
+    remote = (Database("d", (Table("far", engine="FEDERATED"),)),)
+    assert missing_objects(remote, PLAIN, {"d.far-schema.sql": 60}, (), []) == []
+    assert missing_objects(remote, PLAIN, {"d.far.sql": 60}, (), []) == ["table `d`.`far`"]
+
+
 @pytest.mark.parametrize(
     ("file", "thing"),
     [

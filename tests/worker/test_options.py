@@ -51,6 +51,13 @@ def test_defaults_for_tidb() -> None:
     assert "--complete-insert" in argv
 
 
+def test_tables_of_remote_engines_are_left_to_the_worker() -> None:
+    plan = attrs.evolve(PLAN, remote_engines=("CONNECT", "FEDERATED"))
+    assert "--ignore-engines=CONNECT,FEDERATED" in arguments(plan)
+    plan = attrs.evolve(plan, options={"ignore-engines": "CSV"})
+    assert "--ignore-engines=CSV,CONNECT,FEDERATED" in arguments(plan)
+
+
 def test_the_tasks_options_replace_our_tuning_and_nothing_else() -> None:
     given = tuned(judged(("--rows=10000", "--threads=16", "--skip-tz-utc")))
     argv = arguments(attrs.evolve(PLAN, options=given))

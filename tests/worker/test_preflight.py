@@ -113,6 +113,29 @@ def test_history_that_no_dump_holds_is_told() -> None:
     assert "`u`" not in notice.message
 
 
+def test_rows_that_are_not_this_servers_are_told() -> None:
+    far = Table("far", engine="FEDERATED", columns=(Column("f", kind="float"),))
+    (notice,) = cleared(Database("d", (far, Table("t")))).notices
+    assert notice.reason == reasons.ROWS_LEFT_OUT
+    assert notice.message.endswith(": `d`.`far` (FEDERATED)")
+    fires = Table("far", engine="Spider", triggers=True)
+    assert refusal(Database("d", (fires,))).reason == reasons.UNSUPPORTED_TABLE
+
+
+def test_values_that_are_not_dumped_whole_are_told() -> None:
+    columns = tuple(Column(f"f{number}", kind="float") for number in range(9))
+    many = Database("d", tuple(Table(f"t{number}", columns=columns) for number in range(9)))
+    (notice,) = cleared(many).notices
+    assert notice.reason == reasons.VALUES_ROUNDED
+    assert "`d`.`t0`: column `f0`, `f1`, `f2` …; " in notice.message
+    assert notice.message.endswith("and 4 more")
+    assert cleared(many, flags=Flags(no_data=True)).notices == ()
+    tidb = Survey("TiDB", is_tidb=True, grants=ALL, databases=(many,))
+    assert clear(tidb, selection(""), Flags(), Quirks(omits_defaults=False)).notices == ()
+    computed = Table("t", columns=(Column("f", "STORED GENERATED", "float"),))
+    assert cleared(Database("d", (computed,))).notices == ()
+
+
 def test_a_filter_that_mydumper_cannot_follow_is_refused() -> None:
     survey = Survey("x", is_tidb=False, grants=ALL, databases=(Database("a.b", (Table("c"),)), SHOP))
     quirks = Quirks(omits_defaults=False)

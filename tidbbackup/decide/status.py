@@ -18,12 +18,19 @@ from attrs import frozen
 from tidbbackup.decide.plan import Action, Announce, Counted, PatchStatus, Tally
 from tidbbackup.model.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.names import SCHEDULE_LABEL
-from tidbbackup.model.reasons import GC_LIFE_TIME_STILL_RAISED, UPLOAD_LEFT_OPEN
+from tidbbackup.model.reasons import (
+    GC_LIFE_TIME_STILL_RAISED,
+    ROWS_LEFT_OUT,
+    UPLOAD_LEFT_OPEN,
+    VALUES_ROUNDED,
+)
 from tidbbackup.model.result import Notice
 
 _MESSAGE_LIMIT = 2048
-# What is decided on comes first: a condition has one reason.
-_BY_WEIGHT = {UPLOAD_LEFT_OPEN: 0, GC_LIFE_TIME_STILL_RAISED: 1}
+# What is decided on comes first, then what is missing in the archive: a condition has one reason. What many
+# databases have comes last.
+_BY_WEIGHT = {UPLOAD_LEFT_OPEN: 0, GC_LIFE_TIME_STILL_RAISED: 1, ROWS_LEFT_OUT: 2, VALUES_ROUNDED: 9}
+_USUAL_WEIGHT = 3
 _WARNING_PHASES = {Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED}
 
 
@@ -56,7 +63,7 @@ def enter(status: BackupStatus, phase: Phase, reason: str, message: str, now: da
 
 def warn(status: BackupStatus, notices: Iterable[Notice], now: datetime) -> BackupStatus:
     """The status with a Warning that tells all `notices`, or without one where there are none."""
-    found = sorted(notices, key=lambda notice: _BY_WEIGHT.get(notice.reason, len(_BY_WEIGHT)))
+    found = sorted(notices, key=lambda notice: _BY_WEIGHT.get(notice.reason, _USUAL_WEIGHT))
     others = tuple(condition for condition in status.conditions if condition.type != WARNING)
     if not found:
         return attrs.evolve(status, conditions=others)

@@ -96,6 +96,8 @@ GRANTS_UNCHECKED = "GrantsUnchecked"
 FILES_UNCHECKED = "FilesUnchecked"
 LOAD_BY_HAND = "LoadByHand"
 HISTORY_LEFT_OUT = "HistoryLeftOut"
+ROWS_LEFT_OUT = "RowsLeftOut"
+VALUES_ROUNDED = "ValuesRounded"
 DELETE_MARKER = "DeleteMarker"
 
 NEVER_STARTED = frozenset(

@@ -76,7 +76,7 @@ def encode_result(result: WorkerResult) -> bytes:
         checksum=_cut(result.checksum, _MAX_WORD),
         commitTs=_cut(result.commitTs, _MAX_WORD),
         databases=tuple(_cut(name, MAX_TEXT) for name in result.databases[:MAX_DATABASES]),
-        notices=tuple(Notice(_cut(n.reason, _MAX_WORD), _cut(n.message, 200)) for n in result.notices[:4]),
+        notices=tuple(Notice(_cut(n.reason, _MAX_WORD), _cut(n.message, 200)) for n in result.notices[:8]),
     )
     data = msgspec.json.encode(small)
     while len(data) > MAX_BYTES and (small.databases or small.notices or small.message):

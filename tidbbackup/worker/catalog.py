@@ -11,6 +11,8 @@ from attrs import field, frozen
 
 from tidbbackup.model.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
 
+_REMOTE = frozenset({"federated", "connect", "spider", "sphinx"})
+
 
 @frozen
 class Column:
@@ -38,7 +40,8 @@ class Table:
     comment: str = ""
     triggers: bool = False
     columns: tuple[Column, ...] = ()
-    """Only those that need a look: generated, invisible, of MariaDB's own types, a backtick in the name."""
+    """Only those that need a look: generated, invisible, of a type that is not dumped or
+    loaded as it is, a backtick in the name."""
     rows: int = 0
     """The server's estimate of TABLE_ROWS; 0 for a view, and where it knows none."""
     data_bytes: int = 0
@@ -48,6 +51,12 @@ class Table:
     def is_view(self) -> bool:
         """A view, system view included: it has a definition and no rows."""
         return "VIEW" in self.kind
+
+    @property
+    def remote(self) -> bool:
+        """Its rows belong to another server, or to files beside the server: loaded, they would be written
+        there."""
+        return (self.engine or "").lower() in _REMOTE
 
 
 @frozen

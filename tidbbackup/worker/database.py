@@ -17,6 +17,7 @@ from tidbbackup.worker.catalog import Column, Database, Survey, Table
 from tidbbackup.worker.session import Login, error_code, fetch, open_session
 from tidbbackup.worker.views import View, quoted
 
+_NO_SUCH_TABLE = 1146
 _EXECUTE_DENIED = 1370
 
 _DATABASES = (
@@ -32,7 +33,7 @@ _COLUMNS = (
     "SELECT table_schema, table_name, column_name, extra, data_type FROM information_schema.columns "
     "WHERE LOWER(table_schema) NOT IN ('information_schema', 'performance_schema') "
     "AND (extra LIKE '%GENERATED%' OR extra LIKE '%INVISIBLE%' OR column_name LIKE '%`%' "
-    "OR data_type IN ('inet4', 'inet6', 'uuid'))"
+    "OR data_type IN ('inet4', 'inet6', 'uuid') OR (data_type = 'float' AND column_type NOT LIKE '%(%'))"
 )
 _TRIGGERS = "SELECT event_object_schema, event_object_table FROM information_schema.triggers"
 _ROUTINES = "SELECT routine_schema, routine_name FROM information_schema.routines"
@@ -75,6 +76,23 @@ def current_databases(login: Login, commit_ts: str) -> tuple[Database, ...]:
         if commit_ts:
             fetch(session, tidb.read_at(commit_ts))
         return _catalog(session)
+
+
+def read_definitions(login: Login, databases: tuple[Database, ...]) -> dict[str, str]:
+    """`database.table` to definition, of all remote tables in these databases that are still there."""
+    found = {}
+    with open_session(login) as session:
+        # With ANSI_QUOTES it would be in double quotes.
+        fetch(session, "SET SESSION sql_mode = ''")
+        for database, name in ((d.name, t.name) for d in databases for t in d.tables if t.remote):
+            try:
+                rows = fetch(session, f"SHOW CREATE TABLE {quoted(database)}.{quoted(name)}")
+            except pymysql.Error as error:
+                if error_code(error) != _NO_SUCH_TABLE:
+                    raise
+                continue
+            found[f"{database}.{name}"] = str(rows[0][1])
+    return found
 
 
 def read_views(login: Login, commit_ts: str, databases: tuple[Database, ...]) -> list[View]:

@@ -16,13 +16,13 @@ from tidbbackup.worker import defaults_file, hold, mydumper, options, staging, v
 from tidbbackup.worker.aside import aside
 from tidbbackup.worker.catalog import Survey
 from tidbbackup.worker.cpus import cpus
-from tidbbackup.worker.database import read_views
+from tidbbackup.worker.database import read_definitions, read_views
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.hazards import programs
+from tidbbackup.worker.hazards import programs, remote_engines
 from tidbbackup.worker.job import Job
 from tidbbackup.worker.preflight import Clearance
 from tidbbackup.worker.program import probe
-from tidbbackup.worker.views import write_views
+from tidbbackup.worker.views import table_files, view_files, write_files
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ async def assignment(job: Job, found: Survey, clearance: Clearance, folder: Path
         tls=job.login.tls,
         snapshot=found.commit_ts,
         programs=programs(clearance.databases),
+        remote_engines=remote_engines(clearance.databases),
         complete_insert=clearance.complete_insert,
         threads=options.threads(cpus(), tables, by_rows="rows" in job.wanted),
         known=program.options,
@@ -111,9 +112,13 @@ def raise_failure(task: Assignment, failure: StepFailed | None, was_full: bool) 
         raise failure
 
 
-async def add_views(task: Assignment) -> None:
-    """Write what mydumper leaves out on TiDB."""
-    job = task.job
-    if task.found.is_tidb and not (job.flags.no_views or job.flags.no_schemas or job.flags.selecting):
-        views = await aside(read_views, job.login, task.found.commit_ts, task.clearance.databases)
-        await asyncio.to_thread(write_views, views, task.folder)
+async def add_definitions(task: Assignment) -> None:
+    """Write the definitions that mydumper leaves out."""
+    job, databases, files = task.job, task.clearance.databases, {}
+    if job.flags.no_schemas or job.flags.selecting:
+        return
+    if task.found.is_tidb and not job.flags.no_views:
+        files = view_files(await aside(read_views, job.login, task.found.commit_ts, databases))
+    if remote_engines(databases):
+        files |= table_files(await aside(read_definitions, job.login, databases))
+    await asyncio.to_thread(write_files, files, task.folder)

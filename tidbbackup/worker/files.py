@@ -75,7 +75,11 @@ def data_files(databases: Iterable[Database], flags: Flags) -> Iterator[DataFile
         for table in database.tables:
             engine = (table.engine or "").lower()
             # mydumper leaves out the rows of MERGE tables: they are those of the tables below.
-            if not table.is_view and engine not in {"", "mrg_myisam", *flags.ignored_engines}:
+            if not (table.is_view or table.remote) and engine not in {
+                "",
+                "mrg_myisam",
+                *flags.ignored_engines,
+            }:
                 yield DataFiles(database.name, table.name)
 
 

@@ -6,7 +6,7 @@ Each rule was read off its behaviour, see tests. Must not know file names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from attrs import frozen
 
@@ -82,6 +82,8 @@ def unsupported_tables(
             found += [f"{thing}: {why}" for why in _column_hazards(table, spoilt, known)]
             if table.comment == "VIEW" and not table.is_view and not is_tidb:
                 found.append(f"{thing}: a table with the comment `VIEW` is taken for a view")
+            if table.remote and table.triggers:
+                found.append(f"{thing}: triggers of a table whose rows are not this server's")
             if asked.triggers and _unquotable(table.name):
                 found.append(f"{thing}: a quote or backslash in its name, and there are triggers")
     return found
@@ -90,12 +92,35 @@ def unsupported_tables(
 def unloadable_tables(databases: Iterable[Database]) -> list[str]:
     """Tables whose rows are dumped right, in text, but read as raw bytes when they are loaded: dumps begin
     with SET NAMES binary, and MariaDB takes a binary string for the value itself in these types."""
+    return _with_columns(databases, _BINARY_TYPES)
+
+
+def rounded_tables(databases: Iterable[Database]) -> list[str]:
+    """Tables with FLOAT columns, of which MySQL and MariaDB show six digits where there may be up to nine.
+
+    FLOAT(m,d) is kept rounded to what is shown, DOUBLE is shown whole, TiDB shows both whole.
+    """
+    return _with_columns(databases, {"float"})
+
+
+def _with_columns(databases: Iterable[Database], kinds: Collection[str]) -> list[str]:
     return [
         f"`{database.name}`.`{table.name}`: column {_named(names)}"
         for database in databases
         for table in database.tables
-        if (names := [column.name for column in table.columns if column.kind in _BINARY_TYPES])
+        if not table.remote
+        and (names := [c.name for c in table.columns if c.kind in kinds and not c.generated])
     ]
+
+
+def remote_tables(databases: Iterable[Database]) -> list[str]:
+    """Tables of which only the definition is dumped, with their engine."""
+    return [f"`{d.name}`.`{t.name}` ({t.engine})" for d in databases for t in d.tables if t.remote]
+
+
+def remote_engines(databases: Iterable[Database]) -> tuple[str, ...]:
+    """Their engines."""
+    return tuple(sorted({t.engine for d in databases for t in d.tables if t.remote and t.engine}))
 
 
 def versioned_tables(databases: Iterable[Database]) -> list[str]:

@@ -145,6 +145,8 @@ class DumpPlan:
     programs: Programs
     complete_insert: bool
     threads: int
+    remote_engines: tuple[str, ...] = ()
+    """Engines whose tables mydumper is to leave out."""
     known: frozenset[str] = frozenset()
     """Options that the program at hand knows; empty: it would not say."""
 
@@ -189,6 +191,10 @@ def _arguments(plan: DumpPlan) -> list[str]:
         argv += [f"--{name}={path}" for name, path in ours.items() if path.exists()]
     given = dict(plan.options)
     given.setdefault("threads", str(plan.threads))
+    if plan.remote_engines:
+        given["ignore-engines"] = ",".join(
+            (*filter(None, [given.get("ignore-engines")]), *plan.remote_engines)
+        )
     if plan.complete_insert:
         given.setdefault("complete-insert", "")
     return argv + [f"--{name}={value}" if value else f"--{name}" for name, value in given.items()]

@@ -20,7 +20,7 @@ from tidbbackup.storage.multipart import Part, Upload
 from tidbbackup.storage.parts import MAX_IN_FLIGHT
 from tidbbackup.worker import closed_files, position, staging
 from tidbbackup.worker.belt import Belt
-from tidbbackup.worker.dumping import Assignment, add_views, raise_failure, run_dump
+from tidbbackup.worker.dumping import Assignment, add_definitions, raise_failure, run_dump
 from tidbbackup.worker.gauge import Gauge
 from tidbbackup.worker.growing import Spool
 from tidbbackup.worker.holder import Holder
@@ -89,7 +89,7 @@ class Overlap:
             for follower in followers:
                 follower.cancel()
         raise_failure(task, failure, belt.was_full)
-        await add_views(task)
+        await add_definitions(task)
         belt.take_rest()
         await check_whole(task.job, task.found, task.clearance, belt.sizes, self.output.empty_tables)
         held = task.job.journal.counters.held_seconds

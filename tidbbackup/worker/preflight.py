@@ -67,14 +67,17 @@ def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Qui
             reasons.UNSUPPORTED_TABLE,
             f"mydumper would lose or spoil {_some(problems)}; change them or leave them out with a filter",
         )
-    notices += tuple(_caveats(databases, flags))
+    notices += tuple(_caveats(databases, flags, is_tidb=survey.is_tidb))
     generated = tuple(hazards.generated_tables(databases))
     column_lists = bool(generated) and not hazards.backticked_columns(databases)
     return Clearance(databases, column_lists, () if column_lists else generated, notices)
 
 
-def _caveats(databases: tuple[Database, ...], flags: Flags) -> Iterator[Notice]:
+def _caveats(databases: tuple[Database, ...], flags: Flags, *, is_tidb: bool) -> Iterator[Notice]:
     """What a restore of this dump has to know."""
+    if remote := hazards.remote_tables(databases):
+        text = f"only the definition is dumped, not the rows, which are not this server's: {_some(remote)}"
+        yield Notice(reasons.ROWS_LEFT_OUT, text)
     if history := hazards.versioned_tables(databases):
         text = f"only the current rows are dumped, not the history of {_some(history)}"
         yield Notice(reasons.HISTORY_LEFT_OUT, text)
@@ -85,6 +88,11 @@ def _caveats(databases: tuple[Database, ...], flags: Flags) -> Iterator[Notice]:
     if flags.selecting:
         text = "the options select tables by a rule of mydumper's: the files could not be compared"
         yield Notice(reasons.FILES_UNCHECKED, text)
+    if not (is_tidb or flags.no_data) and (rounded := hazards.rounded_tables(databases)):
+        text = (
+            f"of FLOAT values six digits are dumped, others are lost (DOUBLE keeps all): {_some(rounded)}"
+        )
+        yield Notice(reasons.VALUES_ROUNDED, text)
 
 
 def check_names(databases: tuple[Database, ...], flags: Flags) -> None:

@@ -1,13 +1,13 @@
-"""Views of TiDB: mydumper 0.10 takes them for broken tables there and leaves them out with a warning.
+"""Definitions that mydumper leaves out: of remote tables, and of TiDB's views, which 0.10 takes for broken.
 
-The worker writes their two files itself, as mydumper writes them for MySQL: a table in the view's place, so
-that views may use each other, then the view. Must not know when a dump needs them.
+The worker writes a view's two files as mydumper writes them for MySQL: a table in the view's place, so that
+views may use each other, then the view. Must not know when a dump needs them.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -49,25 +49,34 @@ def definition(view: View) -> str:
     return _NAMES + "\n".join(lines) + "\n"
 
 
-def write_views(views: Iterable[View], folder: Path) -> int:
-    """Write the files of these views into a dump; how many views there were.
+def view_files(views: Iterable[View]) -> dict[str, str]:
+    """Name to text of the files of these views."""
+    found = {}
+    for view in views:
+        stem = f"{view.database}.{view.name}"
+        found[f"{stem}-schema.sql"] = placeholder(view)
+        found[f"{stem}-schema-view.sql"] = definition(view)
+    return found
+
+
+def table_files(definitions: Mapping[str, str]) -> dict[str, str]:
+    """Name to text of the files of these tables, `database.table` to CREATE TABLE."""
+    return {f"{stem}-schema.sql": f"{_NAMES}{text};\n" for stem, text in definitions.items()}
+
+
+def write_files(files: Mapping[str, str], folder: Path) -> None:
+    """Write these files into a dump.
 
     Raises:
         StepFailed: StagingFull, StagingNotWritable.
     """
-    count = 0
-    for view in views:
-        count += 1
-        stem = f"{view.database}.{view.name}"
-        for kind, text in (("-schema", placeholder(view)), ("-schema-view", definition(view))):
-            path = folder / f"{stem}{kind}.sql"
-            try:
-                path.write_bytes(text.encode("utf-8", "surrogateescape"))
-            except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                reason = reasons.STAGING_FULL if full else reasons.STAGING_NOT_WRITABLE
-                raise StepFailed(reason, f"writing view `{stem}`: {error.strerror}") from error
-    return count
+    for name, text in files.items():
+        try:
+            (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            reason = reasons.STAGING_FULL if full else reasons.STAGING_NOT_WRITABLE
+            raise StepFailed(reason, f"writing `{name}`: {error.strerror}") from error
 
 
 def quoted(name: str) -> str:
