@@ -89,9 +89,7 @@ def _caveats(databases: tuple[Database, ...], flags: Flags, *, is_tidb: bool) ->
         text = "the options select tables by a rule of mydumper's: the files could not be compared"
         yield Notice(reasons.FILES_UNCHECKED, text)
     if not (is_tidb or flags.no_data) and (rounded := hazards.rounded_tables(databases)):
-        text = (
-            f"of FLOAT values six digits are dumped, others are lost (DOUBLE keeps all): {_some(rounded)}"
-        )
+        text = f"of FLOAT values six digits are dumped, others are lost (DOUBLE keeps all): {_some(rounded)}"
         yield Notice(reasons.VALUES_ROUNDED, text)
 
 
