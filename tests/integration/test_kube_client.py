@@ -156,10 +156,8 @@ async def test_pages_of_the_real_server(scene: Scene) -> None:
         await scene.create(f"p{number}")
     names, token = [], ""
     while True:
-        page = read_page(
-            await scene.direct.list_page(THINGS, scene.namespace, limit=2, token=token), decode_thing
-        )
-        names += [found.metadata.name for found in page.objects]
+        page = read_page(await scene.direct.list_page(THINGS, scene.namespace, limit=2, token=token))
+        names += [read_meta(raw).name for raw in page.items]
         token = page.token
         if not token:
             break

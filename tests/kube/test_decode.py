@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -37,20 +40,67 @@ def test_a_decoder_of_ones_own_may_refuse_too() -> None:
     assert found.why == "spec.schedule: no"
 
 
+MANY = {f"n{number}": "" for number in range(65_000)}
+LARGE: dict[str, dict[str, Any]] = {
+    "data.text": {"data": {"text": "x" * 300_000}},
+    "metadata.labels": {"metadata": {"labels": MANY}},
+    "metadata.annotations": {"metadata": {"annotations": {"a": "x" * 300_000}}},
+    "metadata.finalizers": {"metadata": {"finalizers": list(MANY)}},
+}
+
+
+@pytest.mark.parametrize("field", LARGE)
+def test_an_object_that_is_too_large_is_named_and_costs_next_to_nothing(field: str) -> None:
+    whole = wire(thing("a", 3))
+    for part, fields in LARGE[field].items():
+        whole[part] = whole[part] | fields
+    raw = msgspec.Raw(msgspec.json.encode(whole))
+    read_object(raw, decode_thing)
+    tracemalloc.start()
+    try:
+        found = read_object(raw, decode_thing)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(found, Malformed)
+    assert found.metadata == thing("a", 3).metadata
+    assert f"262,144 bytes at the most): {field} has " in found.why
+    assert kept < 50_000
+
+
+def test_what_is_not_kept_may_be_as_large_as_it_likes() -> None:
+    whole = wire(thing("a", 3)) | {"spec": {"env": MANY}}
+    whole["metadata"]["managedFields"] = [{"fieldsV1": MANY}]
+    assert read_object(msgspec.Raw(msgspec.json.encode(whole)), decode_thing) == thing("a", 3)
+
+
+def test_the_words_about_one_that_does_not_fit_are_bounded_too() -> None:
+    def refuse(raw: msgspec.Raw) -> Thing:
+        raise ValueError("x" * 1_000_000)
+
+    whole = wire(thing("a", 3))
+    whole["metadata"]["labels"] = MANY
+    found = read_object(msgspec.Raw(msgspec.json.encode(whole)), refuse)
+    assert isinstance(found, Malformed)
+    assert len(found.why) < 3_000
+    assert found.metadata == thing("a", 3).metadata
+
+
 def test_what_has_no_metadata_is_no_object() -> None:
     with pytest.raises(BadAnswer, match="not an object"):
         read_meta(b'{"kind": "Pod"}')
 
 
 def test_a_page_has_objects_version_and_token() -> None:
-    found = read_page(page(9, thing("a", 3), thing("b", 4), token="more"), decode_thing)
-    assert found.objects == (thing("a", 3), thing("b", 4))
+    found = read_page(page(9, thing("a", 3), thing("b", 4), token="more"))
+    assert [read_object(raw, decode_thing) for raw in found.items] == [thing("a", 3), thing("b", 4)]
     assert (found.version, found.token) == ("9", "more")
 
 
 def test_go_writes_an_empty_list_as_null_at_times() -> None:
     body = b'{"kind": "PodList", "metadata": {"resourceVersion": "9"}, "items": null}'
-    assert read_page(body, decode_thing).objects == ()
+    assert read_page(body).items == ()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +119,7 @@ def test_go_writes_an_empty_list_as_null_at_times() -> None:
 )
 def test_what_is_not_a_list_is_never_an_empty_one(body: bytes) -> None:
     with pytest.raises(BadAnswer):
-        read_page(body, decode_thing)
+        read_page(body)
 
 
 def test_frames() -> None:

@@ -18,13 +18,14 @@ from tidbbackup.kube.errors import (
     ServerError,
     Silence,
     StatusError,
+    TooLong,
     TooManyRequests,
     TransportError,
     Unauthorized,
 )
 from tidbbackup.kube.metrics import UNMEASURED, ClientMetrics
 from tidbbackup.kube.sockets import open_socket
-from tidbbackup.kube.transport import Deadlines, Request, Retries, Transport
+from tidbbackup.kube.transport import ANSWER_LIMIT, Deadlines, Request, Retries, Transport
 
 QUICK = Deadlines(connect=2.0, idle=0.1, total=2.0)
 GET = Request("GET", "/api/v1/pods")
@@ -105,6 +106,14 @@ async def test_the_newest_good_answer_tells_the_time(header: tuple[str, ...], ti
             await transport.ask(GET)
         assert transport.server_time == time
         await transport.close()
+
+
+async def test_an_answer_is_not_taken_in_beyond_its_bound() -> None:
+    most = b"x" * ANSWER_LIMIT
+    async with http_peer([answer(200, most), answer(200, most + b"x")]) as peer:
+        assert await _ask(peer) == most
+        with pytest.raises(TooLong, match="GET /api/v1/pods: the answer has more than 8,388,608 bytes"):
+            await _ask(peer)
 
 
 async def test_a_server_that_says_when_is_asked_again_then() -> None:

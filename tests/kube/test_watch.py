@@ -7,22 +7,25 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from tests.kube.scripted import Recorded, ScriptedSource, Step
 from tests.kube.things import THINGS, Thing, bookmark, decode_thing, error_line, line, page, thing
 from tidbbackup.kube.decode import Malformed
-from tidbbackup.kube.errors import ApiError, Forbidden, Gone, Status, TooManyRequests, TransportError
+from tidbbackup.kube.errors import ApiError, Forbidden, Gone, Status, TooLong, TooManyRequests, TransportError
 from tidbbackup.kube.pace import TIMING
 from tidbbackup.kube.store import Store
+from tidbbackup.kube.transport import ANSWER_LIMIT
 from tidbbackup.kube.updates import Applied, Bookmark, Deleted, Relisted, Update
-from tidbbackup.kube.watch import Target, updates
+from tidbbackup.kube.watch import SLICE, Target, list_all, updates
 
 pytestmark = pytest.mark.looptime
 
 TARGET = Target(THINGS, decode_thing)
 GONE = Gone("GET /x", 410, Status(reason="Expired"))
 CUT = TransportError("cut")
+LONG = TooLong("GET /x: too long")
 
 
 def _nothing() -> None:
@@ -71,10 +74,10 @@ async def test_pages_are_joined_and_only_then_given() -> None:
     assert [(limit, token) for _, limit, token in source.lists] == [(500, ""), (500, "t1"), (500, "t2")]
 
 
-async def test_a_token_that_expires_between_pages_leads_to_one_whole_list() -> None:
+async def test_a_token_that_expires_between_pages_leads_to_a_new_list() -> None:
     source = ScriptedSource([page(10, thing("old", 5), token="t1"), GONE, page(20, thing("a", 15))])
     assert await _first(1, source) == [Relisted((thing("a", 15),), "20")]
-    assert [(limit, token) for _, limit, token in source.lists] == [(500, ""), (500, "t1"), (0, "")]
+    assert source.lists == [(0, 500, ""), (0, 500, "t1"), (0.8, 500, "")]
 
 
 async def test_half_a_list_is_never_given() -> None:
@@ -95,8 +98,7 @@ async def test_half_a_list_is_never_given() -> None:
     ],
 )
 async def test_a_list_that_fails_gives_nothing_and_is_tried_again(answer: bytes | ApiError) -> None:
-    again = answer if answer is GONE else None
-    source = ScriptedSource([answer, *([again] if again else []), page(20)])
+    source = ScriptedSource([answer, page(20)])
     assert await _first(1, source) == [Relisted((), "20")]
     assert source.lists[-1][0] == 0.8
 
@@ -201,7 +203,52 @@ async def test_a_line_of_any_length() -> None:
     big = thing("big", 11, text="x" * 1_400_000)
     sent = line("ADDED", big)
     chunks = [sent[start : start + 4096] for start in range(0, len(sent), 4096)]
-    assert (await _first(2, _watching(chunks)))[1] == Applied(big)
+    found = await _first(3, _watching([*chunks, line("ADDED", thing("b", 12))]))
+    assert isinstance(found[1], Applied)
+    assert found[1].object.metadata == big.metadata
+    assert found[2] == Applied(thing("b", 12))
+
+
+async def test_a_line_without_an_end_leads_to_a_list() -> None:
+    recorded = Recorded()
+    await _first(2, _watching([b"x" * 65536] * 200), recorded)
+    assert (recorded.lists, recorded.restarts) == (2, ["bad_answer"])
+
+
+async def test_a_page_that_is_too_long_is_asked_for_in_smaller_ones() -> None:
+    half = "x" * (ANSWER_LIMIT // 2)
+    source = ScriptedSource(
+        [
+            *(page(10, thing("a", 5), token="t1"), LONG, LONG, page(10, thing("b", 6), token="t2")),
+            *(page(10, thing("c", 7, text=half), token="t3"), LONG, LONG, LONG, LONG, LONG, page(20)),
+        ]
+    )
+    assert await _first(1, source) == [Relisted((), "20")]
+    assert [(limit, token) for _, limit, token in source.lists] == [
+        *((500, ""), (500, "t1"), (62, "t1"), (7, "t1"), (500, "t2")),
+        *((499, "t3"), (62, "t3"), (7, "t3"), (1, "t3"), (500, "")),
+        *((62, ""),),
+    ]
+
+
+async def test_others_have_their_turn_within_a_page() -> None:
+    large = page(10, *(thing(f"t{number}", 5, text="x" * 50_000) for number in range(100)))
+    taken, seen = 0, [0]
+
+    def decode(raw: msgspec.Raw) -> Thing:
+        nonlocal taken
+        taken += len(raw)
+        return decode_thing(raw)
+
+    async def others() -> None:
+        while True:
+            seen.append(taken)
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    await list_all(ScriptedSource([large]), Target(THINGS, decode), 500)
+    beside.cancel()
+    assert max(later - earlier for earlier, later in pairwise([*seen, taken])) < SLICE + 100_000
 
 
 STREAM = (

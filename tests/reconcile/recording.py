@@ -58,7 +58,13 @@ class Recording:
         return self._answer("delete", resource, namespace, name, options)
 
     async def list_page(
-        self, resource: Resource, namespace: str = "", *, selector: Selector = EVERYTHING
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        selector: Selector = EVERYTHING,
+        limit: int = 0,
+        token: str = "",
     ) -> bytes:
         """See Client.list_page."""
         return self._answer("list", resource, namespace, selector.labels or selector.fields)
@@ -69,4 +75,5 @@ class Recording:
         answer = self.answers.get(f"{verb} {resource.kind}", [] if verb == "list" else OBJECT)
         if isinstance(answer, Exception):
             raise answer
-        return msgspec.json.encode({"items": answer} if verb == "list" else answer)
+        page = {"kind": f"{resource.kind}List", "metadata": {"resourceVersion": "9"}, "items": answer}
+        return msgspec.json.encode(page if verb == "list" else answer)

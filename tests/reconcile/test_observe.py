@@ -10,7 +10,7 @@ from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
 from tidbbackup.kube.store import Change
 from tidbbackup.model.backup import Progress
-from tidbbackup.model.jobs import ContainerState, ContainerStatus, PodStatus, Running
+from tidbbackup.model.jobs import ContainerState, ContainerStatus, Job, Pod, PodStatus, Running
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.schedule import BackupSchedule
@@ -53,12 +53,14 @@ def test_one_that_cannot_be_read_is_told_apart() -> None:
     assert facts.backup.metadata == backup().metadata
 
 
-def test_jobs_and_pods_that_cannot_be_read_are_left_out() -> None:
+def test_jobs_and_pods_that_cannot_be_read_are_there_and_have_not_ended() -> None:
     held = caches((backup(),), (malformed(job_of("demo")),), (malformed(pod_of("demo")),))
+    facts = observe_backup(held, backup().key, IMAGE)
 
-    assert observe_backup(held, backup().key, IMAGE) == observe_backup(
-        caches((backup(),)), backup().key, IMAGE
-    )
+    assert facts.job == Job(job_of("demo").metadata)
+    assert not facts.job.ended
+    assert facts.pods == (Pod(pod_of("demo").metadata),)
+    assert not facts.pods[0].ended
 
 
 def test_a_backup_wakes_itself() -> None:

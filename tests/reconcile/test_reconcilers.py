@@ -9,13 +9,15 @@ import pytest
 from tests.decide.builders import IMAGE, NOW, UID, backup, later, status
 from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, job_of
+from tidbbackup.decide.plan import Look
 from tidbbackup.kube.errors import ApiError, ServerError
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.backup import Backup, Condition
-from tidbbackup.model.jobs import JobStatus
+from tidbbackup.model.jobs import Job, JobStatus, Pod
+from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION
 from tidbbackup.reconcile.kinds import Caches
-from tidbbackup.reconcile.reconcilers import Reconcilers
+from tidbbackup.reconcile.reconcilers import Reconcilers, look
 
 
 class Counted:
@@ -75,9 +77,11 @@ async def test_a_job_that_is_missing_is_looked_for_at_the_server() -> None:
     assert phases(gone) == ["Failed"]
 
     owners = [{"apiVersion": API_VERSION, "kind": "Backup", "name": "demo", "uid": UID, "controller": True}]
-    there = Recording(get_Job={"metadata": {"name": "backup-demo", "ownerReferences": owners}})
-    assert (await reconcile(there, caches((RUNNING,))))[0] is None
-    assert there.asked == ["get Job ns/backup-demo"]
+    found = {"metadata": {"name": "backup-demo", "ownerReferences": owners}}
+    for answer in (found, found | {"status": {"active": "that cannot be read"}}):
+        there = Recording(get_Job=answer)
+        assert (await reconcile(there, caches((RUNNING,))))[0] is None
+        assert there.asked == ["get Job ns/backup-demo"]
 
 
 async def test_pods_are_looked_for_by_their_labels() -> None:
@@ -163,3 +167,22 @@ async def test_where_the_crd_goes_the_backup_is_let_go_uncleaned() -> None:
 
     assert double.asked[0] == "get CustomResourceDefinition /backups.pingcap.com"
     assert double.bodies[-1]["metadata"]["finalizers"] == []
+
+
+ODD_JOB = {"metadata": {"name": "backup-demo", "uid": "u"}, "status": {"active": "many"}}
+ODD_POD = {"metadata": {"name": "p", "uid": "u"}, "status": {"phase": 5}}
+
+
+async def test_a_live_look_at_what_cannot_be_read_finds_it_and_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    double = Recording(get_Job=ODD_JOB, list_Pod=[ODD_POD])
+    (job,) = await look(double.client, Look("Job", "ns", name="backup-demo"))
+    (pod,) = await look(double.client, Look("Pod", "ns", labels="a=b"))
+
+    assert job == Job(Meta(name="backup-demo", uid="u"))
+    assert pod == Pod(Meta(name="p", uid="u"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "Job /backup-demo: Expected `int`, got `str` - at `$.status.active`",
+        "Pod /p: Expected `str`, got `int` - at `$.status.phase`",
+    ]

@@ -125,7 +125,10 @@ class Client:
         limit: int = 0,
         token: str = "",
     ) -> bytes:
-        """One page of the consistent list; `limit` 0 is all, `token` is the page before's."""
+        """One page of the consistent list; `limit` 0 is all, `token` is the page before's.
+
+        Raises TooLong where it has more bytes than we take in at once: then a smaller `limit` helps.
+        """
         query = selector.query()
         # No resourceVersion, ever: "0" may be served from a cache that goes back in time.
         if limit:

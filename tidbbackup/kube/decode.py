@@ -1,19 +1,32 @@
 """Turns the API's bytes into our classes: single objects, pages of a list, frames of a watch.
 
-An object that does not fit its class becomes Malformed, a value like any other: it is neither lost
-nor able to stop a reflector. Must not know any particular kind, nor when to list or watch.
+An object that does not fit its class, or is too large to keep, becomes Malformed, a value like any other:
+it is neither lost nor able to stop a reflector, and costs a few KiB. Must not know any particular kind, nor
+when to list or watch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+import attrs
 import msgspec
 from attrs import frozen
 
 from tidbbackup.kube.errors import BadAnswer, Status, read_status
 from tidbbackup.model.meta import Meta
+
+OBJECT_LIMIT = 256 * 1024
+"""Bytes that an object may take in a cache: twice what fits into one environment variable of a pod."""
+LINE_LIMIT = 8 * 1024 * 1024
+"""Bytes of a line of a watch; etcd keeps objects up to 1.5 MiB."""
+_SMALL = 8 * 1024
+"""Bytes of JSON that need no weighing, whatever they hold."""
+_PART = 48
+"""Bytes that a name or value takes beside its text."""
+_MALFORMED_LIMIT = 2048
+"""Bytes of each list or map, and of the words, of one that is Malformed."""
 
 
 class HasMeta(Protocol):
@@ -26,7 +39,7 @@ class HasMeta(Protocol):
 
 @frozen
 class Malformed:
-    """Stands in the store for an object that does not fit its class; `why` is msgspec's sentence."""
+    """Stands in the store for an object that is not kept; `why` says in which field it does not fit."""
 
     metadata: Meta
     why: str
@@ -39,10 +52,10 @@ Decode = Callable[[msgspec.Raw], T]
 
 
 @frozen
-class Page(Generic[T]):
-    """One page of a list; `token` is "" on the last."""
+class Page:
+    """One page of a list, its objects not yet read; `token` is "" on the last."""
 
-    objects: tuple[T | Malformed, ...]
+    items: tuple[msgspec.Raw, ...]
     version: str
     token: str
 
@@ -93,12 +106,43 @@ def read_meta(body: bytes | msgspec.Raw) -> Meta:
 def read_object(raw: msgspec.Raw, decode: Decode[T]) -> T | Malformed:
     """One object, or Malformed. Raises BadAnswer where not even its metadata can be read."""
     try:
-        return decode(raw)
+        found = decode(raw)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
-        return Malformed(read_meta(raw), str(error))
+        return _malformed(read_meta(raw), str(error))
+    if len(raw) > _SMALL and _weight(found) > OBJECT_LIMIT:
+        return _malformed(found.metadata, _too_large(raw, found))
+    return found
 
 
-def read_page(body: bytes, decode: Decode[T]) -> Page[T]:
+def _weight(found: HasMeta) -> int:
+    """About the bytes that `found` takes: its text, and all that is decoded of it has a cost of its own."""
+    undecoded: list[int] = []
+    text = msgspec.json.encode(found, enc_hook=lambda free: undecoded.append(len(free.raw)))
+    return len(text) + _PART * (text.count(b",") + text.count(b":")) + sum(undecoded)
+
+
+def _too_large(raw: msgspec.Raw, found: HasMeta) -> str:
+    sizes = {}
+    for part, fields in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items():
+        if hasattr(found, part) and bytes(fields).startswith(b"{"):
+            named = msgspec.json.decode(fields, type=dict[str, msgspec.Raw]).items()
+            sizes.update({f"{part}.{name}": len(value) for name, value in named if name != "managedFields"})
+    largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
+    shown = ", ".join(f"{name} has {sizes[name]:,} bytes" for name in largest)
+    return f"too large to be kept ({OBJECT_LIMIT:,} bytes at the most): {shown}; make the largest smaller"
+
+
+def _malformed(meta: Meta, why: str) -> Malformed:
+    # What is long in the metadata is left away: nobody acts on an object that cannot be read.
+    long: dict[str, Any] = {
+        name: empty
+        for name, empty in (("labels", {}), ("annotations", {}), ("finalizers", ()), ("ownerReferences", ()))
+        if len(msgspec.json.encode(getattr(meta, name))) > _MALFORMED_LIMIT
+    }
+    return Malformed(attrs.evolve(meta, **long), why[:_MALFORMED_LIMIT])
+
+
+def read_page(body: bytes) -> Page:
     """One page of a list.
 
     Raises BadAnswer for anything but a list with a resourceVersion: a Status or a proxy's page
@@ -110,8 +154,7 @@ def read_page(body: bytes, decode: Decode[T]) -> Page[T]:
         raise BadAnswer(f"not a list: {error}") from error
     if not page.kind.endswith("List") or not page.metadata.resourceVersion:
         raise BadAnswer(f"not a list but a {page.kind or 'nameless thing'}")
-    objects = tuple(read_object(raw, decode) for raw in page.items or ())
-    return Page(objects, page.metadata.resourceVersion, page.metadata.token)
+    return Page(tuple(page.items or ()), page.metadata.resourceVersion, page.metadata.token)
 
 
 def read_frame(line: bytes, decode: Decode[T]) -> Frame[T]:
@@ -129,18 +172,25 @@ def read_frame(line: bytes, decode: Decode[T]) -> Frame[T]:
 
 
 class Lines:
-    """Splits chunks into lines of any length; what has no line feed yet is held back."""
+    """Splits chunks into lines; what has no line feed yet is held back."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._held = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that `chunk` completes, without line feeds and without empty ones."""
+        """The lines that `chunk` completes, without line feeds and without empty ones.
+
+        Raises BadAnswer for a line that is longer than any object.
+        """
         head, feed, rest = chunk.partition(b"\n")
         self._pieces.append(head)
+        self._held += len(head)
+        if self._held > LINE_LIMIT:
+            raise BadAnswer(f"a line of more than {LINE_LIMIT:,} bytes")
         if not feed:
             return []
         lines = [b"".join(self._pieces)]
         *more, tail = rest.split(b"\n")
-        self._pieces = [tail]
+        self._pieces, self._held = [tail], len(tail)
         return [line for line in (*lines, *more) if line.strip()]

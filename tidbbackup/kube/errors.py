@@ -4,6 +4,7 @@
     ├─ ConfigError             how to reach the server is not known, or not readable
     └─ ApiError
        ├─ BadAnswer            a success that makes no sense (a proxy's page, half a list)
+       │  └─ TooLong           more bytes than we take in at once
        ├─ TransportError       no answer: refused, reset, timed out, TLS
        │  └─ Silence           a stream on which nothing came for too long
        └─ StatusError          an answer that is not 2xx
@@ -41,6 +42,10 @@ class ApiError(KubeError):
 
 class BadAnswer(ApiError):
     """A success whose body makes no sense: never taken for an empty list."""
+
+
+class TooLong(BadAnswer):
+    """A success whose body is longer than we take in at once; a list can be asked for in smaller pages."""
 
 
 class TransportError(ApiError):

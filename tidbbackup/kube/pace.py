@@ -30,7 +30,7 @@ class Timing:
     """Of a server's Retry-After."""
     backoff: Backoff = BACKOFF
     page: int = 500
-    """Objects in a page of a list."""
+    """Objects in a page of a list, at the most; fewer where they are large."""
 
 
 TIMING = Timing()

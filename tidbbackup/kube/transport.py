@@ -25,6 +25,7 @@ from tidbbackup.kube.connection import Connection
 from tidbbackup.kube.errors import (
     Silence,
     StatusError,
+    TooLong,
     TransportError,
     Unauthorized,
     read_status,
@@ -36,6 +37,9 @@ from tidbbackup.kube.sockets import open_socket
 
 JSON = "application/json"
 NO_QUERY: Mapping[str, str] = MappingProxyType({})
+
+ANSWER_LIMIT = 8 * 1024 * 1024
+"""Bytes of an answer: a few of the largest objects, or a page of thousands of ordinary ones."""
 
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes of an error's body that are read."""
@@ -219,8 +223,14 @@ async def _error(response: aiohttp.ClientResponse, request: Request) -> StatusEr
 
 
 async def _whole(response: aiohttp.ClientResponse, request: Request) -> bytes:
+    body = bytearray()
     try:
-        return await response.read()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > ANSWER_LIMIT:
+                response.close()
+                raise TooLong(f"{request}: the answer has more than {ANSWER_LIMIT:,} bytes")
+        return bytes(body)
     except (aiohttp.ClientError, OSError) as error:
         raise TransportError(f"{request}: the answer broke off: {_in_short(error)}") from error
 

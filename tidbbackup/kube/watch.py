@@ -15,16 +15,20 @@ from typing import Any, Generic, Protocol, TypeVar
 from attrs import frozen
 
 from tidbbackup.kube.client import EVERYTHING, Selector
-from tidbbackup.kube.decode import Decode, HasMeta, Lines, Malformed, Page, read_frame, read_page
-from tidbbackup.kube.errors import ApiError, Gone, Silence
+from tidbbackup.kube.decode import Decode, HasMeta, Lines, Malformed, read_frame, read_object, read_page
+from tidbbackup.kube.errors import ApiError, Silence, TooLong
 from tidbbackup.kube.metrics import ReflectorMetrics
 from tidbbackup.kube.pace import Pace, Round, Timing
 from tidbbackup.kube.resources import Resource
+from tidbbackup.kube.transport import ANSWER_LIMIT
 from tidbbackup.kube.updates import Relisted, Update, advance, reason_of, resume_from
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=HasMeta)
+
+SLICE = 256 * 1024
+"""Bytes of a list that are decoded in one go."""
 
 
 class Source(Protocol):
@@ -97,28 +101,37 @@ async def updates(
         await asyncio.sleep(pause)
 
 
-async def list_all(source: Source, target: Target[T], limit: int) -> Relisted[T]:
-    """The whole list, page by page. Raises ApiError; half a list is never returned."""
-    try:
-        return await _list_paged(source, target, limit)
-    except Gone:
-        # The continue token died between two pages. One page with everything cannot expire.
-        return await _list_paged(source, target, 0)
+async def list_all(source: Source, target: Target[T], most: int) -> Relisted[T]:
+    """The whole list, in pages of `most` objects, or as many as are not TooLong.
 
-
-async def _list_paged(source: Source, target: Target[T], limit: int) -> Relisted[T]:
+    Raises ApiError; half a list is never returned.
+    """
     objects: list[T | Malformed] = []
-    token = ""
+    token, limit = "", most
     while True:
-        body = await source.list_page(
-            target.resource, target.namespace, selector=target.selector, limit=limit, token=token
-        )
-        page: Page[T] = read_page(body, target.decode)
-        objects += page.objects
+        try:
+            body = await source.list_page(
+                target.resource, target.namespace, selector=target.selector, limit=limit, token=token
+            )
+        except TooLong:
+            if limit <= 1:
+                raise
+            limit = max(1, limit // 8)
+            continue
+        page = read_page(body)
+        taken = 0
+        for raw in page.items:
+            objects.append(read_object(raw, target.decode))
+            taken += len(raw)
+            if taken > SLICE:
+                # Others have their turn, however large the objects are.
+                taken = 0
+                await asyncio.sleep(0)
         token = page.token
         if not token:
             return Relisted(tuple(objects), page.version)
-        # Decoding a page takes milliseconds; others have their turn between two.
+        # The next page may have as many as make half of an answer, if they are of the same size.
+        limit = min(most, max(1, limit * ANSWER_LIMIT // (2 * len(body))))
         await asyncio.sleep(0)
 
 

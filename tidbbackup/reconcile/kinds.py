@@ -6,6 +6,7 @@ Must not know what is done with them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from attrs import frozen
@@ -24,13 +25,16 @@ SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")
 
 RESOURCES = {resource.kind: resource for resource in (BACKUPS, SCHEDULES, JOBS, PODS, EVENTS, CRDS)}
 
-DECODE: dict[str, Decode[Backup] | Decode[Job] | Decode[Pod] | Decode[Happening] | Decode[Definition]] = {
-    "Backup": decode_backup,
-    "Job": msgspec.json.Decoder(Job).decode,
-    "Pod": msgspec.json.Decoder(Pod).decode,
-    "Event": msgspec.json.Decoder(Happening).decode,
-    "CustomResourceDefinition": msgspec.json.Decoder(Definition).decode,
+CLASSES: dict[str, type[Any]] = {
+    "Backup": Backup,
+    "Job": Job,
+    "Pod": Pod,
+    "Event": Happening,
+    "CustomResourceDefinition": Definition,
 }
+
+DECODE: dict[str, Decode[Any]] = {kind: msgspec.json.Decoder(cls).decode for kind, cls in CLASSES.items()}
+DECODE["Backup"] = decode_backup
 
 BY_RUN = "run"
 """Index of Jobs and pods: what they do for which Backup, see `run_of`."""
@@ -50,6 +54,11 @@ class Caches:
     jobs: Cache[Job]
     pods: Cache[Pod]
     schedules: Cache[BackupSchedule]
+
+
+def readable(found: Any, kind: str) -> Any:
+    """The object itself; of one that cannot be read its metadata: it is there, and has not ended."""
+    return CLASSES[kind](found.metadata) if isinstance(found, Malformed) else found
 
 
 def run_value(component: str, namespace: str, backup: str) -> str:

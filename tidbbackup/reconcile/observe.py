@@ -21,7 +21,7 @@ from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import BACKUP_LABEL, SCHEDULE_LABEL, job_name, short
 from tidbbackup.model.schedule import BackupSchedule
-from tidbbackup.reconcile.kinds import BY_RUN, BY_SCHEDULE, BY_SHORT_NAME, Caches, run_value
+from tidbbackup.reconcile.kinds import BY_RUN, BY_SCHEDULE, BY_SHORT_NAME, Caches, readable, run_value
 
 
 def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> BackupFacts:
@@ -46,13 +46,14 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
 
 
 def _job(caches: Caches, verb: str, key: ObjectKey, attempt: int = 1) -> Job | None:
-    job = caches.jobs.get(ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name, attempt)))
-    return job if isinstance(job, Job) else None
+    found = caches.jobs.get(ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name, attempt)))
+    job: Job | None = None if found is None else readable(found, "Job")
+    return job
 
 
 def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
     found = caches.pods.by(BY_RUN, run_value(component, key.namespace, key.name))
-    return tuple(pod for pod in found if isinstance(pod, Pod))
+    return tuple(readable(pod, "Pod") for pod in found)
 
 
 def working(caches: Caches) -> tuple[tuple[Backup, str], ...]:

@@ -6,6 +6,7 @@ One queue of object keys serves them, so nothing is ever reconciled by two at on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -22,25 +23,26 @@ from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.retention import retention
 from tidbbackup.decide.scheduled import ScheduleFacts
 from tidbbackup.kube.client import Client, Selector
+from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.errors import Forbidden, NotFound
 from tidbbackup.kube.metrics import RunnerMetrics
+from tidbbackup.kube.pace import TIMING
 from tidbbackup.kube.resources import CRDS
+from tidbbackup.kube.watch import Target, list_all
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.reconcile.act import Actor, Refused
-from tidbbackup.reconcile.kinds import DECODE, RESOURCES, Caches
+from tidbbackup.reconcile.kinds import DECODE, RESOURCES, Caches, readable
 from tidbbackup.reconcile.observe import observe_backup, observe_schedule
+
+log = logging.getLogger(__name__)
 
 Facts = TypeVar("Facts", BackupFacts, ScheduleFacts)
 Decide = Callable[[Facts, datetime], Plan]
 
 # A decision asks for a Job, for its pods and for their Events at the most; more looks are a bug.
 _LOOKS = 5
-
-
-class _List(msgspec.Struct):
-    items: list[msgspec.Raw] = []
 
 
 @frozen
@@ -114,9 +116,10 @@ async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
     if wanted.names:
         each = [await look(client, Look(wanted.kind, wanted.namespace, name)) for name in wanted.names]
         return tuple(found for some in each for found in some)
+    found: tuple[Any, ...]
     if wanted.name:
         try:
-            return (decode(msgspec.Raw(await client.get(resource, wanted.namespace, wanted.name))),)
+            raw = msgspec.Raw(await client.get(resource, wanted.namespace, wanted.name))
         except NotFound:
             return ()
         except Forbidden:
@@ -124,7 +127,12 @@ async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
             if resource is CRDS:
                 return ()
             raise
-    page = await client.list_page(
-        resource, wanted.namespace, selector=Selector(labels=wanted.labels, fields=wanted.fields)
-    )
-    return tuple(decode(item) for item in msgspec.json.decode(page, type=_List).items)
+        found = (read_object(raw, decode),)
+    else:
+        selector = Selector(labels=wanted.labels, fields=wanted.fields)
+        target: Target[Any] = Target(resource, decode, wanted.namespace, selector)
+        found = (await list_all(client, target, TIMING.page)).objects
+    for item in found:
+        if isinstance(item, Malformed):
+            log.warning("%s %s/%s: %s", wanted.kind, item.metadata.namespace, item.metadata.name, item.why)
+    return tuple(readable(item, wanted.kind) for item in found)
