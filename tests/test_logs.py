@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import typing
 from collections.abc import Iterator
 
 import msgspec
 import pytest
 
-from tidbbackup.logs import set_up_logging
+from tidbbackup.logs import Format, PlainLines, set_up_logging
 
 
 class Terminal(io.StringIO):
@@ -62,6 +63,34 @@ def test_people_get_short_lines_on_a_terminal() -> None:
     first, second = out.getvalue().splitlines()
     assert first[8:] == " hello"
     assert second[8:] == " warning: careful"
+
+
+FORGED = "no such table\n12:00:00 error: all is lost\r\x1b[2K\x9b1A\u2028\u202e é 備份"
+SHOWN = "no such table\\n12:00:00 error: all is lost\\r\\x1b[2K\\x9b1A\\u2028\\u202e é 備份"
+
+
+@pytest.mark.parametrize("form", ["human", "json", "worker"])
+@pytest.mark.parametrize("with_error", [False, True])
+def test_words_of_others_cannot_pass_for_lines_of_ours(form: Format | str, with_error: bool) -> None:
+    out = io.StringIO()
+    if form == "worker":
+        handler = logging.StreamHandler(out)
+        handler.setFormatter(PlainLines())
+        logging.getLogger().handlers[:] = [handler]
+    else:
+        set_up_logging("info", typing.cast("Format", form), out)
+    try:
+        raise ValueError(FORGED)
+    except ValueError as error:
+        logging.getLogger("a").warning("%s", FORGED, exc_info=error if with_error else None)
+    first, *others = out.getvalue().rstrip("\n").split("\n")
+    if form == "json":
+        assert msgspec.json.decode(first)["message"] == FORGED
+        assert others == []
+        return
+    assert first.endswith(f"a: {SHOWN}" if form == "worker" else f" warning: {SHOWN}")
+    assert bool(others) == with_error
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
 
 
 def test_a_level_that_does_not_exist_is_named() -> None:

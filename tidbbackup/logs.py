@@ -35,14 +35,31 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-class HumanLines(logging.Formatter):
-    """Time of day (UTC), level where it matters, message."""
+class PlainLines(logging.Formatter):
+    """The worker's: time (UTC), level, logger, message; a traceback follows on indented lines.
+
+    Messages hold words of users and servers, which must not pass for lines of ours: what is not printable
+    is written as \\n, \\x1b and so on.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line for one record; a traceback follows on lines of its own."""
+        """The line for one record."""
+        trace = self.formatException(record.exc_info).split("\n") if record.exc_info else []
+        return "\n    ".join(map(_printable, [self.line(record), *trace]))
+
+    def line(self, record: logging.LogRecord) -> str:
+        """The same as it was given."""
+        when = f"{_utc(record):%Y-%m-%d %H:%M:%S},{record.msecs:03.0f}"
+        return f"{when} {record.levelname} {record.name}: {record.getMessage()}"
+
+
+class HumanLines(PlainLines):
+    """Time of day (UTC), level where it matters, message."""
+
+    def line(self, record: logging.LogRecord) -> str:
+        """The same as it was given."""
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        line = f"{_utc(record):%H:%M:%S} {level}{record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{_utc(record):%H:%M:%S} {level}{record.getMessage()}"
 
 
 def set_up_logging(
@@ -74,6 +91,12 @@ def _level(name: str) -> int:
     if name.lower() not in levels:
         raise ValueError(f"--log-level {name}: not one of {', '.join(levels)}")
     return levels[name.lower()]
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _utc(record: logging.LogRecord) -> datetime:

@@ -15,7 +15,9 @@ from tests.cluster.fault_proxy import Fault
 from tests.integration.kube_scene import QUICK, Scene, kube_scene, reflecting, until
 from tests.kube.things import error_line, status
 from tidbbackup.kube.backoff import Backoff
+from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.pace import Timing
+from tidbbackup.model.meta import ObjectKey
 
 pytestmark = pytest.mark.integration
 
@@ -193,8 +195,11 @@ async def test_a_line_of_two_megabytes(scene: Scene, size: int | None) -> None:
     scene.proxy.faults.append(Fault(matches=WATCH, rechunk=size, times=None))
     async with reflecting(scene):
         await scene.direct.create(scene.store.cache.resource, scene.namespace, big)
-        await scene.converged()
-        assert len(scene.cached()["big"].data["text"]) == 1_040_000
+        await scene.create("after")
+        await until(lambda: "after" in scene.cached(), 30.0, lambda: str(sorted(scene.cached())))
+        big_one = scene.store.cache.get(ObjectKey("ConfigMap", scene.namespace, "big"))
+        assert isinstance(big_one, Malformed)
+        assert "data.text has 2,080,002 bytes, metadata.annotations has 200,008 bytes" in big_one.why
         assert _lists(scene) == 1
 
 

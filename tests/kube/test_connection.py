@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import shutil
 import ssl
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cluster.certificates import write_certificates
+from tests.cluster.certificates import Certificates, write_certificates
 from tidbbackup.kube.connection import Credentials, Tls, load_connection, read_token
 from tidbbackup.kube.errors import ConfigError
 
@@ -168,6 +169,44 @@ def test_a_rotated_authority_is_taken_over_and_a_broken_one_is_not(tmp_path: Pat
     last = tls.context()
     authority.unlink()
     assert tls.context() is last
+
+
+def _client(folder: Path, made: Certificates) -> tuple[Path, Path]:
+    folder.mkdir(exist_ok=True)
+    shutil.copy(made.certificate, folder / "tls.crt")
+    shutil.copy(made.key, folder / "tls.key")
+    return folder / "tls.crt", folder / "tls.key"
+
+
+def test_a_rotated_client_certificate_is_taken_over_once_it_fits_its_key(tmp_path: Path) -> None:
+    old = write_certificates(tmp_path / "old", ["client"])
+    new = write_certificates(tmp_path / "new", ["client", "longer"])
+    certificate, key = _client(tmp_path, old)
+    tls = Tls(str(old.ca), str(certificate), str(key))
+    first = tls.context()
+    shutil.copy(new.certificate, certificate)
+    assert tls.context() is first
+    shutil.copy(new.key, key)
+    assert tls.context() is not first
+    assert tls.context() is tls.context()
+
+
+async def test_a_certificate_in_the_kubeconfig_itself_is_read_again_when_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "config"
+
+    def write(made: Certificates) -> str:
+        pairs = (("client-certificate-data", made.certificate), ("client-key-data", made.key))
+        user = {name: base64.b64encode(file.read_bytes()).decode() for name, file in pairs}
+        return _kubeconfig(path, made.ca, **user)
+
+    connection = await load_connection(write(write_certificates(tmp_path / "old", ["client"])), environ={})
+    assert connection.tls is not None
+    first = connection.tls.context()
+    write(write_certificates(tmp_path / "new", ["client"]))
+    await connection.credentials.refused("", 100)
+    assert connection.tls.context() is not first
 
 
 async def test_the_library_never_logs_answers(tmp_path: Path) -> None:

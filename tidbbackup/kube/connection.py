@@ -70,16 +70,19 @@ class Credentials:
         self._header = fresh or self._header
 
 
+_Seen = tuple[tuple[str, int, int], ...]
+
+
 @define
 class Tls:
-    """The TLS context, built anew when the CA file has changed (CAs are rotated too)."""
+    """The TLS context, built anew when one of its files has changed: authorities and clients are rotated."""
 
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
     verify: bool = True
     _context: ssl.SSLContext | None = field(default=None, init=False)
-    _seen: tuple[int, int] | None = field(default=None, init=False)
+    _seen: _Seen | None = field(default=None, init=False)
 
     def context(self) -> ssl.SSLContext:
         """The context to use now. Raises ConfigError where the files are no certificates."""
@@ -95,12 +98,13 @@ class Tls:
                 log.warning("keeping the old certificates: %s", error)
         return self._context
 
-    def _fingerprint(self) -> tuple[int, int] | None:
+    def _fingerprint(self) -> _Seen | None:
+        files = [path for path in (self.ca_file, self.cert_file, self.key_file) if path]
         try:
-            stat = os.stat(self.ca_file or "")
+            stats = [(path, os.stat(path)) for path in files]
         except OSError:
             return None
-        return stat.st_mtime_ns, stat.st_size
+        return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
     def _build(self) -> ssl.SSLContext:
         try:
@@ -185,17 +189,25 @@ def read_token(path: Path) -> str:
 
 async def _from_kubeconfig(path: str, context: str | None) -> Connection:
     loaded = await _load(path, context)
+    tls = Tls(verify=loaded.verify_ssl) if loaded.host.startswith("https") else None
 
     async def read() -> str:
-        return _header(await _load(path, context))
+        fresh = await _load(path, context)
+        _name_files(tls, fresh)
+        return _header(fresh)
 
-    tls = None
-    if loaded.host.startswith("https"):
-        tls = Tls(loaded.ssl_ca_cert, loaded.cert_file, loaded.key_file, loaded.verify_ssl)
+    if tls:
+        _name_files(tls, loaded)
         tls.context()
     # Read again on a 401 only: reading can mean running a login plugin.
     credentials = Credentials(read, _header(loaded), life=float("inf"))
     return Connection(loaded.host, tls, credentials, loaded.tls_server_name, loaded.proxy)
+
+
+def _name_files(tls: Tls | None, loaded: Any) -> None:
+    # Certificates that stand in the kubeconfig itself are put into files whose names change with them.
+    if tls:
+        tls.ca_file, tls.cert_file, tls.key_file = loaded.ssl_ca_cert, loaded.cert_file, loaded.key_file
 
 
 async def _load(path: str, context: str | None) -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tidbbackup.logs import PlainLines
 from tidbbackup.model import reasons
 from tidbbackup.model.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
@@ -197,12 +198,10 @@ def _say(path: Path, result: WorkerResult) -> None:
 
 
 def _log_to_stdout(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper() if level.upper() in logging.getLevelNamesMapping() else "INFO",
-        stream=sys.stdout,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(PlainLines())
+    known = level.upper() in logging.getLevelNamesMapping()
+    logging.basicConfig(level=level.upper() if known else "INFO", handlers=[handler], force=True)
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))
