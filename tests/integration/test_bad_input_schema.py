@@ -33,6 +33,11 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ('spec.cleanPolicy: Unsupported value: "Keep": supported values: "Retain", "OnFailure", "Delete"',),
     ),
     "deadline 0": ({"pendingDeadlineSeconds": 0}, ("spec.pendingDeadlineSeconds: Invalid value: 0", LEAST)),
+    "env 1025": (
+        {"env": [{"name": "A"}] * 1025},
+        ("spec.env: Too many: 1025: must have at most 1024",),
+    ),
+    "gcs 65": ({"gcs": {f"f{n}": 1 for n in range(65)}}, ("spec.gcs: Too many: 65: must have at most 64",)),
     "prefix 1100": ({"s3": {"prefix": "p" * 1100}}, ("spec.s3.prefix: Too long: may not be more than 1024",)),
 }
 

@@ -339,6 +339,9 @@ def _written(part: Any) -> dict[str, Any]:
         value = getattr(part, attribute.name)
         if value == attribute.default:
             continue
-        plain = value.value if isinstance(value, Free) else list(value) if isinstance(value, tuple) else value
-        said[attribute.name] = _written(value) if attrs.has(type(value)) else plain
+        if isinstance(value, Free):
+            said[attribute.name] = value.value
+        else:
+            plain = list(value) if isinstance(value, tuple) else value
+            said[attribute.name] = _written(value) if attrs.has(type(value)) else plain
     return said

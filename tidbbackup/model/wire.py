@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 import msgspec
+from attrs import frozen
 
 # What a text may hold at the most where nothing else limits it; CEL needs every text bounded.
 NAME_LENGTH = 253
@@ -43,23 +44,14 @@ def passed_on(description: str, shape: type[list[Any] | dict[str, Any]] = dict) 
     return attrs.field(default=None, metadata={"description": description, "schema": bound, "free": shape})
 
 
+@frozen
 class Free:
     """A field in Kubernetes' own words that goes into the pod as it is; bytes until somebody needs it.
 
     Decoded, a field of many small parts takes fifteen times the memory that it takes as bytes.
     """
 
-    __slots__ = ("raw",)
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Free) and self.raw == other.raw
-
-    def __repr__(self) -> str:
-        return f"Free({self.raw[:64]!r})"
+    raw: bytes
 
     @property
     def value(self) -> Any:
@@ -69,12 +61,12 @@ class Free:
 
 def objects(free: Free | None) -> list[dict[str, Any]]:
     """What a list of objects holds; nothing where it is absent."""
-    return [] if free is None else free.value
+    return free.value if free else []
 
 
 def members(free: Free | None) -> dict[str, Any]:
     """What an object holds; nothing where it is absent."""
-    return {} if free is None else free.value
+    return free.value if free else {}
 
 
 T = TypeVar("T")
@@ -82,13 +74,10 @@ EMPTY = msgspec.Raw(b"{}")
 _NULL = msgspec.Raw(b"null")
 
 
-class _Object(msgspec.Struct, gc=False):
-    """Any JSON object; its members are passed over."""
-
-
+_ANY_OBJECT = msgspec.defstruct("AnyObject", [], gc=False)  # Its members are passed over.
 _SHAPES: dict[type, msgspec.json.Decoder[Any]] = {
-    dict: msgspec.json.Decoder(_Object),
-    list: msgspec.json.Decoder(list[_Object]),
+    dict: msgspec.json.Decoder(_ANY_OBJECT),
+    list: msgspec.json.Decoder(list[_ANY_OBJECT]),  # type: ignore[valid-type]
 }
 
 
