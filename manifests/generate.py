@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tidbbackup.model.schema import backup_crd, schedule_crd
+from tidbbackup.model.resource.schema import backup_crd, schedule_crd
 from tidbbackup.offline import PlainYaml
 
 FOLDER = Path(__file__).parent / "crd"

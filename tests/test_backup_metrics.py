@@ -13,9 +13,9 @@ from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_ga
 from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.updates import Relisted
-from tidbbackup.model.backup import Backup, BackupStatus
 from tidbbackup.model.names import SCHEDULE_LABEL, short
-from tidbbackup.model.schedule import BackupSchedule, BackupScheduleStatus
+from tidbbackup.model.resource.backup import Backup, BackupStatus
+from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus
 from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
 
 

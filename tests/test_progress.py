@@ -17,9 +17,9 @@ from tests.decide.builders import NOW, backup, status
 from tests.reconcile.recording import Recording, refusal
 from tests.reconcile.scene import caches, job_of, pod_of
 from tidbbackup.kube.store import Change
-from tidbbackup.model.backup import Backup, Progress
-from tidbbackup.model.jobs import ContainerState, ContainerStatus, Pod, PodStatus, Running
-from tidbbackup.model.progress import MAX_BYTES, Report, encode_report
+from tidbbackup.model.contract.progress import MAX_BYTES, Report, encode_report
+from tidbbackup.model.resource.backup import Backup, Progress
+from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Pod, PodStatus, Running
 from tidbbackup.progress import Pace, ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import Caches
 

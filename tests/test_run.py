@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_offline import GOOD, LOST, SCHEDULE, checked
 from tidbbackup.cli import main
-from tidbbackup.model.result import Outcome, WorkerResult
+from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.run import Ask, Here, run
 from tidbbackup.screen import Screen
 from tidbbackup.worker import main as worker

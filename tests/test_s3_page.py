@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tidbbackup.model.rclone import HONOURED, NO_EFFECT, REFUSED
-from tidbbackup.model.storage import ACLS, PROVIDERS, Provider
+from tidbbackup.model.flags.rclone import HONOURED, NO_EFFECT, REFUSED
+from tidbbackup.model.providers import ACLS, PROVIDERS, Provider
 
 PAGE = (Path(__file__).parents[1] / "docs" / "s3.md").read_text()
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from tidbbackup.model.progress import Report
+from tidbbackup.model.contract.progress import Report
 from tidbbackup.screen import Screen, bar_line, plain_line
 
 HALF = Report("dump", 1_200_000_000, 2_400_000_000, 300_000_000, 25)

@@ -19,9 +19,9 @@ from prometheus_client.metrics_core import Metric
 
 from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.store import Cache, Change
-from tidbbackup.model.backup import Backup, Phase
 from tidbbackup.model.names import SCHEDULE_LABEL, short
-from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.model.resource.backup import Backup, Phase
+from tidbbackup.model.resource.schedule import BackupSchedule
 
 _GROUP = ["namespace", "schedule"]
 _PENDING = "Pending"

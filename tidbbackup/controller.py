@@ -29,11 +29,11 @@ from tidbbackup.kube.runner import Runner, utc_now
 from tidbbackup.kube.store import Cache, Index, Store
 from tidbbackup.kube.tasks import supervise
 from tidbbackup.kube.writes import WriteGate
-from tidbbackup.model.backup import Backup, decode_backup
-from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import MANAGED_BY, OURS
-from tidbbackup.model.schedule import BackupSchedule, decode_schedule
+from tidbbackup.model.resource.backup import Backup, decode_backup
+from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import (

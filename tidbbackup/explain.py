@@ -13,14 +13,14 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from tidbbackup.decide.readiness import Reading, read, retention_fault
-from tidbbackup.decide.retention import fates
-from tidbbackup.decide.scheduled import backup_name, made_by_schedule
-from tidbbackup.model.backup import KIND, Backup, decode_backup
+from tidbbackup.decide.schedule.readiness import Reading, read, retention_fault
+from tidbbackup.decide.schedule.retention import fates
+from tidbbackup.decide.schedule.scheduled import backup_name, made_by_schedule
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, SCHEDULE_LABEL
-from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
-from tidbbackup.model.schedule import BackupSchedule, decode_schedule
+from tidbbackup.model.resource.backup import KIND, Backup, decode_backup
+from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
+from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.model.units import format_time
 from tidbbackup.model.wire import without_nulls
 from tidbbackup.offline import INVALID, OK, USAGE, Unreadable, values

@@ -17,17 +17,17 @@ import msgspec
 import yaml
 from attrs import frozen
 
-from tidbbackup.decide import readiness
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import WorkerImage, backup_job
-from tidbbackup.decide.task import notices
-from tidbbackup.decide.valid import problems
+from tidbbackup.decide.schedule import readiness
+from tidbbackup.decide.spec.task import notices
+from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model import schedule_reasons
-from tidbbackup.model.backup import KIND, Backup, decode_backup
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION
-from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
-from tidbbackup.model.schedule import decode_schedule
+from tidbbackup.model.resource.backup import KIND, Backup, decode_backup
+from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
+from tidbbackup.model.resource.schedule import decode_schedule
 from tidbbackup.model.wire import without_nulls
 from tidbbackup.schema_check import schema_problems
 

@@ -19,9 +19,9 @@ from tidbbackup.decide.progress import report_patch, stale_patch
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.errors import ApiError
 from tidbbackup.kube.store import Change
-from tidbbackup.model.backup import Backup
+from tidbbackup.model.contract.progress import MAX_BYTES, PROGRESS_PATH, WORKER_PORT, Report, decode_report
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.progress import MAX_BYTES, PROGRESS_PATH, WORKER_PORT, Report, decode_report
+from tidbbackup.model.resource.backup import Backup
 from tidbbackup.reconcile.kinds import BACKUPS, Caches
 from tidbbackup.reconcile.observe import working
 

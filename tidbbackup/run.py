@@ -20,11 +20,11 @@ from typing import TextIO
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.release import BY_HAND
-from tidbbackup.decide.task import notices, worker_task
-from tidbbackup.model.backup import KIND, Backup
-from tidbbackup.model.result import WorkerResult
-from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.decide.aftermath.release import BY_HAND
+from tidbbackup.decide.spec.task import notices, worker_task
+from tidbbackup.model.contract.result import WorkerResult
+from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.resource.backup import KIND, Backup
 from tidbbackup.model.units import format_duration, format_size
 from tidbbackup.offline import INVALID, OK, USAGE, Document, Unreadable, documents
 from tidbbackup.screen import Screen

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from tidbbackup.decide.problem import Problem
-from tidbbackup.model.backup import KIND
-from tidbbackup.model.schema import backup_crd, schedule_crd
+from tidbbackup.model.resource.backup import KIND
+from tidbbackup.model.resource.schema import backup_crd, schedule_crd
 
 
 def schema_problems(kind: str, value: dict[str, Any]) -> tuple[Problem, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TextIO
 
-from tidbbackup.model.progress import Report
+from tidbbackup.model.contract.progress import Report
 from tidbbackup.model.units import format_duration, format_size
 
 _BAR = 24

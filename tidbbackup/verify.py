@@ -18,17 +18,17 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from tidbbackup.decide.storage_target import object_target
-from tidbbackup.model.backup import Backup, BackupSpec
+from tidbbackup.decide.spec.storage_target import object_target
 from tidbbackup.model.meta import Meta
-from tidbbackup.model.storage import PROVIDERS, ObjectTarget
-from tidbbackup.model.storage_spec import S3Spec
+from tidbbackup.model.providers import PROVIDERS, ObjectTarget
+from tidbbackup.model.resource.backup import Backup, BackupSpec
+from tidbbackup.model.resource.storage_spec import S3Spec
 from tidbbackup.model.units import format_size, format_time
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client, proxies_from
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.worker.archive_check import Verdict, check_archive
-from tidbbackup.worker.manifest import FORMAT_VERSION, Manifest, read_manifest
+from tidbbackup.worker.archive.check import Verdict, check_archive
+from tidbbackup.worker.archive.manifest import FORMAT_VERSION, Manifest, read_manifest
 
 OK, FAILED, USAGE = 0, 1, 2
 

@@ -14,8 +14,8 @@ from attrs import frozen
 from tests.bench.data import DATABASE
 from tests.cluster.database import Database
 from tests.cluster.object_store import REGION, ObjectStore
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.providers import ObjectTarget
 
 BUCKET = "bench"
 OPTIONS = ("--threads=4", "--rows=100000", "--long-query-guard=3600", "--verbose=3")

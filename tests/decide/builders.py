@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import msgspec
 
+from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.plan import (
     Announce,
     Ask,
@@ -22,10 +22,13 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.decide.task import archive_url
-from tidbbackup.decide.valid import problems
-from tidbbackup.model.backup import KIND, Backup, BackupStatus, Condition, decode_backup
-from tidbbackup.model.jobs import (
+from tidbbackup.decide.spec.task import archive_url
+from tidbbackup.decide.spec.valid import problems
+from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult, encode_result
+from tidbbackup.model.meta import Meta, OwnerReference
+from tidbbackup.model.names import API_VERSION, BEGUN_UID, DELETES_DATA, FINALIZER, job_name, labels
+from tidbbackup.model.resource.backup import KIND, Backup, BackupStatus, Condition, decode_backup
+from tidbbackup.model.resource.kubernetes import (
     ContainerState,
     ContainerStatus,
     Happening,
@@ -37,9 +40,6 @@ from tidbbackup.model.jobs import (
     Terminated,
     Waiting,
 )
-from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import API_VERSION, BEGUN_UID, DELETES_DATA, FINALIZER, job_name, labels
-from tidbbackup.model.result import Notice, Outcome, WorkerResult, encode_result
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 UID = "01234567-89ab-cdef-0123-456789abcdef"

@@ -9,8 +9,8 @@ import attrs
 from tests.decide.builders import JOB_LOOK, NOW, PODS_LOOK, job, pod, status, terminated
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Look
-from tidbbackup.model.backup import Condition
-from tidbbackup.model.jobs import Job
+from tidbbackup.model.resource.backup import Condition
+from tidbbackup.model.resource.kubernetes import Job
 
 SCHEDULED = status("Scheduled")
 RUNNING = status("Scheduled", "Running", timeStarted=NOW)

@@ -11,12 +11,12 @@ import msgspec
 from tests.decide.builders import patch_of
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Announce, Plan
-from tidbbackup.decide.schedule import decide
-from tidbbackup.decide.scheduled import ScheduleFacts
-from tidbbackup.model.backup import Backup, BackupStatus, Condition
+from tidbbackup.decide.schedule.decision import decide
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL, SCHEDULE_UID
-from tidbbackup.model.schedule import BackupSchedule, BackupScheduleStatus, decode_schedule
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Condition
+from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus, decode_schedule
 
 BEGIN = datetime(2026, 10, 24, 12, tzinfo=UTC)
 TEMPLATE = {

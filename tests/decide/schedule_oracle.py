@@ -15,7 +15,7 @@ from functools import lru_cache
 import attrs
 
 from tests.decide.cron_oracle import MINUTE, brute_force
-from tidbbackup.model.schedule import BackupScheduleSpec
+from tidbbackup.model.resource.schedule import BackupScheduleSpec
 
 HORIZON = timedelta(days=12)
 """No world lives longer."""

@@ -17,12 +17,12 @@ from tests.decide.schedule_builders import BEGIN, ended
 from tests.decide.schedule_oracle import Oracle
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Action, Announce, Counted, Create, Delete, PatchStatus, Plan, Tally
-from tidbbackup.decide.retention import retention
-from tidbbackup.decide.schedule import decide
-from tidbbackup.decide.scheduled import ScheduleFacts, is_active, is_same_run
-from tidbbackup.model.backup import Backup, decode_backup
+from tidbbackup.decide.schedule.decision import decide
+from tidbbackup.decide.schedule.retention import retention
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts, is_active, is_same_run
 from tidbbackup.model.names import SCHEDULE_LABEL
-from tidbbackup.model.schedule import BackupSchedule, BackupScheduleStatus
+from tidbbackup.model.resource.backup import Backup, decode_backup
+from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus
 
 
 class Died(Exception):

@@ -35,10 +35,10 @@ from tests.decide.moments import RUNNING, SCHEDULED, settled
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Delete, Look, Plan
-from tidbbackup.model.backup import Backup, BackupStatus
-from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.names import FINALIZER
-from tidbbackup.model.result import Outcome
+from tidbbackup.model.resource.backup import Backup, BackupStatus
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 
 @pytest.mark.parametrize(

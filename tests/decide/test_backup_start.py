@@ -27,9 +27,9 @@ from tests.decide.moments import SCHEDULED, settled
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Look, Plan
-from tidbbackup.model.backup import BackupStatus, Condition
-from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import DUE_TIME
+from tidbbackup.model.resource.backup import BackupStatus, Condition
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 # A pod that does not start.
 

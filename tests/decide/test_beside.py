@@ -30,11 +30,11 @@ from tests.decide.builders import (
 )
 from tests.decide.builders import backup as a_backup
 from tidbbackup.decide import backup, gc
-from tidbbackup.decide.diagnosis import End, end_of
-from tidbbackup.decide.run import may_work_for, runs
-from tidbbackup.model.backup import BackupStatus, Condition
-from tidbbackup.model.jobs import ContainerState, ContainerStatus, Job, Pod, Terminated
-from tidbbackup.model.result import Outcome, encode_result
+from tidbbackup.decide.run.diagnosis import End, end_of
+from tidbbackup.decide.run.ownership import may_work_for, runs
+from tidbbackup.model.contract.result import Outcome, encode_result
+from tidbbackup.model.resource.backup import BackupStatus, Condition
+from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, Terminated
 
 AT = later(100)
 DAY = 86400

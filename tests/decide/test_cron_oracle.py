@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decide.cron_oracle import MINUTE, brute_force
-from tidbbackup.decide.cron import COUNT_LIMIT, Timetable, count_between, parse
+from tidbbackup.decide.schedule.cron import COUNT_LIMIT, Timetable, count_between, parse
 
 CREATION = datetime(2020, 1, 1, tzinfo=UTC)
 HALF = timedelta(days=2)

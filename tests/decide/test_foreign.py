@@ -28,12 +28,12 @@ from tests.decide.schedule_builders import BEGIN, child, schedule
 from tests.test_backup_metrics import gauges
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
-from tidbbackup.decide.ledger import overlapping
 from tidbbackup.decide.plan import Announce, SetFinalizers
 from tidbbackup.decide.progress import stale_patch, worker_address
-from tidbbackup.decide.retention import fates
-from tidbbackup.model.backup import Backup, BackupStatus, Phase, Progress
+from tidbbackup.decide.schedule.ledger import overlapping
+from tidbbackup.decide.schedule.retention import fates
 from tidbbackup.model.names import BEGUN_UID, FINALIZER
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, Progress
 
 OTHER = "89abcdef-89ab-cdef-0123-456789abcdef"
 OTHERS_URL = "s3://bucket/backup-20260101T000000Z-89abcdef.tgz"

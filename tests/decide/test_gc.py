@@ -32,15 +32,15 @@ from tests.decide.builders import (
     without_run,
 )
 from tests.decide.moments import LET_GO
+from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
+from tidbbackup.decide.aftermath.remains import what_remains
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import Create
-from tidbbackup.decide.remains import what_remains
-from tidbbackup.model.backup import BackupStatus, RetryRecord
-from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.contract.task import decode_task
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
-from tidbbackup.model.task import decode_task
+from tidbbackup.model.resource.backup import BackupStatus, RetryRecord
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import NOTHING, Look
 from tidbbackup.decide.render import WorkerImage, clean_job
 from tidbbackup.model import reasons
-from tidbbackup.model.backup import Backup, BackupStatus, Condition
-from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.names import FINALIZER
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage_spec import S3Spec
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Condition
+from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.storage_spec import S3Spec
 
 # The cleaning Job.
 

@@ -20,12 +20,12 @@ from tests.decide.builders import (
     without_run,
 )
 from tests.decide.moments import KILLED, inspecting
+from tidbbackup.decide.aftermath.inspection import found_whole
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
-from tidbbackup.decide.inspection import found_whole
-from tidbbackup.model.backup import BackupStatus
-from tidbbackup.model.jobs import Pod
-from tidbbackup.model.result import Outcome, WorkerResult
+from tidbbackup.model.contract.result import Outcome, WorkerResult
+from tidbbackup.model.resource.backup import BackupStatus
+from tidbbackup.model.resource.kubernetes import Pod
 
 STOPPED = status("Running", reason="RunStopped").conditions
 

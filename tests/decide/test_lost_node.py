@@ -32,11 +32,11 @@ from tests.decide.builders import (
 from tests.decide.moments import INSPECT_LOOK
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
-from tidbbackup.decide.diagnosis import Broken, Ended, Verdict, Waiting, Working, verdict
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Announce, Delete, Plan
-from tidbbackup.model.backup import Backup, RetryRecord
-from tidbbackup.model.jobs import Job, Pod, PodSpec
+from tidbbackup.decide.run.diagnosis import Broken, Ended, Verdict, Waiting, Working, verdict
+from tidbbackup.model.resource.backup import Backup, RetryRecord
+from tidbbackup.model.resource.kubernetes import Job, Pod, PodSpec
 
 GRACE_OVER = 330
 LOST = GRACE_OVER + 300

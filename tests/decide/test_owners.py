@@ -22,16 +22,16 @@ from tests.decide.builders import (
     later,
     status,
 )
-from tests.decide.test_holder import HELD, OOM
+from tests.decide.run.test_name_lock import HELD, OOM
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.holder import Holder, holder
 from tidbbackup.decide.plan import Create, Delete
-from tidbbackup.model.backup import RetryRecord
-from tidbbackup.model.jobs import Job
+from tidbbackup.decide.run.name_lock import Holder, holder
 from tidbbackup.model.meta import OwnerReference
 from tidbbackup.model.names import DELETES_DATA, job_name
+from tidbbackup.model.resource.backup import RetryRecord
+from tidbbackup.model.resource.kubernetes import Job
 from tidbbackup.reconcile.act import is_ours
 
 OURS = OwnerReference("pingcap.com/v1alpha1", "Backup", "demo", UID, controller=True)

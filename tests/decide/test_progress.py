@@ -8,9 +8,9 @@ import pytest
 from tests.decide.builders import NOW, backup, job, pod, status, waiting
 from tidbbackup.decide.progress import report_patch, stale_patch, worker_address
 from tidbbackup.decide.status import changes, enter
-from tidbbackup.model.backup import Backup, BackupStatus, Phase, Progress
-from tidbbackup.model.jobs import ContainerState, Pod, Running, Terminated
-from tidbbackup.model.progress import Report
+from tidbbackup.model.contract.progress import Report
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, Progress
+from tidbbackup.model.resource.kubernetes import ContainerState, Pod, Running, Terminated
 
 RUNS = ContainerState(running=Running(NOW))
 REPORT = Report("dump", 1_200_000_000, 2_400_000_000, 300_000_000, 25)

@@ -16,9 +16,9 @@ from tidbbackup.decide.render import (
     release_job,
 )
 from tidbbackup.decide.status import Cause
-from tidbbackup.model.backup import Backup
+from tidbbackup.model.contract.task import decode_task
 from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, DELETES_DATA, MADE_OF
-from tidbbackup.model.task import decode_task
+from tidbbackup.model.resource.backup import Backup
 
 KILLED = Cause("Killed", "by somebody")
 

@@ -28,10 +28,10 @@ from tests.decide.schedule_builders import (
 from tests.decide.schedule_world import World
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import NOTHING
-from tidbbackup.decide.schedule import decide
-from tidbbackup.decide.scheduled import ScheduleFacts
-from tidbbackup.model.backup import spec_from_wire
-from tidbbackup.model.schedule import BackupScheduleStatus
+from tidbbackup.decide.schedule.decision import decide
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts
+from tidbbackup.model.resource.backup import spec_from_wire
+from tidbbackup.model.resource.schedule import BackupScheduleStatus
 
 
 def test_a_foreign_object_of_that_name_costs_this_run_only() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.decide.builders import NOW, backup, later, notice, status
 from tidbbackup.decide.plan import Announce, PatchStatus
 from tidbbackup.decide.status import Cause, changes, enter, move, warn
-from tidbbackup.model.backup import Backup, BackupStatus, Condition, Phase, Progress
 from tidbbackup.model.reasons import ROWS_LEFT_OUT, UPLOAD_LEFT_OPEN, VALUES_ROUNDED
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Condition, Phase, Progress
 
 PHASES = st.lists(st.sampled_from(Phase), min_size=1, max_size=12)
 

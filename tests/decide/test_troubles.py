@@ -11,7 +11,7 @@ from tests.decide.builders import backup, job
 from tests.decide.lives import POLICIES, is_kept, nothing, settle, stage
 from tests.decide.troubles import Troubled
 from tests.decide.world import World
-from tidbbackup.model.backup import CleanPolicy
+from tidbbackup.model.resource.backup import CleanPolicy
 
 SCRIPTS = ["complete", "fail", "die", "half", "late", "evict"]
 Make = Callable[[], Troubled]

@@ -21,7 +21,7 @@ from tests.decide.lives import (
 )
 from tests.decide.world import Conflicted, View, World, plan_for, tick
 from tidbbackup.decide.plan import Announce, Create, Delete
-from tidbbackup.model.backup import Backup, BackupStatus, Phase
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase
 
 
 @pytest.mark.parametrize("deleted_at", DELETED_AT)

@@ -8,11 +8,11 @@ import attrs
 
 from tests.decide.builders import NOW, pod, result, said
 from tests.decide.world import Refused, World
+from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.farewell import CRD_LOOK
 from tidbbackup.decide.plan import Action, Ask, Create, Look
+from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.meta import Definition, Meta
-from tidbbackup.model.result import Outcome
 
 QUOTA = Refusal(403, "exceeded quota", quota_exceeded=True)
 NAMESPACE_GOES = Refusal(403, "the namespace is being terminated", namespace_terminating=True)

@@ -29,11 +29,11 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
-from tidbbackup.model.jobs import ContainerState, Job, JobStatus, Pod
+from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
-from tidbbackup.model.result import Outcome
+from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.resource.kubernetes import ContainerState, Job, JobStatus, Pod
 
 IMAGE = WorkerImage("w")
 FINAL = {"Complete", "Failed"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from image.mend_mydumper import mended
-from tidbbackup.worker.hazards import quirks
+from tidbbackup.worker.dumpers.mydumper.hazards import quirks
 
 OLD = b"\x7fELF select ... extra like '%%GENERATED%%'\x00... extra not like '%%GENERATED%%'\x00"
 

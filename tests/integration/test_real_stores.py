@@ -27,9 +27,9 @@ from tests.integration.real_stores import RealStore, real_stores
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.worker_process import Ended, Worker
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget, Transfer
-from tidbbackup.model.task import DatabaseTarget
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DatabaseTarget
+from tidbbackup.model.providers import ObjectTarget, Transfer
 
 pytestmark = [pytest.mark.integration, pytest.mark.s3]
 

@@ -13,7 +13,7 @@ from botocore.retries.standard import ExponentialBackoff
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client

@@ -13,7 +13,7 @@ from tests.integration.aws_stand_ins import Aws, aws_stand_ins
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import identity
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, open_client

@@ -17,8 +17,8 @@ from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup import verify
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client

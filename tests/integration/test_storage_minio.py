@@ -15,7 +15,7 @@ from tests.cluster.minio_server import minio_store
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget, Transfer
+from tidbbackup.model.providers import ObjectTarget, Transfer
 from tidbbackup.storage import multipart, objects
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client

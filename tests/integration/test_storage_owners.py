@@ -11,16 +11,16 @@ from multidict import CIMultiDict
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import Opened, Stored, StrictPeer, strict_peer
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
+from tidbbackup.worker.archive.manifest import Manifest, encode_manifest
 from tidbbackup.worker.clean import clean
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
-from tidbbackup.worker.manifest import Manifest, encode_manifest
 
 pytestmark = pytest.mark.integration
 

@@ -15,10 +15,10 @@ import pytest
 from tests.decide.builders import backup
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import Opened, StrictPeer, strict_peer
-from tidbbackup.decide.storage_target import object_target, storage_notices
-from tidbbackup.decide.valid import problems
+from tidbbackup.decide.spec.storage_target import object_target, storage_notices
+from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ACLS, HARMLESS_ACLS, PROVIDERS, STORAGE_CLASSES, ObjectTarget, Provider
+from tidbbackup.model.providers import ACLS, HARMLESS_ACLS, PROVIDERS, STORAGE_CLASSES, ObjectTarget, Provider
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client

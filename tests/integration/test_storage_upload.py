@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.object_store import ObjectStore
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client

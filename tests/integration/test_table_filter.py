@@ -13,9 +13,9 @@ from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
 from tests.model import filter_oracle
 from tests.worker.worker_process import backing_up
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.table_filter import expression, read_filter
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
+from tidbbackup.model.filter.table_filter import expression, read_filter
 
 pytestmark = pytest.mark.integration
 

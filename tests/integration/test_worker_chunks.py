@@ -16,8 +16,8 @@ from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
 from tests.worker.worker_process import Ended, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 

@@ -19,8 +19,8 @@ from tests.worker.cut_proxy import CutProxy, cut_proxy
 from tests.worker.endings import alive, children, gone, kill
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import Transfer
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.providers import Transfer
 
 pytestmark = pytest.mark.integration
 

@@ -20,9 +20,9 @@ from tests.cluster.tidb_server import LIFE_TIME_COMMENT, tidb
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.endings import children, gone, kill
 from tests.worker.worker_process import Worker, backing_up
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DatabaseTarget, DumpSettings
-from tidbbackup.worker.gc_ledger import MARK
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings
+from tidbbackup.worker.gc.ledger import MARK
 
 pytestmark = pytest.mark.integration
 

@@ -17,7 +17,7 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
+from tidbbackup.model.contract.result import Outcome
 
 pytestmark = pytest.mark.integration
 

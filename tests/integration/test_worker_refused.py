@@ -13,8 +13,8 @@ from tests.cluster.ports import free_port
 from tests.cluster.processes import Processes
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 

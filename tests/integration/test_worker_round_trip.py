@@ -22,9 +22,9 @@ from tests.integration.faults import within
 from tests.integration.hold_proxy import PART, hold_proxy
 from tests.worker.odd_schema import DATABASES, odd_schema
 from tests.worker.worker_process import Worker, backing_up
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget, Transfer
-from tidbbackup.model.task import DatabaseTarget
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DatabaseTarget
+from tidbbackup.model.providers import ObjectTarget, Transfer
 
 pytestmark = pytest.mark.integration
 

@@ -18,8 +18,8 @@ from tests.cluster.processes import Processes
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.leaks import all_arguments, unpacked
 from tests.worker.worker_process import Worker, backing_up
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 

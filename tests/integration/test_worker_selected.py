@@ -14,8 +14,8 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 

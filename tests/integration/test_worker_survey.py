@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from tests.cluster.database import Database
-from tidbbackup.model.task import DatabaseTarget
-from tidbbackup.worker.catalog import Table, estimated_bytes
-from tidbbackup.worker.database import survey
-from tidbbackup.worker.session import Login
+from tidbbackup.model.contract.task import DatabaseTarget
+from tidbbackup.worker.database.catalog import Table, estimated_bytes
+from tidbbackup.worker.database.session import Login
+from tidbbackup.worker.database.survey import survey
 
 pytestmark = pytest.mark.integration
 

@@ -19,11 +19,11 @@ from tests.cluster.tidb_server import LIFE_TIME_COMMENT, VERSION, TiDB
 from tests.cluster.tidb_server import tidb as tidb_server
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DatabaseTarget
-from tidbbackup.worker.gc_ledger import MARK, Acquire, Release
-from tidbbackup.worker.life_time import change
-from tidbbackup.worker.session import Login
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DatabaseTarget
+from tidbbackup.worker.database.session import Login
+from tidbbackup.worker.gc.ledger import MARK, Acquire, Release
+from tidbbackup.worker.gc.row import change
 
 pytestmark = pytest.mark.integration
 

@@ -15,9 +15,9 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DatabaseTarget
-from tidbbackup.worker.defaults_file import defaults_file
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DatabaseTarget
+from tidbbackup.worker.dumpers.mydumper.defaults_file import defaults_file
 
 pytestmark = pytest.mark.integration
 

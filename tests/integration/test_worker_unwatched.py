@@ -20,8 +20,8 @@ from tests.cluster.relay import slow_server
 from tests.integration.faults import within
 from tests.integration.hold_proxy import hold_proxy
 from tests.worker.worker_process import Worker, backing_up
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
 
 pytestmark = pytest.mark.integration
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.database import Database
-from tidbbackup.model.task import DatabaseTarget
-from tidbbackup.worker import catalog
-from tidbbackup.worker.database import read_views
-from tidbbackup.worker.session import Login
-from tidbbackup.worker.views import view_files, write_files
+from tidbbackup.model.contract.task import DatabaseTarget
+from tidbbackup.worker.database import catalog
+from tidbbackup.worker.database.session import Login
+from tidbbackup.worker.database.survey import read_views
+from tidbbackup.worker.database.views import view_files, write_files
 
 pytestmark = pytest.mark.integration
 

@@ -20,9 +20,9 @@ from tests.worker.endings import alive, children, gone, kill, state
 from tests.worker.small_volume import small_volume
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import Transfer
-from tidbbackup.model.task import DumpSettings
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import DumpSettings
+from tidbbackup.model.providers import Transfer
 
 pytestmark = pytest.mark.integration
 

@@ -16,8 +16,8 @@ from tests.cluster.processes import Processes
 from tests.cluster.relay import both_ways, connection, listening, pass_on
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.worker.defaults_file import defaults_file
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.worker.dumpers.mydumper.defaults_file import defaults_file
 
 pytestmark = pytest.mark.integration
 

@@ -15,8 +15,8 @@ from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
-from tidbbackup.model.backup import Backup, decode_backup
-from tidbbackup.model.schedule import BackupSchedule, decode_schedule
+from tidbbackup.model.resource.backup import Backup, decode_backup
+from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics
 from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import yaml
 
-from tidbbackup.decide.valid import problems
-from tidbbackup.model.backup import decode_backup
-from tidbbackup.model.schedule import decode_schedule
+from tidbbackup.decide.spec.valid import problems
+from tidbbackup.model.resource.backup import decode_backup
+from tidbbackup.model.resource.schedule import decode_schedule
 from tidbbackup.model.units import parse_duration
 from tidbbackup.schema_check import schema_problems
 

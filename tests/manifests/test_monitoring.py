@@ -11,8 +11,8 @@ from tests.decide.builders import IMAGE, backup
 from tests.manifests.exported import exported
 from tests.manifests.shipped import matches, the
 from tidbbackup.decide.render import backup_job
+from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.names import COMPONENT, labels
-from tidbbackup.model.progress import WORKER_PORT
 
 RULES = [
     rule

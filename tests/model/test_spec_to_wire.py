@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidbbackup.model.backup import (
+from tidbbackup.model.resource.backup import (
     BackoffRetryPolicy,
     BackupSpec,
     DumplingSpec,
@@ -18,7 +18,7 @@ from tidbbackup.model.backup import (
     spec_from_wire,
     spec_to_wire,
 )
-from tidbbackup.model.storage_spec import S3Spec, Source
+from tidbbackup.model.resource.storage_spec import S3Spec, Source
 from tidbbackup.model.wire import Free
 
 TEXT = st.text(max_size=8)

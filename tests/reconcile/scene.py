@@ -11,10 +11,10 @@ from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.resources import JOBS, PODS
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
-from tidbbackup.model.backup import Backup
-from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import job_name, labels
-from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.model.resource.backup import Backup
+from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.kinds import (
     BACKUPS,
     BY_RUN,

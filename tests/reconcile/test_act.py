@@ -21,7 +21,7 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import backup_job
-from tidbbackup.decide.scheduled import manifest
+from tidbbackup.decide.schedule.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import Meta, ObjectKey

@@ -20,7 +20,7 @@ from tidbbackup.kube.resources import JOBS, Resource
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.transport import ANSWER_LIMIT
 from tidbbackup.kube.watch import Target, list_all
-from tidbbackup.model.backup import Backup
+from tidbbackup.model.resource.backup import Backup
 from tidbbackup.reconcile.kinds import BACKUPS, DECODE
 
 COUNT = 200

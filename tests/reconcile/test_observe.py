@@ -9,11 +9,11 @@ from tests.decide.builders import IMAGE, NOW, backup, status
 from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
 from tidbbackup.kube.store import Change
-from tidbbackup.model.backup import Progress
-from tidbbackup.model.jobs import ContainerState, ContainerStatus, Job, Pod, PodStatus, Running
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import SCHEDULE_LABEL, short
-from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.model.resource.backup import Progress
+from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, PodStatus, Running
+from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.observe import (
     observe_backup,
     observe_schedule,

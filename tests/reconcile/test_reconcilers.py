@@ -12,10 +12,10 @@ from tests.reconcile.scene import caches, job_of
 from tidbbackup.decide.plan import Look
 from tidbbackup.kube.errors import ApiError, ServerError
 from tidbbackup.kube.writes import WriteGate
-from tidbbackup.model.backup import Backup, Condition
-from tidbbackup.model.jobs import Job, JobStatus, Pod
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION
+from tidbbackup.model.resource.backup import Backup, Condition
+from tidbbackup.model.resource.kubernetes import Job, JobStatus, Pod
 from tidbbackup.reconcile.kinds import Caches
 from tidbbackup.reconcile.reconcilers import Reconcilers, look
 

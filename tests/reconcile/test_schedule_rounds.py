@@ -13,10 +13,10 @@ from tests.decide.schedule_builders import DUE, NAME, child, later, schedule, se
 from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, malformed
 from tests.reconcile.test_reconcilers import Counted
-from tidbbackup.decide.scheduled import manifest
+from tidbbackup.decide.schedule.scheduled import manifest
 from tidbbackup.kube.errors import ServerError
 from tidbbackup.kube.writes import WriteGate
-from tidbbackup.model.backup import Backup
+from tidbbackup.model.resource.backup import Backup
 from tidbbackup.reconcile.kinds import Caches
 from tidbbackup.reconcile.reconcilers import Reconcilers
 

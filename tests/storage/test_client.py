@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import PROVIDERS, ObjectTarget, Transfer
+from tidbbackup.model.providers import PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import (
     Credentials,

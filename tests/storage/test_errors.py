@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.errors import code_of, explain, skew, worth_retrying
 
 TARGET = ObjectTarget("ceph", "bucket", "k.tgz", endpoint="http://s3.example.com")

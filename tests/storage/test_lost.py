@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.client import Credentials, Patience, open_client
 from tidbbackup.storage.lost import LostAnswers
 

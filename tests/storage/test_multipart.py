@@ -21,7 +21,7 @@ from botocore.exceptions import (
 )
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget, Transfer
+from tidbbackup.model.providers import ObjectTarget, Transfer
 from tidbbackup.storage.body import Body, FileBody, Pieces
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError

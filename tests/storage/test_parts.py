@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tidbbackup.model.storage import MIB, PROVIDERS, ObjectTarget, Transfer
+from tidbbackup.model.providers import MIB, PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.parts import PartLimits, next_size, part_limits, part_size
 
 TIB = 1 << 40

@@ -7,7 +7,7 @@ import pytest
 from attrs import define
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import Transfer
+from tidbbackup.model.providers import Transfer
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.rounds import in_rounds

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, WorkerTask, encode_task
+from tidbbackup.model.contract.task import DatabaseTarget, WorkerTask, encode_task
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import UsageError
 

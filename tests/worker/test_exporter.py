@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from manifests.compose import FOLDER
-from tidbbackup.model.progress import Report, decode_report
+from tidbbackup.model.contract.progress import Report, decode_report
 from tidbbackup.worker.exporter import RunMetrics, serve
 from tidbbackup.worker.failure import Journal
 

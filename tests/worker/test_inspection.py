@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import WorkerTask
+from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.task import WorkerTask
+from tidbbackup.model.providers import ObjectTarget
+from tidbbackup.worker.archive.manifest import Manifest, ManifestDatabase, encode_manifest
+from tidbbackup.worker.archive.tar import PackedFile
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.inspection import judge
-from tidbbackup.worker.manifest import Manifest, ManifestDatabase, encode_manifest
-from tidbbackup.worker.pack import PackedFile
 
 TASK = WorkerTask("demo", "ns", "uid-1", ObjectTarget("ceph", "bucket", "k.tgz"))
 BEGAN, ENDED = datetime(2026, 11, 23, 3, tzinfo=UTC), datetime(2026, 11, 23, 4, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.worker.test_main import environ
 from tidbbackup.model import reasons
-from tidbbackup.model.task import DatabaseTarget
+from tidbbackup.model.contract.task import DatabaseTarget
 from tidbbackup.worker.environment import Environment, read_environment
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.job import read_login

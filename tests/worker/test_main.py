@@ -12,9 +12,9 @@ from types import ModuleType
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome, WorkerResult, decode_result
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.contract.result import Outcome, WorkerResult, decode_result
+from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import main as entry
 from tidbbackup.worker.environment import read_environment

@@ -15,9 +15,9 @@ from attrs import define, field, frozen
 
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
-from tidbbackup.model.result import WorkerResult, decode_result
-from tidbbackup.model.storage import ObjectTarget
-from tidbbackup.model.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.contract.result import WorkerResult, decode_result
+from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.providers import ObjectTarget
 
 _PROGRAM = """
 import os, sys

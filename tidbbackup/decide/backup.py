@@ -12,10 +12,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import diagnosis, ending, finished, given_up, inspection, release, retry
-from tidbbackup.decide.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
+from tidbbackup.decide.aftermath import finished, inspection, release
 from tidbbackup.decide.facts import BackupFacts, Refusal
-from tidbbackup.decide.holder import Holder, holder, remove, taken
 from tidbbackup.decide.plan import (
     NOTHING,
     Action,
@@ -28,7 +26,10 @@ from tidbbackup.decide.plan import (
     SetFinalizers,
 )
 from tidbbackup.decide.render import backup_job
-from tidbbackup.decide.run import (
+from tidbbackup.decide.run import diagnosis, ending, given_up, retry
+from tidbbackup.decide.run.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
+from tidbbackup.decide.run.name_lock import Holder, holder, remove, taken
+from tidbbackup.decide.run.ownership import (
     JOB_KIND,
     events_of_start,
     job_key,
@@ -36,14 +37,14 @@ from tidbbackup.decide.run import (
     pods_made_by,
     pods_of,
 )
+from tidbbackup.decide.spec.task import archive_url, notices
+from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
-from tidbbackup.decide.task import archive_url, notices
-from tidbbackup.decide.valid import problems
 from tidbbackup.model import reasons
-from tidbbackup.model.backup import KIND, Backup, BackupStatus, Phase
-from tidbbackup.model.jobs import Happening, Job, Pod
+from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.names import BEGUN_UID, DUE_TIME, FINALIZER
-from tidbbackup.model.result import WorkerResult
+from tidbbackup.model.resource.backup import KIND, Backup, BackupStatus, Phase
+from tidbbackup.model.resource.kubernetes import Happening, Job, Pod
 
 _FINAL = {Phase.COMPLETE, Phase.FAILED}
 # A pod is given this long before its Events are asked why it does not start, and again each minute.

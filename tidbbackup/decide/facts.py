@@ -13,8 +13,8 @@ from attrs import field, frozen
 
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.backup import Backup
-from tidbbackup.model.jobs import Job, Pod
+from tidbbackup.model.resource.backup import Backup
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 Evidence = Mapping[Look, tuple[object, ...]]
 View = TypeVar("View")

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide import cleaning, diagnosis, farewell, given_up, inspection, release
-from tidbbackup.decide.diagnosis import Broken, Unclear, has_run, next_out_of_reach, verdict
+from tidbbackup.decide.aftermath import cleaning, finalizer, inspection, release
+from tidbbackup.decide.aftermath.remains import Remains, what_remains
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.holder import Holder, holder, taken
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
-from tidbbackup.decide.remains import Remains, what_remains
-from tidbbackup.decide.run import (
+from tidbbackup.decide.run import diagnosis, given_up
+from tidbbackup.decide.run.diagnosis import Broken, Unclear, has_run, next_out_of_reach, verdict
+from tidbbackup.decide.run.name_lock import Holder, holder, taken
+from tidbbackup.decide.run.ownership import (
     JOB_KIND,
     awaited,
     job_key,
@@ -27,12 +28,12 @@ from tidbbackup.decide.run import (
     pods_of,
     runs,
 )
+from tidbbackup.decide.spec.task import clean_policy
 from tidbbackup.decide.status import Cause, move
-from tidbbackup.decide.task import clean_policy
 from tidbbackup.model import reasons
-from tidbbackup.model.backup import KIND, Backup, CleanPolicy, Phase
-from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.names import FINALIZER
+from tidbbackup.model.resource.backup import KIND, Backup, CleanPolicy, Phase
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 _NEXT_LOOK = timedelta(seconds=10)
 
@@ -45,7 +46,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if FINALIZER not in backup.metadata.finalizers:
         return NOTHING
     if backup.foreign or facts.unreadable:
-        return Plan((farewell.let_go(backup),))
+        return Plan((finalizer.let_go(backup),))
     job = facts.job if facts.job is not None and owned_by(facts.job, backup) else None
     mended = given_up.started_after_all(facts, backup, now)
     if mended:
@@ -64,7 +65,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if not remains:
         return _end(facts, backup, remains, now)
     if not cleaning.is_cleaned(facts, backup):
-        uninstalled = farewell.if_the_crd_goes(facts, backup, wanted_gone=remains.data)
+        uninstalled = finalizer.if_the_crd_goes(facts, backup, wanted_gone=remains.data)
         if uninstalled is not None:
             return _without_cleaning(facts, backup, uninstalled, now)
     if facts.clean_job is None:
@@ -103,7 +104,7 @@ def _end(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) ->
     # Only a result proves that a run is over: else a Job or pod may be there that no cache shows yet.
     over = backup.status.condition(Phase.COMPLETE) is not None
     running = None if over else _look_for_run(facts, backup, now)
-    return running or _leave(facts, backup, remains, (farewell.say_kept(backup, is_kept=remains.kept),), now)
+    return running or _leave(facts, backup, remains, (finalizer.say_kept(backup, is_kept=remains.kept),), now)
 
 
 def _leave(
@@ -112,7 +113,7 @@ def _leave(
     """Nothing is left in the storage; what may be left in the database comes last."""
     step = release.before_leaving(facts, backup, now, unheard=remains.unheard)
     if step.over:
-        return Plan((*step.actions, *words, farewell.let_go(backup)))
+        return Plan((*step.actions, *words, finalizer.let_go(backup)))
     return Plan(step.actions, wake_at=step.wake_at)
 
 
@@ -140,7 +141,7 @@ def _clean(facts: BackupFacts, backup: Backup, remains: Remains, now: datetime) 
     if running is not None:
         return running
     if facts.refusal is not None and facts.refusal.namespace_terminating:
-        return farewell.as_the_namespace_goes(backup, wanted_gone=remains.data)
+        return finalizer.as_the_namespace_goes(backup, wanted_gone=remains.data)
     looking = _look_whether_whole(facts, backup, remains, now)
     if looking is not None:
         return looking

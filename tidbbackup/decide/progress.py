@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from tidbbackup.decide.run import owned_by, pods_made_by
-from tidbbackup.model.backup import Backup, Phase, Progress
-from tidbbackup.model.jobs import Job, Pod
-from tidbbackup.model.progress import Report
+from tidbbackup.decide.run.ownership import owned_by, pods_made_by
+from tidbbackup.model.contract.progress import Report
+from tidbbackup.model.resource.backup import Backup, Phase, Progress
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 _NOTHING_RUNS = ("", Phase.SCHEDULED, Phase.INVALID, Phase.COMPLETE)
 

@@ -13,11 +13,12 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from tidbbackup.decide.spec.storage_target import ca_mount
+from tidbbackup.decide.spec.task import worker_task
 from tidbbackup.decide.status import Cause
-from tidbbackup.decide.storage_target import ca_mount
-from tidbbackup.decide.task import worker_task
-from tidbbackup.model.backup import KIND, Backup, BackupSpec
-from tidbbackup.model.jobs import CONTAINER, Job
+from tidbbackup.model.contract.progress import WORKER_PORT
+from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.flags.rclone import asked
 from tidbbackup.model.names import (
     API_VERSION,
     DELETES_DATA,
@@ -27,9 +28,8 @@ from tidbbackup.model.names import (
     job_name,
     labels,
 )
-from tidbbackup.model.progress import WORKER_PORT
-from tidbbackup.model.rclone import asked
-from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.resource.backup import KIND, Backup, BackupSpec
+from tidbbackup.model.resource.kubernetes import CONTAINER, Job
 from tidbbackup.model.units import parse_quantity
 from tidbbackup.model.wire import members, objects
 

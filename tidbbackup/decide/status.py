@@ -16,7 +16,7 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.decide.plan import Action, Announce, Counted, PatchStatus, Tally
-from tidbbackup.model.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.names import SCHEDULE_LABEL
 from tidbbackup.model.reasons import (
     GC_LIFE_TIME_STILL_RAISED,
@@ -24,7 +24,7 @@ from tidbbackup.model.reasons import (
     UPLOAD_LEFT_OPEN,
     VALUES_ROUNDED,
 )
-from tidbbackup.model.result import Notice
+from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
 
 _MESSAGE_LIMIT = 2048
 # What is decided on comes first, then what is missing in the archive: a condition has one reason. What many

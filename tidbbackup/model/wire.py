@@ -1,7 +1,7 @@
 """How a field of a custom resource is declared: its default, its meaning, and what its schema refuses.
 
-The CRDs are generated from these declarations (model/schema.py), so model and schema cannot drift apart.
-Must not know any particular resource.
+The CRDs are generated from these declarations (model/resource/schema.py), so model and schema cannot drift
+apart. Must not know any particular resource.
 """
 
 from __future__ import annotations

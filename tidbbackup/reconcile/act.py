@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from tidbbackup.decide.aftermath.finalizer import NAMESPACE_KIND
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.farewell import NAMESPACE_KIND
 from tidbbackup.decide.plan import (
     Action,
     Announce,
@@ -28,8 +28,8 @@ from tidbbackup.decide.plan import (
     SetFinalizers,
     Tally,
 )
-from tidbbackup.decide.run import JOB_KIND
-from tidbbackup.decide.scheduled import is_same_run
+from tidbbackup.decide.run.ownership import JOB_KIND
+from tidbbackup.decide.schedule.scheduled import is_same_run
 from tidbbackup.kube.client import Propagation
 from tidbbackup.kube.decode import read_meta
 from tidbbackup.kube.errors import (

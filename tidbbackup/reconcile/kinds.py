@@ -14,11 +14,11 @@ from attrs import frozen
 from tidbbackup.kube.decode import Decode, Malformed
 from tidbbackup.kube.resources import CRDS, EVENTS, JOBS, PODS, Resource
 from tidbbackup.kube.store import Cache
-from tidbbackup.model.backup import Backup, decode_backup
-from tidbbackup.model.jobs import Happening, Job, Pod
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, SCHEDULE_LABEL, VERSION, short
-from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.model.resource.backup import Backup, decode_backup
+from tidbbackup.model.resource.kubernetes import Happening, Job, Pod
+from tidbbackup.model.resource.schedule import BackupSchedule
 
 BACKUPS = Resource(GROUP, VERSION, "backups", "Backup")
 SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")

@@ -12,15 +12,15 @@ import attrs
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.progress import worker_address
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.decide.run import JOB_KIND
-from tidbbackup.decide.scheduled import ScheduleFacts
+from tidbbackup.decide.run.ownership import JOB_KIND
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.store import Change
-from tidbbackup.model.backup import KIND, Backup, Phase
-from tidbbackup.model.jobs import Job, Pod
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import BACKUP_LABEL, SCHEDULE_LABEL, job_name, short
-from tidbbackup.model.schedule import BackupSchedule
+from tidbbackup.model.resource.backup import KIND, Backup, Phase
+from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.kinds import BY_RUN, BY_SCHEDULE, BY_SHORT_NAME, Caches, readable, run_value
 
 

@@ -16,12 +16,13 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.decide import backup as run_backup
-from tidbbackup.decide import gc, schedule
+from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Look, Plan, Tally
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.decide.retention import retention
-from tidbbackup.decide.scheduled import ScheduleFacts
+from tidbbackup.decide.schedule import decision
+from tidbbackup.decide.schedule.retention import retention
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.kube.client import Client, Selector
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.errors import Forbidden, NotFound
@@ -31,7 +32,7 @@ from tidbbackup.kube.resources import CRDS
 from tidbbackup.kube.watch import Target, list_all
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.schedule import KIND as SCHEDULE_KIND
+from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.reconcile.act import Actor, Refused
 from tidbbackup.reconcile.kinds import DECODE, RESOURCES, Caches, readable
 from tidbbackup.reconcile.observe import observe_backup, observe_schedule
@@ -68,7 +69,7 @@ class Reconcilers:
             ApiError: the API could not be read or written; again later.
         """
         if key.kind == SCHEDULE_KIND:
-            making = await self._round("schedule", key, observe_schedule(self.caches, key), schedule.decide)
+            making = await self._round("schedule", key, observe_schedule(self.caches, key), decision.decide)
             removing = await self._round("gc", key, observe_schedule(self.caches, key), retention)
             return min((wake for wake in (making, removing) if wake), default=None)
         facts = observe_backup(self.caches, key, self.image)

@@ -24,7 +24,7 @@ from attrs import field, frozen
 from botocore.handlers import add_expect_header
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget, Transfer
+from tidbbackup.model.providers import ObjectTarget, Transfer
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.identity import find_identity
 from tidbbackup.storage.proof import check_answer, check_redirect

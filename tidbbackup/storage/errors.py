@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from tidbbackup.model import reasons
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.model.units import format_duration
 from tidbbackup.storage.proof import NotS3
 

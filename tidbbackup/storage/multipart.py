@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from attrs import define, frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Notice
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.contract.result import Notice
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body, Pieces
 from tidbbackup.storage.client import Patience, S3Client, has_checksums

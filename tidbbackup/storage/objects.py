@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 from attrs import field, frozen
 
-from tidbbackup.model.storage import ObjectTarget
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import code_of, explain
 from tidbbackup.storage.proof import NotS3, is_absent

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from attrs import frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Notice
-from tidbbackup.model.storage import HARMLESS_ACLS, ObjectTarget
+from tidbbackup.model.contract.result import Notice
+from tidbbackup.model.providers import HARMLESS_ACLS, ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client, has_checksums
 from tidbbackup.storage.errors import code_of, explain

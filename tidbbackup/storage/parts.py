@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 from attrs import frozen
 
-from tidbbackup.model.storage import MIB, ObjectTarget
+from tidbbackup.model.providers import MIB, ObjectTarget
 
 USUAL_PART = 16 * MIB
 

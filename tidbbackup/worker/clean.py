@@ -10,14 +10,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome, WorkerResult
-from tidbbackup.model.task import WorkerTask
+from tidbbackup.model.contract.result import Outcome, WorkerResult
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client
 from tidbbackup.storage.errors import StorageError
+from tidbbackup.worker.archive.ownership import Owned, owned
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal
-from tidbbackup.worker.ownership import Owned, owned
 
 log = logging.getLogger(__name__)
 

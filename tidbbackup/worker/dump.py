@@ -12,29 +12,32 @@ from datetime import datetime
 import attrs
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome, WorkerResult
+from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
 from tidbbackup.storage.parts import MAX_IN_FLIGHT, next_size, part_limits, part_size
-from tidbbackup.worker import gc_hold, manifest, mydumper, staging
-from tidbbackup.worker.aside import aside
-from tidbbackup.worker.belt import Belt
-from tidbbackup.worker.catalog import estimated_bytes
-from tidbbackup.worker.database import survey
-from tidbbackup.worker.dumping import Assignment, assignment
+from tidbbackup.worker.archive import manifest
+from tidbbackup.worker.archive.part_buffer import Spool
+from tidbbackup.worker.archive.tar import Archive, PackedFile
+from tidbbackup.worker.daemon_thread import aside
+from tidbbackup.worker.database.catalog import estimated_bytes
+from tidbbackup.worker.database.reach import reach
+from tidbbackup.worker.database.survey import survey
+from tidbbackup.worker.dumpers.mydumper import process
+from tidbbackup.worker.dumpers.mydumper.hazards import quirks
+from tidbbackup.worker.dumpers.mydumper.position import Position
+from tidbbackup.worker.dumpers.mydumper.preflight import clear
+from tidbbackup.worker.dumpers.mydumper.selection import selection
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
-from tidbbackup.worker.gauge import Gauge
-from tidbbackup.worker.growing import Spool
-from tidbbackup.worker.hazards import quirks
+from tidbbackup.worker.gc import hold
 from tidbbackup.worker.job import Job, Limits, read_job
-from tidbbackup.worker.open_upload import open_upload
-from tidbbackup.worker.overlap import Overlap
-from tidbbackup.worker.pack import Archive, PackedFile
-from tidbbackup.worker.position import Position
-from tidbbackup.worker.preflight import clear
-from tidbbackup.worker.reach import reach
-from tidbbackup.worker.selection import selection
+from tidbbackup.worker.pipeline.dumping import Assignment, assignment
+from tidbbackup.worker.pipeline.gauge import Gauge
+from tidbbackup.worker.pipeline.open_upload import open_upload
+from tidbbackup.worker.pipeline.overlap import Overlap
+from tidbbackup.worker.staging import volume
+from tidbbackup.worker.staging.belt import Belt
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ async def dump(
     started = now()
     job = read_job(env, journal, limits)
     job = attrs.evolve(job, login=await reach(job.login, journal, limits.connect))
-    async with gc_hold.held(job):
+    async with hold.held(job):
         await _dump(job, started, now)
     # What could not be put back is told too.
     result = journal.whole()
@@ -65,12 +68,12 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
     chosen = selection(env.task.dump.tableRegex, env.task.dump.tableFilter, found.system)
     job = attrs.evolve(job, selection=chosen)
-    known = quirks(await aside(mydumper.find("mydumper", env.search_path).read_bytes))
+    known = quirks(await aside(process.find("mydumper", env.search_path).read_bytes))
     clearance = clear(found, job.selection, job.flags, known)
     journal.notices += clearance.notices
     journal.counters.estimated_bytes = 0 if job.flags.no_data else estimated_bytes(clearance.databases)
     target = env.task.target
-    folder = staging.prepare(env.staging)
+    folder = volume.prepare(env.staging)
     async with (
         open_client(
             target, credentials_from(env.keys), env.s3_ca, job.limits.patience, env.proxies
@@ -79,7 +82,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     ):
         journal.step = "dump"
         task = await assignment(job, found, clearance, folder)
-        output = mydumper.Output(takes=chosen.takes)
+        output = process.Output(takes=chosen.takes)
         archive = await _ship(task, upload, output, started)
         journal.step = "manifest"
         last = _manifest(task, archive, upload.run, output.position, started, now())
@@ -88,11 +91,11 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
         journal.complete = _result(task, archive, started, now())
 
 
-async def _ship(task: Assignment, upload: Upload, output: mydumper.Output, started: datetime) -> Archive:
+async def _ship(task: Assignment, upload: Upload, output: process.Output, started: datetime) -> Archive:
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
-    folder = staging.prepare(job.env.staging, staging.PARTS_FOLDER)
+    folder = volume.prepare(job.env.staging, volume.PARTS_FOLDER)
     spool = Spool(folder, task.budget, target.transfer.concurrency or MAX_IN_FLIGHT)
     limits, estimate = part_limits(target).at_most(spool.largest), counters.estimated_bytes
 

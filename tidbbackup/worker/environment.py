@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from tidbbackup.model.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, decode_task
+from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, decode_task
 from tidbbackup.storage.client import proxies_from
 from tidbbackup.worker.failure import UsageError
 

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tidbbackup.clients import bounded
-from tidbbackup.model.progress import PROGRESS_PATH, WORKER_PORT, encode_report
+from tidbbackup.model.contract.progress import PROGRESS_PATH, WORKER_PORT, encode_report
 from tidbbackup.worker.failure import Journal
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import attrs
 from attrs import define, field
 
-from tidbbackup.model.progress import Report, percent
-from tidbbackup.model.result import Notice, WorkerResult
+from tidbbackup.model.contract.progress import Report, percent
+from tidbbackup.model.contract.result import Notice, WorkerResult
 from tidbbackup.worker.counters import Counters
 
 

@@ -13,14 +13,14 @@ from datetime import datetime
 import msgspec
 
 from tidbbackup.model import reasons
-from tidbbackup.model.result import MAX_DATABASES, Outcome, WorkerResult
-from tidbbackup.model.task import WorkerTask
+from tidbbackup.model.contract.result import MAX_DATABASES, Outcome, WorkerResult
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, credentials_from, open_client
 from tidbbackup.storage.objects import RUN_METADATA
+from tidbbackup.worker.archive.manifest import Summary, read_summary
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
-from tidbbackup.worker.manifest import Summary, read_summary
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from attrs import field, frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.storage.client import Patience
-from tidbbackup.worker import options
+from tidbbackup.worker.database.session import Login
+from tidbbackup.worker.dumpers.mydumper import options
+from tidbbackup.worker.dumpers.mydumper.options import Flags
+from tidbbackup.worker.dumpers.mydumper.selection import Selection, selection
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
-from tidbbackup.worker.options import Flags
-from tidbbackup.worker.selection import Selection, selection
-from tidbbackup.worker.session import Login
 
 
 @frozen

@@ -18,13 +18,13 @@ from typing import Any
 
 from tidbbackup.logs import PlainLines
 from tidbbackup.model import reasons
-from tidbbackup.model.result import Outcome, WorkerResult, encode_result
+from tidbbackup.model.contract.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker.clean import clean
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
-from tidbbackup.worker.gc_hold import release
+from tidbbackup.worker.gc.hold import release
 from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.memory import share_heaps

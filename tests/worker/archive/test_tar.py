@@ -1,0 +1,193 @@
+"""The archive: what a plain tar reads out of it, its parts, its digest, the files that go."""
+
+import asyncio
+import gzip
+import hashlib
+import io
+import os
+import random
+import shutil
+import subprocess
+import tarfile
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tidbbackup.storage.body import Body
+from tidbbackup.worker.archive.gzip import BLOCK_BYTES, MAX_THREADS
+from tidbbackup.worker.archive.part_buffer import MEMORY_PART, Spool
+from tidbbackup.worker.archive.tar import Archive, PackedFile, parts
+
+MTIME = 1_790_000_000
+LARGE = 4 * MAX_THREADS * BLOCK_BYTES
+"""More than is read ahead."""
+
+
+async def packed(
+    paths: list[Path], part_bytes: int, spool: Spool | None = None
+) -> tuple[Archive, list[bytes]]:
+    async def ready() -> AsyncIterator[Path]:
+        for path in paths:
+            yield path
+
+    archive = Archive("backup-1", MTIME, part_bytes, spool=spool)
+    return archive, [whole(part) async for part in parts(archive, ready())]
+
+
+def whole(part: Body) -> bytes:
+    """Its bytes; a file goes, as it does once a part is sent."""
+    with part.open() as file:
+        content = file.read()
+    part.discard()
+    assert len(content) == len(part)
+    return content
+
+
+def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
+    for name, content in files.items():
+        (folder / os.fsdecode(name)).write_bytes(content)
+    return sorted(folder.iterdir())
+
+
+async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    long = "d" * 120 + "." + "漢" * 40 + ".sql"
+    noise = random.Random(1).randbytes(3_000_000)
+    files = {"a.sql": b"x", "empty": b"", "b c;'\".sql": b"y" * 512, long: b"z" * 513, "noise": noise}
+    paths = write(tmp_path, files)
+    archive, bodies = await packed(paths, 1 << 20)
+
+    data = b"".join(bodies)
+    assert all(len(body) == 1 << 20 for body in bodies[:-1]), "parts of one size"
+    assert 0 < len(bodies[-1]) <= 1 << 20
+    assert archive.size == len(data)
+    assert archive.checksum == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = tar.getmembers()
+        assert members[0].isdir()
+        assert members[0].name == "backup-1"
+        found = {m.name.removeprefix("backup-1/"): tar.extractfile(m).read() for m in members[1:]}  # type: ignore[union-attr]
+        assert {(m.uid, m.gid, m.mtime) for m in members} == {(0, 0, MTIME)}
+    assert found == files
+    assert sorted(archive.files, key=lambda f: f.name) == sorted(
+        (PackedFile(name, len(content)) for name, content in files.items()), key=lambda f: f.name
+    )
+    assert os.listdir(tmp_path) == [], "packed is deleted"
+    assert len(gzip.decompress(data)) % 10_240 == 0
+
+
+async def test_parts_too_large_for_memory_are_files(tmp_path: Path) -> None:
+    dump, spool = tmp_path / "dump", tmp_path / "parts"
+    dump.mkdir()
+    spool.mkdir()
+    noise = random.Random(1).randbytes(5 << 20)
+    paths = write(dump, {f"{n:02}.sql": noise for n in range(14)})
+    part_bytes = MEMORY_PART + (1 << 20)
+
+    _, in_memory = await packed(paths, part_bytes)
+    write(dump, {path.name: noise for path in paths})
+    archive, bodies = await packed(paths, part_bytes, Spool(spool, 1 << 30))
+
+    assert [len(body) for body in bodies[:-1]] == [part_bytes, part_bytes]
+    assert bodies == in_memory
+    assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"
+    assert (list(spool.iterdir()), archive.sending_bytes) == ([], 0)
+
+
+async def test_names_that_are_no_utf8_survive(tmp_path: Path) -> None:
+    name = os.fsdecode(b"odd-\xff-name.sql")
+    (tmp_path / name).write_bytes(b"x")
+    _, bodies = await packed([tmp_path / name], 1 << 20)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bodies)), errors="surrogateescape") as tar:
+        assert tar.getnames() == ["backup-1", f"backup-1/{name}"]
+
+
+async def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    digests = set()
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        paths = write(folder, {"a": b"1" * 100_000, "b": b"2"})
+        archive, _ = await packed(paths, 1 << 20)
+        digests.add(archive.checksum)
+    assert len(digests) == 1
+
+
+async def test_a_file_that_shrinks_is_an_error(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"a": random.Random(1).randbytes(LARGE)})
+    archive = Archive("top", MTIME, 1 << 20)
+    await asyncio.to_thread(archive.open, path)
+    assert archive.fill()
+    os.truncate(path, 1 << 20)
+    with pytest.raises(OSError, match="has become shorter"):
+        list(iter(archive.fill, None))
+    archive.close()
+
+
+async def test_a_consumer_that_stops_leaves_no_file_open(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"a": random.Random(1).randbytes(LARGE)})
+
+    async def ready() -> AsyncIterator[Path]:
+        yield path
+
+    archive = Archive("top", MTIME, 1 << 20)
+    bodies = parts(archive, ready())
+    await anext(bodies)
+    await bodies.aclose()
+    assert path.exists(), "not packed to its end"
+
+
+async def test_every_reader_takes_it_for_one_gzip(tmp_path: Path) -> None:
+    files = {f"d.t.{n:05}.sql": os.urandom(300_000) + b"(1,'a'),\n" * 100_000 for n in range(6)}
+    _, bodies = await packed(write(tmp_path, files), 1 << 20)
+    data = b"".join(bodies)
+    one = zlib.decompressobj(31)
+    tar = one.decompress(data)
+    assert (one.eof, one.unused_data) == (True, b"")
+    for program in (["gzip", "--decompress"], ["pigz", "--decompress"]):
+        if shutil.which(program[0]):
+            done = await asyncio.to_thread(subprocess.run, program, input=data, stdout=subprocess.PIPE)
+            assert done.stdout == tar
+    # As a stream, tarfile reads no more than one member.
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r|gz") as stream:
+        found = {m.name: stream.extractfile(m).read() for m in stream if m.isfile()}  # type: ignore[union-attr]
+    assert found == {f"backup-1/{name}": content for name, content in files.items()}
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES - 512, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
+async def test_around_the_blocks_bounds(tmp_path: Path, size: int) -> None:
+    files = {"a": bytes(size), "b": b"x"}
+    archive, bodies = await packed(write(tmp_path, files), 1 << 20)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bodies))) as tar:
+        assert {m.name: m.size for m in tar if m.isfile()} == {"backup-1/a": size, "backup-1/b": 1}
+    assert archive.freed_bytes == archive.packed_bytes == size + 1
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_small_file_leaves_the_volume_before_there_are_more(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"a": b"x" * 1000})
+    archive = Archive("top", MTIME, 1 << 20)
+    await asyncio.to_thread(archive.open, path)
+    assert archive.fill() is None
+    assert (archive.freed_bytes, os.listdir(tmp_path)) == (1000, [])
+    archive.close()
+
+
+async def test_parts_grow_as_they_are_told(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"noise": random.Random(1).randbytes(9 << 20)})
+    seen: list[tuple[int, int, int]] = []
+
+    def double(size: int, parts: int, handed_out: int) -> int:
+        seen.append((size, parts, handed_out))
+        return size * 2
+
+    async def ready() -> AsyncIterator[Path]:
+        yield path
+
+    archive = Archive("top", MTIME, 1 << 20, double)
+    bodies = [whole(part) async for part in parts(archive, ready())]
+    assert [len(body) >> 20 for body in bodies] == [1, 2, 4, 2]
+    assert seen[:3] == [(1 << 20, 1, 1 << 20), (2 << 20, 2, 3 << 20), (4 << 20, 3, 7 << 20)]
+    assert archive.size == sum(map(len, bodies))
+    assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"

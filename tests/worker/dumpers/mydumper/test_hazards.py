@@ -1,0 +1,113 @@
+"""Tables that mydumper would lose or spoil."""
+
+import pytest
+
+from tidbbackup.worker.database.catalog import Column, Database, Table
+from tidbbackup.worker.dumpers.mydumper.hazards import (
+    Programs,
+    Quirks,
+    backticked_columns,
+    generated_tables,
+    programs,
+    quirks,
+    repeated_triggers,
+    unloadable_tables,
+    unsupported_tables,
+)
+
+STORED = Column("g", "STORED GENERATED")
+OLD = Quirks(omits_defaults=True)
+
+
+def problems(*tables: Table, name: str = "d", is_tidb: bool = False, routines: tuple[str, ...] = ()) -> str:
+    databases = (Database(name, tables, routines),)
+    return "; ".join(unsupported_tables(databases, databases, is_tidb, OLD))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (Table("t", columns=(Column("at", "DEFAULT_GENERATED ON UPDATE CURRENT_TIMESTAMP"),)), "`at`"),
+        (Table("t", columns=(Column("hidden", "INVISIBLE"),)), "invisible column `hidden`"),
+        (Table("t", columns=(STORED, Column("a`b"))), "has a backtick"),
+        (Table("it's", columns=(STORED,)), "quote or backslash"),
+        (Table("t", comment="VIEW"), "taken for a view"),
+    ],
+)
+def test_tables_that_cannot_be_dumped_whole(table: Table, words: str) -> None:
+    assert words in problems(table)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Table("t", columns=(STORED,)),
+        Table("t", columns=(Column("a`b"),)),
+        Table("t", columns=(STORED, Column("h", "INVISIBLE"))),
+        Table("t", columns=(Column("my_row_id", "AUTO_INCREMENT INVISIBLE"),)),
+        Table("it's"),
+        Table("v", "VIEW", None, comment="VIEW"),
+    ],
+)
+def test_tables_that_can(table: Table) -> None:
+    assert problems(table) == ""
+
+
+def test_quotes_beside_triggers_and_routines() -> None:
+    assert "there are triggers" in problems(Table("it's"), Table("t", triggers=True))
+    assert "there are routines" in problems(name="o'brien", routines=("r",))
+    assert problems(name="o'brien") == ""
+
+
+def test_mydumper_is_asked_only_for_what_there_is() -> None:
+    full = Database("d", (Table("t", triggers=True),), ("r",), ("e",))
+    assert programs([Database("e")]) == Programs()
+    assert programs([Database("e"), full]) == Programs(triggers=True, routines=True, events=True)
+
+
+def test_column_lists() -> None:
+    databases = [Database("d", (Table("t", columns=(STORED,)), Table("u", columns=(Column("a`b"),))))]
+    assert generated_tables(databases) == [("d", "t")]
+    assert backticked_columns(databases)
+    assert not Column("c", "DEFAULT_GENERATED").generated
+
+
+def test_triggers_that_come_twice() -> None:
+    tables = [
+        Table("axb", triggers=True),
+        Table("a_b"),
+        Table("a.b"),
+        Table("a%"),
+        Table("c_"),
+        Table("a_", "VIEW"),
+    ]
+    assert repeated_triggers([Database("d", tuple(tables))]) == [
+        "triggers that `d`.`a_b` seems to have too",
+        "triggers that `d`.`a%` seems to have too",
+    ]
+    assert repeated_triggers([Database("d", (Table("a_b", triggers=True), Table("axb")))]) == []
+
+
+def test_types_that_do_not_load() -> None:
+    table = Table("t", columns=(Column("ip", kind="inet6"), Column("id", kind="uuid")))
+    assert unloadable_tables([Database("d", (table,))]) == ["`d`.`t`: column `ip`, `id`"]
+
+
+def test_a_mydumper_that_tells_default_from_computed_may_dump_such_tables() -> None:
+    table = Table("t", columns=(Column("at", "DEFAULT_GENERATED ON UPDATE CURRENT_TIMESTAMP"),))
+    databases = (Database("d", (table,)),)
+
+    assert unsupported_tables(databases, databases, True, Quirks(omits_defaults=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "omits"),
+    [
+        (b"TABLE_NAME='%s' and extra like '%%GENERATED%%'", True),
+        (b"extra like '%%GENERATED%%' and extra not like '%%DEFAULT_GENERATED%%'", False),
+        # The image's own, see docs/decisions/0009.
+        (b"TABLE_NAME='%s' and extra like'%% GENERATED%%'", False),
+    ],
+)
+def test_quirks_are_read_off_the_program(query: bytes, omits: bool) -> None:
+    assert quirks(b"\x7fELF..." + query + b"...").omits_defaults is omits

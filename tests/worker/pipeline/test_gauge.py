@@ -1,0 +1,22 @@
+"""What counts as a run that moves."""
+
+from pathlib import Path
+
+import pytest
+
+from tidbbackup.worker.archive.tar import Archive
+from tidbbackup.worker.counters import Counters
+from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.pipeline.gauge import Gauge
+from tidbbackup.worker.staging.belt import Belt
+
+
+@pytest.mark.parametrize("what", ["sent_bytes", "waited_seconds"])
+def test_a_part_that_is_still_on_its_way_is_movement(tmp_path: Path, what: str) -> None:
+    archive, counters = Archive("top", 0, 16 << 20), Counters()
+    gauge = Gauge(counters, Belt(tmp_path), archive, Output())
+    before = gauge.moved()
+    assert gauge.moved() == before
+    setattr(counters, what, 1)
+    assert gauge.moved() != before
+    archive.close()

@@ -1,0 +1,97 @@
+"""When mydumper is held: whatever the volume looks like, nobody is frozen and nothing stands still."""
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidbbackup.worker.staging.throttle import (
+    AHEAD_BYTES,
+    MAX_HELD_SECONDS,
+    MIN_BUDGET,
+    MIN_RUN_SECONDS,
+    Decision,
+    HoldFacts,
+    budget,
+    decide,
+)
+
+MIB = 1 << 20
+sizes = st.integers(0, 1 << 42)
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> HoldFacts:
+    waiting = draw(sizes)
+    return HoldFacts(
+        staged=waiting + draw(sizes),
+        waiting=waiting,
+        budget=draw(st.integers(MIN_BUDGET, 1 << 42)),
+        sending=draw(st.one_of(st.just(0), sizes)),
+        harmless=draw(st.booleans()),
+        held=draw(st.booleans()),
+        since=0.0,
+    )
+
+
+@given(facts(), st.floats(0, 1e6))
+def test_what_is_never_done(found: HoldFacts, now: float) -> None:
+    decision = decide(found, now)
+    if not found.harmless:
+        assert decision is Decision.RUN, "locks are held that others wait for"
+    if decision is Decision.HOLD:
+        assert found.waiting or found.sending, "nothing would ever end it"
+        assert not found.held or now < MAX_HELD_SECONDS
+        assert found.held or now >= MIN_RUN_SECONDS
+    if decision is Decision.TOO_SMALL:
+        assert found.staged > found.budget
+        assert not found.waiting
+        assert not found.sending
+    if decision is Decision.RUN and not found.held and found.harmless and now >= MIN_RUN_SECONDS:
+        assert found.staged + found.sending <= found.budget or not found.waiting
+
+
+@given(sizes, sizes)
+def test_the_budget_is_below_both(storage: int, free: int) -> None:
+    found = budget(storage, free)
+    assert found <= 0.9 * free
+    assert storage == 0 or found <= 0.9 * storage
+
+
+def _now(staged: int, *, waiting: int = 1, room: int = 1 << 40, held: bool = False) -> HoldFacts:
+    return HoldFacts(staged, waiting, room, 0, harmless=True, held=held, since=0.0)
+
+
+def test_parts_on_their_way_are_waited_for() -> None:
+    """They take room from the dump, and give it back."""
+    sent = HoldFacts(100 * MIB, 0, 100 * MIB, 0, harmless=True, held=False, since=0.0)
+    assert decide(sent, 1) is Decision.RUN
+    assert decide(attrs.evolve(sent, staged=101 * MIB), 1) is Decision.TOO_SMALL
+    assert decide(attrs.evolve(sent, staged=61 * MIB, sending=40 * MIB), 1) is Decision.HOLD
+    assert decide(attrs.evolve(sent, staged=60 * MIB, sending=40 * MIB), 1) is Decision.RUN
+
+
+def test_it_goes_on_only_when_a_quarter_is_free_again() -> None:
+    room = 100 * MIB
+    assert decide(_now(room, room=room), 1) is Decision.RUN
+    assert decide(_now(room + 1, room=room), 1) is Decision.HOLD
+    assert decide(_now(80 * MIB, room=room, held=True), 1) is Decision.HOLD
+    assert decide(_now(75 * MIB, room=room, held=True), 1) is Decision.RUN
+
+
+def test_a_tiny_volume_is_left_to_mydumper() -> None:
+    room = MIN_BUDGET - 1
+    assert decide(_now(2 * room, room=room), 1) is Decision.RUN
+    assert decide(_now(2 * room, room=room, waiting=0), 1) is Decision.RUN
+
+
+def test_far_ahead_is_enough_to_be_held() -> None:
+    assert decide(_now(AHEAD_BYTES), 1) is Decision.RUN
+    assert decide(_now(AHEAD_BYTES + 1), 1) is Decision.HOLD
+    # A single table in a file of its own may be as large as the volume.
+    assert decide(_now(AHEAD_BYTES + 1, waiting=0), 1) is Decision.RUN
+
+
+def test_after_a_minute_it_runs_for_a_moment() -> None:
+    assert decide(_now(10 * AHEAD_BYTES, held=True), MAX_HELD_SECONDS) is Decision.RUN
+    assert decide(_now(10 * AHEAD_BYTES), MIN_RUN_SECONDS / 2) is Decision.RUN
+    assert decide(_now(10 * AHEAD_BYTES), MIN_RUN_SECONDS) is Decision.HOLD

@@ -1,0 +1,98 @@
+"""Which Jobs and pods are a Backup's own, and what they are called.
+
+Must not know what is to be done about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from tidbbackup.decide.plan import Look
+from tidbbackup.decide.render import ATTEMPTED, STAGING
+from tidbbackup.decide.run.diagnosis import is_out_of_reach
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, job_name, short
+from tidbbackup.model.resource.backup import KIND, Backup
+from tidbbackup.model.resource.kubernetes import Job, Pod
+
+JOB_KIND = "Job"
+POD_KIND = "Pod"
+EVENT_KIND = "Event"
+
+
+def owned_by(job: Job, backup: Backup) -> bool:
+    """Whether the Job is this very Backup's, not that of another of the same name."""
+    return _owner_uid(job, backup) == backup.metadata.uid
+
+
+def of_a_former(job: Job, backup: Backup) -> bool:
+    """Whether the Job belongs to a Backup of the same name that is gone: names are unique, so it must be."""
+    return _owner_uid(job, backup) not in ("", backup.metadata.uid)
+
+
+def _owner_uid(job: Job, backup: Backup) -> str:
+    """The uid of the Backup of that name which controls the Job; empty where anything else does, or nothing.
+
+    Other operators have a kind Backup too: only the API group tells theirs from ours.
+    """
+    owner = job.metadata.owner
+    if owner is None or owner.identity[:3] != (GROUP, KIND, backup.metadata.name):
+        return ""
+    return owner.uid
+
+
+def job_key(verb: str, backup: Backup) -> ObjectKey:
+    """The key of this Backup's Job of that verb."""
+    name = job_name(verb, backup.metadata.name, attempt_of(verb, backup))
+    return ObjectKey(JOB_KIND, backup.metadata.namespace, name)
+
+
+def attempt_of(verb: str, backup: Backup) -> int:
+    """Which attempt's Job of that verb is meant: cleaning is done once, after all attempts."""
+    return backup.attempt if verb in ATTEMPTED else 1
+
+
+def may_work_for(pod: Pod, backup: Backup) -> bool:
+    """A pod whose worker has not ended, and not older than the Backup, so not of a former one of its name."""
+    created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
+    return not pod.over and (created is None or begun is None or created >= begun)
+
+
+def awaited(pods: Iterable[Pod], backup: Backup, now: datetime) -> list[Pod]:
+    """Those that may work for the Backup and whose end will be heard of."""
+    return [pod for pod in pods if may_work_for(pod, backup) and not is_out_of_reach(pod, now)]
+
+
+def pods_made_by(job: Job, pods: Iterable[Pod]) -> list[Pod]:
+    """Those of the pods that this very Job made."""
+    uid = job.metadata.uid
+    return [pod for pod in pods if any(owner.uid == uid for owner in pod.metadata.ownerReferences)]
+
+
+def runs(job: Job, pods: Iterable[Pod], now: datetime) -> bool:
+    """Whether a Job may still do something that can be stopped. One pod and no retry: once that has ended, or
+    is out of reach, all is over, although the Job itself says so only a moment later, or never."""
+    made = pods_made_by(job, pods)
+    return not job.ended and not (made and all(pod.ended or is_out_of_reach(pod, now) for pod in made))
+
+
+def events_of_start(job: Job, pods: Iterable[Pod], *, of_claim: bool = False) -> Look:
+    """The look for what is said of a start that fails.
+
+    Only Events tell of quota, service account and mounts: nothing of it is in the pod's own status. And
+    why the staging volume is not there, only those of its claim.
+    """
+    newest = max(pods_made_by(job, pods), key=lambda pod: str(pod.metadata.creationTimestamp), default=None)
+    if of_claim and newest:
+        claim = f"{newest.metadata.name}-{STAGING}"
+        fields = f"involvedObject.kind=PersistentVolumeClaim,involvedObject.name={claim}"
+        return Look(EVENT_KIND, job.metadata.namespace, fields=fields)
+    uid = newest.metadata.uid if newest else job.metadata.uid
+    return Look(EVENT_KIND, job.metadata.namespace, fields=f"involvedObject.uid={uid}")
+
+
+def pods_of(backup: Backup, component: str) -> Look:
+    """The look that finds all pods of a Backup's runs of one kind."""
+    labels = f"{BACKUP_LABEL}={short(backup.metadata.name)},{COMPONENT}={component}"
+    return Look(POD_KIND, backup.metadata.namespace, labels=labels)

@@ -1,0 +1,139 @@
+"""Opt-in retries (`backoffRetryPolicy`): after a disruption of node or pod, never after an error.
+
+A record in the status is an attempt that is to come or has begun, and so the number of the attempt: the Job's
+name has it, which is what keeps an attempt from being made twice. No record, no retry: the specification's
+rule. Must not know how a run is made or followed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.plan import Look, Plan
+from tidbbackup.decide.run.name_lock import remove
+from tidbbackup.decide.run.ownership import JOB_KIND, job_key, may_work_for, owned_by, pods_of
+from tidbbackup.decide.status import Cause
+from tidbbackup.model import reasons
+from tidbbackup.model.resource.backup import BackoffRetryPolicy, Backup, BackupStatus, RetryRecord
+from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.units import format_time, parse_duration
+
+DISRUPTIONS = frozenset({reasons.EVICTED, reasons.NODE_LOST})
+"""What pod condition DisruptionTarget, an eviction and a lost node are read into."""
+_NEXT_LOOK = timedelta(seconds=10)
+_NO_DURATION = "its minRetryDuration or retryTimeout is no duration"
+
+
+@frozen
+class Again:
+    """There is to be another attempt: the records with its own, and what is said of it."""
+
+    records: tuple[RetryRecord, ...]
+    cause: Cause
+
+
+def after(backup: Backup, cause: Cause, now: datetime) -> Again | Cause:
+    """What follows from the end of an attempt: another one, or the failure with why it is not retried."""
+    policy = backup.spec.backoffRetryPolicy
+    if policy is None or cause.reason not in DISRUPTIONS:
+        return cause
+    records = backup.status.backoffRetryStatus
+    now = now.replace(microsecond=0)
+    number = len(records) + 1
+    if number > policy.maxRetryTimes:
+        return _given_up(cause, f"maxRetryTimes {policy.maxRetryTimes} is reached")
+    times = _times(policy, number, records[0].detectFailedAt if records else now, now)
+    if times is None:
+        return _given_up(cause, _NO_DURATION)
+    at, limit = times
+    if at > limit:
+        return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}")
+    record = RetryRecord(number, now, at, None, cause.reason, cause.message)
+    text = f"attempt {number} ended ({cause.reason}: {cause.message}); the next begins at {format_time(at)}"
+    return Again((*records, record), Cause(reasons.RETRY_WAITS, text))
+
+
+def is_to_come(backup: Backup) -> bool:
+    """Whether the newest record's attempt has not begun."""
+    records = backup.status.backoffRetryStatus
+    return bool(records) and records[-1].realRetryAt is None
+
+
+def due(backup: Backup) -> datetime | None:
+    """When the newest attempt was to begin; None for the first one, which is due from its creation on."""
+    records = backup.status.backoffRetryStatus
+    return records[-1].expectedRetryAt if records else None
+
+
+def has_begun(status: BackupStatus, now: datetime) -> BackupStatus:
+    """The status once the newest record's attempt has its Job."""
+    records = status.backoffRetryStatus
+    if not records or records[-1].realRetryAt is not None:
+        return status
+    begun = attrs.evolve(records[-1], realRetryAt=now.replace(microsecond=0))
+    return attrs.evolve(status, backoffRetryStatus=(*records[:-1], begun))
+
+
+def given_up(backup: Backup, now: datetime) -> Cause | None:
+    """Why the attempt that is to come does not begin any more, if so: whatever it waits for, for so long."""
+    policy, records = backup.spec.backoffRetryPolicy, backup.status.backoffRetryStatus
+    cause = Cause(records[-1].retryReason, records[-1].originalReason)
+    if policy is None:
+        return _given_up(cause, "it was removed")
+    times = _times(policy, len(records), records[0].detectFailedAt, now)
+    if times is None:
+        return _given_up(cause, _NO_DURATION)
+    late = now > times[1]
+    return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}") if late else None
+
+
+def make_way(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
+    """What has to be done or awaited before the next attempt; None: it may begin.
+
+    A pod of the former attempt that has not ended might still write to the same key.
+    """
+    due = backup.status.backoffRetryStatus[-1].expectedRetryAt
+    if due is not None and now < due:
+        return Plan(wake_at=due)
+    left = clear(facts, backup, now)
+    if left is not None:
+        return left if left.look else left.no_later(now + _NEXT_LOOK)
+    look = pods_of(backup, "backup")
+    pods = facts.seen(look, Pod)
+    if pods is None:
+        return Plan(look=look)
+    return Plan(wake_at=now + _NEXT_LOOK) if any(may_work_for(pod, backup) for pod in pods) else None
+
+
+def clear(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
+    """The former attempt's Jobs go, and with them its staging volume; None: they are gone."""
+    records = backup.status.backoffRetryStatus
+    former = attrs.evolve(backup, status=attrs.evolve(backup.status, backoffRetryStatus=records[:-1]))
+    left: list[Plan] = []
+    for verb, pods in (("backup", facts.pods), ("inspect", facts.inspect_pods)):
+        key = job_key(verb, former)
+        look = Look(JOB_KIND, key.namespace, name=key.name)
+        jobs = facts.seen(look, Job)
+        if jobs is None:
+            return Plan(look=look)
+        left += [remove(verb, former, job, pods, now) for job in jobs if owned_by(job, backup)]
+    return Plan(tuple(action for plan in left for action in plan.actions)) if left else None
+
+
+def _times(
+    policy: BackoffRetryPolicy, number: int, first: datetime | None, now: datetime
+) -> tuple[datetime, datetime] | None:
+    """When attempt `number` + 1 begins, and the latest time at which one may; None: not readable."""
+    try:
+        pause, timeout = parse_duration(policy.minRetryDuration), parse_duration(policy.retryTimeout)
+        return now + pause * 2 ** (number - 1), (first or now) + timeout
+    except (ValueError, OverflowError):
+        return None
+
+
+def _given_up(cause: Cause, why: str) -> Cause:
+    return Cause(cause.reason, f"{cause.message}; not retried (spec.backoffRetryPolicy): {why}")

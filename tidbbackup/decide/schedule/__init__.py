@@ -1,0 +1,1 @@
+"""Due times, the Backups that are made at them, and which of these are kept."""

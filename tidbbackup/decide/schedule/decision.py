@@ -1,0 +1,129 @@
+"""Makes the Backups of a schedule: at each due time one, or a reason why not.
+
+The name of a Backup is computed from its due time, so making it twice makes it once. Removing old ones is
+retention's part. Must not know how its Plan is carried out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
+from tidbbackup.decide.schedule.cron import COUNT_LIMIT
+from tidbbackup.decide.schedule.ledger import Ledger, Passed, overlapping, settle
+from tidbbackup.decide.schedule.readiness import Reading, read
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name, manifest
+from tidbbackup.decide.schedule.status import condition, wanted
+from tidbbackup.decide.status import changes
+from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.names import short
+from tidbbackup.model.reasons import INVALID_SPEC
+from tidbbackup.model.resource.schedule import KIND, BackupSchedule, BackupScheduleStatus
+from tidbbackup.model.units import format_time
+
+_NEXT_TRY = timedelta(minutes=1)
+
+
+def decide(facts: ScheduleFacts, now: datetime) -> Plan:
+    """What to do about one schedule; never raises, whatever its spec says."""
+    schedule = facts.schedule
+    if schedule is None or schedule.metadata.deletionTimestamp is not None:
+        return NOTHING
+    if facts.unreadable:
+        message = f"this BackupSchedule cannot be read ({facts.unreadable}): mend its spec, or create it anew"
+        return Plan((Announce(KIND, schedule.metadata, "Warning", INVALID_SPEC, message),))
+    reading = read(schedule)
+    ledger = settle(facts, reading.books, now)
+    status = wanted(schedule, facts.backups, ledger, reading, now)
+    patch = changes(schedule.status, status)
+    # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
+    # was made, among them. So none is made twice and none is counted twice.
+    tallies = tuple(_counted(schedule, passed) for passed in ledger.passed)
+    write = (PatchStatus(schedule.key, schedule.metadata.resourceVersion, patch, tallies),) if patch else ()
+    said = [_say(facts, schedule, passed) for passed in ledger.passed]
+    actions = (*said, *_make(facts, schedule, ledger), *_say_readiness(schedule, status, reading), *write)
+    return Plan(actions, wake_at=_wake_at(reading, ledger, now))
+
+
+def _counted(schedule: BackupSchedule, passed: Passed) -> Tally:
+    meta = schedule.metadata
+    return Tally(Counted.MISSED, meta.namespace, short(meta.name), passed.reason, passed.count)
+
+
+def _wake_at(reading: Reading, ledger: Ledger, now: datetime) -> datetime | None:
+    # Also in a pause and while something is wrong: those due times are counted too.
+    table = reading.books.table
+    due = table.next_due(max(now, ledger.settled or now)) if table else None
+    if ledger.held is None or due is None:
+        return due
+    return min(due, now + _NEXT_TRY)
+
+
+def _make(facts: ScheduleFacts, schedule: BackupSchedule, ledger: Ledger) -> tuple[Action, ...]:
+    meta = schedule.metadata
+    if ledger.held is not None and facts.refusal is not None:
+        name = backup_name(meta.name, ledger.held)
+        text = f"the API server refuses {name} for now, it is tried again: {facts.refusal.message}"
+        return (Announce(KIND, meta, "Warning", reasons.BACKUP_REFUSED, text),)
+    if ledger.due is None:
+        return ()
+    name = backup_name(meta.name, ledger.due)
+    say = Announce(
+        KIND, meta, "Normal", reasons.BACKUP_CREATED, f"made {name}, due at {format_time(ledger.due)}"
+    )
+    if any(backup.metadata.name == name for backup in facts.backups):
+        return (say,)
+    return (Create(manifest(schedule, ledger.due)), say)
+
+
+def _say(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> Announce:
+    kind: Literal["Normal", "Warning"] = "Normal" if passed.reason == reasons.SKIPPED_PAUSED else "Warning"
+    when = format_time(passed.newest)
+    many = "at least " if passed.count >= COUNT_LIMIT - 1 else ""
+    before = passed.reason == reasons.MISSED_DOWNTIME
+    which = f"{many}{passed.count} due {'before' if before else 'up to'} {when}"
+    if passed.count == 1 and not before:
+        which = f"the one due at {when}"
+    return Announce(
+        KIND,
+        schedule.metadata,
+        kind,
+        passed.reason,
+        f"no backup for {which}: {_why(facts, schedule, passed)}",
+    )
+
+
+def _why(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> str:
+    name = backup_name(schedule.metadata.name, passed.newest)
+    match passed.reason:
+        case reasons.SKIPPED_OVERLAP:
+            others = overlapping(schedule, facts.backups)
+            names = ", ".join(backup.metadata.name for backup in others[:3])
+            return f"{names} still runs (concurrencyPolicy Forbid)"
+        case reasons.SKIPPED_PAUSED:
+            return "the schedule is paused"
+        case reasons.MISSED_DOWNTIME:
+            return "they passed while no controller could make one; only the newest is made up"
+        case reasons.MISSED_DEADLINE:
+            return f"it is more than {schedule.spec.startingDeadlineSeconds} s late (startingDeadlineSeconds)"
+        case reasons.MISSED_EDITED:
+            return "it had not been made when schedule or zone were edited; they count anew from now"
+        case reasons.MISSED_NAME_TAKEN:
+            return f"a Backup {name} that is not of this schedule holds its name: delete it"
+        case reasons.MISSED_REFUSED:
+            return f"the API server refuses it: {facts.refusal.message if facts.refusal else ''}"
+        case _:
+            return "the schedule is not valid, see its condition Ready"
+
+
+def _say_readiness(
+    schedule: BackupSchedule, status: BackupScheduleStatus, reading: Reading
+) -> tuple[Announce, ...]:
+    old, new = condition(schedule.status, reasons.READY), condition(status, reasons.READY)
+    assert new is not None
+    first_and_fine = old is None and new.status == "True"
+    if first_and_fine or (old is not None and (old.reason, old.message) == (new.reason, new.message)):
+        return ()
+    kind: Literal["Normal", "Warning"] = "Warning" if reading.faulty else "Normal"
+    return (Announce(KIND, schedule.metadata, kind, new.reason, new.message),)

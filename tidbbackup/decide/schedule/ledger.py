@@ -1,0 +1,164 @@
+"""The ledger of due times: each ends as exactly one of ran, skipped, paused or missed.
+
+The status remembers up to where it is settled; what lies between there and now is settled here, once, with
+the same answer however often we die before it is written. Must not know what is said of it, nor cron.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from tidbbackup.decide.schedule.cron import Timetable, count_between
+from tidbbackup.decide.schedule.scheduled import (
+    ScheduleFacts,
+    backup_name,
+    due_time,
+    is_active,
+    made_by_schedule,
+)
+from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.names import SCHEDULE_UID
+from tidbbackup.model.resource.backup import Backup
+from tidbbackup.model.resource.schedule import BackupSchedule
+
+# Clocks of two leaders may differ by this much; more than this, and the clock has been put back.
+_SKEW = timedelta(minutes=1)
+
+
+@frozen
+class Passed:
+    """Due times without a Backup, and why. `newest` is the latest of them, or of those looked at."""
+
+    reason: str
+    count: int
+    newest: datetime
+
+
+@frozen
+class Ledger:
+    """What became of the due times up to now, and from when on they count."""
+
+    since: datetime
+    settled: datetime | None
+    """The newest due time that has its outcome."""
+    due: datetime | None = None
+    """The one whose Backup is to be there now."""
+    held: datetime | None = None
+    """The one whose Backup the API server refuses for now: not settled, to be tried again."""
+    passed: tuple[Passed, ...] = ()
+
+
+@frozen
+class Books:
+    """By what due times are counted: None where the text of the spec is no schedule."""
+
+    table: Timetable | None
+    former: Timetable | None
+    """That of the schedule and zone the status last spoke of."""
+    usable: bool = True
+    """Whether a Backup can be made at all."""
+
+
+def settle(facts: ScheduleFacts, books: Books, now: datetime) -> Ledger:
+    """What became of the due times since the last time."""
+    schedule = facts.schedule
+    assert schedule is not None
+    start, since = settled_until(schedule), counted_since(schedule)
+    whole = now.replace(microsecond=0)
+    if start > now + _SKEW:
+        # Else it would be silent until the clock gets there again.
+        return Ledger(whole, None)
+    if _reopened(schedule):
+        reason = reasons.SKIPPED_PAUSED if schedule.status.observedPause else reasons.MISSED_EDITED
+        newest, passed = _all_passed(facts, books.former, reason, now)
+        return Ledger(whole, newest or schedule.status.lastDueTime, passed=passed)
+    if schedule.spec.pause:
+        newest, passed = _all_passed(facts, books.table, reasons.SKIPPED_PAUSED, now)
+        return Ledger(since, newest or schedule.status.lastDueTime, passed=passed)
+    newest = books.table.last_due(start, now) if books.table else None
+    if newest is None or books.table is None:
+        return Ledger(since, schedule.status.lastDueTime)
+    reason = _why_not(facts, newest, books.usable, now)
+    if reason == reasons.BACKUP_REFUSED:
+        return Ledger(since, schedule.status.lastDueTime, held=newest)
+    older = count_between(books.table, start, newest) - 1 - len(_ran(facts, start, newest, inclusive=False))
+    passed = (Passed(reasons.MISSED_DOWNTIME, older, newest),) if older > 0 else ()
+    if reason:
+        return Ledger(since, newest, passed=(*passed, Passed(reason, 1, newest)))
+    return Ledger(since, newest, due=newest, passed=passed)
+
+
+def counted_since(schedule: BackupSchedule) -> datetime:
+    """From when on due times count: creation, or the last change of schedule, zone or pause."""
+    assert schedule.metadata.creationTimestamp is not None
+    return schedule.status.scheduleSince or schedule.metadata.creationTimestamp
+
+
+def settled_until(schedule: BackupSchedule) -> datetime:
+    """Up to when each due time has had its outcome."""
+    since = counted_since(schedule)
+    return max(since, schedule.status.lastDueTime or since)
+
+
+def overlapping(schedule: BackupSchedule, backups: Sequence[Backup]) -> list[Backup]:
+    """Backups of the schedule that still run, or are still to."""
+    return [backup for backup in made_by_schedule(schedule, backups) if is_active(backup)]
+
+
+def _reopened(schedule: BackupSchedule) -> bool:
+    """Whether schedule or zone were edited or a pause ended since the status was last written."""
+    status, spec = schedule.status, schedule.spec
+    if status.scheduleSince is None:
+        return False
+    edited = (status.observedSchedule, status.observedTimeZone) != (spec.schedule, spec.timeZone)
+    return edited or (bool(status.observedPause) and not spec.pause)
+
+
+def _all_passed(
+    facts: ScheduleFacts, table: Timetable | None, reason: str, now: datetime
+) -> tuple[datetime | None, tuple[Passed, ...]]:
+    """No Backup for any of the open due times, but those that were made before we died."""
+    assert facts.schedule is not None
+    start = settled_until(facts.schedule)
+    newest = table.last_due(start, now) if table else None
+    if newest is None or table is None:
+        return None, ()
+    count = count_between(table, start, newest) - len(_ran(facts, start, newest, inclusive=True))
+    return newest, (Passed(reason, count, newest),) if count > 0 else ()
+
+
+def _why_not(facts: ScheduleFacts, due: datetime, usable: bool, now: datetime) -> str:
+    """Why there is to be no Backup for this due time; empty if there is to be one, or is one."""
+    schedule = facts.schedule
+    assert schedule is not None
+    spec = schedule.spec
+    name = backup_name(schedule.metadata.name, due)
+    holder = next((backup for backup in facts.backups if backup.metadata.name == name), None)
+    if holder is not None:
+        return "" if _is_ours(schedule, holder) and due_time(holder) == due else reasons.MISSED_NAME_TAKEN
+    if not usable:
+        return reasons.MISSED_INVALID
+    deadline = spec.startingDeadlineSeconds
+    if deadline is not None and (now.replace(microsecond=0) - due).total_seconds() > deadline:
+        return reasons.MISSED_DEADLINE
+    if spec.concurrencyPolicy != "Allow" and overlapping(schedule, facts.backups):
+        return reasons.SKIPPED_OVERLAP
+    if facts.refusal is None:
+        return ""
+    by_status = {409: reasons.MISSED_NAME_TAKEN, 400: reasons.MISSED_REFUSED, 422: reasons.MISSED_REFUSED}
+    return by_status.get(facts.refusal.status, reasons.BACKUP_REFUSED)
+
+
+def _ran(facts: ScheduleFacts, after: datetime, until: datetime, *, inclusive: bool) -> set[datetime]:
+    """The due times in between that have their Backup."""
+    assert facts.schedule is not None
+    made = made_by_schedule(facts.schedule, facts.backups)
+    dues = {due_time(backup) for backup in made if _is_ours(facts.schedule, backup)}
+    return {due for due in dues if due and after < due and (due < until or (inclusive and due == until))}
+
+
+def _is_ours(schedule: BackupSchedule, backup: Backup) -> bool:
+    return backup.metadata.annotations.get(SCHEDULE_UID) == schedule.metadata.uid

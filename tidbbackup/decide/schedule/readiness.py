@@ -1,0 +1,106 @@
+"""Whether a schedule can do its work: its cron, its zone, its name, its template, its pause.
+
+Must not know what became of any due time.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from attrs import frozen
+
+from tidbbackup.decide.problem import Problem
+from tidbbackup.decide.schedule.cron import InvalidSchedule, Timetable, UnknownZone, parse
+from tidbbackup.decide.schedule.ledger import Books
+from tidbbackup.decide.schedule.scheduled import NAME_LIMIT, name_excess
+from tidbbackup.decide.spec.valid import problems
+from tidbbackup.decide.status import Cause
+from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.resource.schedule import BackupSchedule
+from tidbbackup.model.units import parse_duration
+
+
+@frozen
+class Reading:
+    """What a spec says, as far as it says anything."""
+
+    books: Books
+    cause: Cause
+    """Why it works, or does not."""
+    faulty: bool = False
+    """Something is wrong with the spec; a pause is nothing wrong."""
+
+
+def read(schedule: BackupSchedule) -> Reading:
+    """Read a schedule; never raises."""
+    meta, spec, status = schedule.metadata, schedule.spec, schedule.status
+    assert meta.creationTimestamp is not None
+    table: Timetable | None = None
+    former: Timetable | None = None
+    with suppress(InvalidSchedule, UnknownZone):
+        table = parse(spec.schedule, spec.timeZone, meta.creationTimestamp)
+    with suppress(InvalidSchedule, UnknownZone):
+        former = parse(status.observedSchedule, status.observedTimeZone, meta.creationTimestamp)
+    wrong = faults(schedule)
+    if not wrong:
+        return Reading(Books(table, former, usable=True), _cause(schedule))
+    told = Cause(wrong[0].reason, "; ".join(fault.message for fault in wrong))
+    return Reading(Books(table, former, usable=False), told, faulty=True)
+
+
+def faults(schedule: BackupSchedule) -> list[Cause]:
+    """All that is wrong with it: zone, cron, name, template."""
+    meta, spec = schedule.metadata, schedule.spec
+    assert meta.creationTimestamp is not None
+    found: list[Cause | None] = []
+    for zone in (spec.timeZone, ""):
+        try:
+            parse(spec.schedule, zone, meta.creationTimestamp)
+        except UnknownZone as error:
+            found.append(Cause(reasons.UNKNOWN_ZONE, str(error)))
+            continue  # The zone is told before the cron is read: read it in UTC.
+        except InvalidSchedule as error:
+            found.append(Cause(reasons.INVALID_SCHEDULE, str(error)))
+        break
+    found += [_name_fault(meta.name), _template_fault(schedule)]
+    return [fault for fault in found if fault]
+
+
+def _name_fault(name: str) -> Cause | None:
+    excess = name_excess(name)
+    if not excess:
+        return None
+    cure = (
+        f"is {excess} characters too long: `<name>-<time>` names a Backup and may have {NAME_LIMIT}; "
+        "create the schedule under a shorter name"
+    )
+    return Cause(reasons.NAME_TOO_LONG, str(Problem("metadata.name", name, cure)))
+
+
+def _template_fault(schedule: BackupSchedule) -> Cause | None:
+    if schedule.spec.backupTemplate is None:
+        text = str(Problem("spec.backupTemplate", None, "is missing: say what to back up, and to where"))
+        return Cause(reasons.INVALID_TEMPLATE, text)
+    wrong = problems(schedule.spec.backup_spec())
+    text = "; ".join(str(problem).replace("spec.", "spec.backupTemplate.", 1) for problem in wrong)
+    return Cause(reasons.INVALID_TEMPLATE, text) if wrong else None
+
+
+def _cause(schedule: BackupSchedule) -> Cause:
+    spec = schedule.spec
+    if spec.pause:
+        return Cause(reasons.PAUSED, "spec.pause is true: no new backups; retention goes on")
+    return Cause(reasons.READY, f"backups are made by {spec.schedule!r} in {spec.timeZone or 'UTC'}")
+
+
+def retention_fault(schedule: BackupSchedule) -> Cause | None:
+    """Why retention cannot tell what is too old; until that is mended it removes no good Backup."""
+    text = schedule.spec.maxReservedTime
+    if not text:
+        return None
+    try:
+        parse_duration(text)
+    except ValueError:
+        cure = "write a duration such as 72h or 7d; until then no backup is removed by age or number"
+        return Cause(reasons.INVALID_RETENTION, str(Problem("spec.maxReservedTime", text, cure)))
+    return None

@@ -1,0 +1,146 @@
+"""Which Backups of a schedule are kept, which go, and why; one goes at a time.
+
+Age wins over number where both are given. Only Complete ones count for the number and for the floor, which
+neither age nor number goes below; Failed and Invalid ones have a limit of their own, and age counts for
+them too. Nothing goes that runs, was made by hand, or is another operator's. A pause changes nothing.
+
+Must not know what becomes of an archive when its Backup is deleted: its cleanPolicy says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Plan, Tally
+from tidbbackup.decide.schedule.doubt import doubt
+from tidbbackup.decide.schedule.readiness import retention_fault
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts, due_time, is_good, made_by_schedule
+from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.names import short
+from tidbbackup.model.resource.backup import Backup, Phase
+from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
+from tidbbackup.model.resource.schedule import BackupSchedule
+from tidbbackup.model.units import format_time, parse_duration
+
+
+@frozen
+class Fate:
+    """What retention makes of one Backup."""
+
+    backup: Backup
+    reason: str = ""
+    """Why it goes; empty: it stays."""
+    why: str = ""
+    """The same, or why it stays, for people."""
+    is_floor: bool = False
+    """One of the newest complete ones below which nothing complete goes."""
+    expires: datetime | None = None
+    """When it becomes too old, if that alone decides."""
+
+
+def retention(facts: ScheduleFacts, now: datetime) -> Plan:
+    """Remove the oldest Backup that is to go, if the API server agrees that it is what we take it for."""
+    schedule = facts.schedule
+    if schedule is None or facts.unreadable or schedule.metadata.deletionTimestamp is not None:
+        return NOTHING
+    found = fates(schedule, facts.backups, now)
+    going = next((fate for fate in found if fate.reason), None)
+    if going is None:
+        return Plan(wake_at=min((fate.expires for fate in found if fate.expires), default=None))
+    unsure = doubt(facts, SCHEDULE_KIND, schedule.metadata, (going.backup, *_floor(going, found)), now)
+    if unsure is not None:
+        return unsure
+    meta = going.backup.metadata
+    text = f"{meta.name} is removed: {going.why}"
+    say = Announce(SCHEDULE_KIND, schedule.metadata, "Normal", going.reason, text)
+    # Its deletion is a change that wakes us for the next one. Dying here: the next run decides the same.
+    counted = Tally(Counted.RETENTION, meta.namespace, short(schedule.metadata.name), going.reason)
+    return Plan((say, Delete(going.backup.key, meta.uid, (counted,))))
+
+
+def fates(schedule: BackupSchedule, backups: Sequence[Backup], now: datetime) -> tuple[Fate, ...]:
+    """What becomes of each of the schedule's Backups that has ended, oldest first."""
+    spec = schedule.spec
+    ended = sorted(filter(_has_ended, made_by_schedule(schedule, backups)), key=_age_order)
+    good = [each for each in ended if is_good(each)]
+    bad = [each for each in ended if not is_good(each)]
+    unclear = retention_fault(schedule) is not None
+    by_age = _reserved_time(schedule)
+    by_number = not unclear and by_age is None and spec.maxBackups
+    rules = _Rules(
+        floor=_newest(good, spec.minBackups),
+        failed=_newest(bad, spec.failedBackupsLimit),
+        within=_newest(good, spec.maxBackups or 0) if by_number else None,
+        reserved=by_age,
+    )
+    return tuple(_fate(schedule, each, rules, now) for each in ended)
+
+
+@frozen
+class _Rules:
+    """Uids of the Backups that a rule keeps; None where there is no such rule."""
+
+    floor: frozenset[str]
+    failed: frozenset[str]
+    within: frozenset[str] | None
+    reserved: timedelta | None
+
+
+def _fate(schedule: BackupSchedule, backup: Backup, rules: _Rules, now: datetime) -> Fate:
+    spec, uid, good = schedule.spec, backup.metadata.uid, is_good(backup)
+    if not good and uid not in rules.failed:
+        why = f"more than {spec.failedBackupsLimit} failed ones (failedBackupsLimit)"
+        return Fate(backup, reasons.RETENTION_FAILED_LIMIT, why)
+    if uid in rules.floor:
+        why = f"the newest {spec.minBackups} complete ones stay (minBackups)"
+        return Fate(backup, why=why, is_floor=True)
+    if rules.reserved is not None:
+        return _by_age(schedule, backup, rules.reserved, now)
+    if good and rules.within is not None and uid not in rules.within:
+        why = f"more than {spec.maxBackups} complete ones (maxBackups)"
+        return Fate(backup, reasons.RETENTION_MAX_BACKUPS, why)
+    return Fate(backup, why="nothing asks for its removal")
+
+
+def _has_ended(backup: Backup) -> bool:
+    ended = backup.status.phase in (Phase.COMPLETE, Phase.FAILED, Phase.INVALID)
+    return ended and backup.metadata.deletionTimestamp is None
+
+
+def _by_age(schedule: BackupSchedule, backup: Backup, reserved: timedelta, now: datetime) -> Fate:
+    assert backup.metadata.creationTimestamp is not None
+    try:
+        expires = backup.metadata.creationTimestamp + reserved
+    except OverflowError:
+        return Fate(backup, why="its time never comes")
+    text = f"older than {schedule.spec.maxReservedTime} (maxReservedTime)"
+    if now >= expires:
+        return Fate(backup, reasons.RETENTION_EXPIRED, text)
+    return Fate(backup, why=f"not {text} before {format_time(expires)}", expires=expires)
+
+
+def _floor(going: Fate, found: Sequence[Fate]) -> list[Backup]:
+    """What has to be there still before a complete one goes."""
+    return [fate.backup for fate in found if fate.is_floor] if is_good(going.backup) else []
+
+
+def _reserved_time(schedule: BackupSchedule) -> timedelta | None:
+    """maxReservedTime; None where it is absent, 0 or no duration."""
+    try:
+        return parse_duration(schedule.spec.maxReservedTime or "0") or None
+    except ValueError:
+        return None
+
+
+def _age_order(backup: Backup) -> tuple[datetime, datetime, str]:
+    created, due = backup.metadata.creationTimestamp, due_time(backup)
+    assert created is not None
+    assert due is not None
+    return created, due, backup.metadata.name
+
+
+def _newest(ordered: Sequence[Backup], count: int) -> frozenset[str]:
+    return frozenset(backup.metadata.uid for backup in ordered[-count:]) if count else frozenset()

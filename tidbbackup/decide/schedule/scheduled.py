@@ -1,0 +1,121 @@
+"""The Backups of a schedule: what is known when deciding, what one is called, which are its own.
+
+Must not know when a schedule is due, nor how long a Backup is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from tidbbackup.decide.facts import Evidence, Refusal
+from tidbbackup.decide.render import pod_annotations
+from tidbbackup.model.meta import Meta
+from tidbbackup.model.names import API_VERSION, DUE_TIME, FINALIZER, SCHEDULE_LABEL, SCHEDULE_UID, short
+from tidbbackup.model.resource.backup import KIND, Backup, Phase, spec_to_wire
+from tidbbackup.model.resource.schedule import BackupSchedule
+from tidbbackup.model.units import format_time
+
+NAME_LIMIT = 253
+"""Characters of a Backup's name."""
+_SUFFIX = len("-2006-01-02t15-04-05")
+_PRUNE = "argocd.argoproj.io/sync-options"
+_UNFINISHED = ("", Phase.SCHEDULED, Phase.RUNNING)
+
+
+@frozen
+class ScheduleFacts:
+    """All that a decision about one BackupSchedule is taken on."""
+
+    schedule: BackupSchedule | None
+    backups: tuple[Backup, ...] = ()
+    """The Backups of its namespace that carry its label."""
+    unreadable: str = ""
+    """Why the object could not be read, where it could not."""
+    refusal: Refusal | None = None
+    """The API server's answer to our create."""
+    evidence: Evidence = field(factory=dict)
+    server_time: datetime | None = None
+    """As in BackupFacts."""
+
+
+def backup_name(schedule: str, due: datetime) -> str:
+    """`<schedule>-2006-01-02t15-04-05`: one name for one due time, in UTC."""
+    return f"{schedule}-{due.astimezone(UTC):%Y-%m-%dt%H-%M-%S}"
+
+
+def name_excess(schedule: str) -> int:
+    """By how many characters a schedule's name is too long for those of its Backups; 0 where it fits."""
+    return max(len(schedule) + _SUFFIX - NAME_LIMIT, 0)
+
+
+def manifest(schedule: BackupSchedule, due: datetime) -> dict[str, Any]:
+    """The Backup for a due time. No owner reference: it outlives its schedule, and so does its data."""
+    meta = schedule.metadata
+    annotations = pod_annotations(meta.annotations) | {
+        DUE_TIME: format_time(due),
+        SCHEDULE_UID: meta.uid,
+        # Else a GitOps tool that manages the schedule may take it for its own leftover.
+        _PRUNE: "Prune=false",
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": backup_name(meta.name, due),
+            "namespace": meta.namespace,
+            "labels": {SCHEDULE_LABEL: short(meta.name)},
+            "annotations": annotations,
+        },
+        "spec": spec_to_wire(schedule.spec.backup_spec()),
+    }
+
+
+def is_same_run(found: Meta, wanted: dict[str, Any]) -> bool:
+    """Whether the object that holds the name of `wanted` was made for the same schedule and due time."""
+    given = wanted["metadata"]
+    same = all(found.annotations.get(name) == given["annotations"][name] for name in (DUE_TIME, SCHEDULE_UID))
+    return same and found.labels.get(SCHEDULE_LABEL) == given["labels"][SCHEDULE_LABEL]
+
+
+def due_time(backup: Backup) -> datetime | None:
+    """The due time that a Backup was made for; None for one made by hand."""
+    try:
+        due = datetime.fromisoformat(backup.metadata.annotations.get(DUE_TIME, ""))
+    except ValueError:
+        return None
+    return due.astimezone(UTC) if due.tzinfo else None
+
+
+def made_by_schedule(schedule: BackupSchedule, backups: Iterable[Backup]) -> list[Backup]:
+    """Those with the schedule's label, a due time and the name computed from both, oldest due time first.
+
+    Also those of a former schedule of the same name: they still run, and are still to be kept or removed.
+    A copy that somebody made under another name is his: it is neither counted nor removed.
+    """
+    label = short(schedule.metadata.name)
+    ours = [
+        (due, backup.metadata.name, backup)
+        for backup in backups
+        if backup.metadata.labels.get(SCHEDULE_LABEL) == label
+        and not backup.foreign
+        and (due := due_time(backup)) is not None
+        and backup.metadata.name == backup_name(schedule.metadata.name, due)
+    ]
+    return [backup for _, _, backup in sorted(ours, key=lambda each: each[:2])]
+
+
+def is_active(backup: Backup) -> bool:
+    """Whether a run of this Backup goes on or is to come."""
+    meta = backup.metadata
+    if meta.deletionTimestamp is not None and FINALIZER not in meta.finalizers:
+        return False  # Nothing of it runs any more: whoever else holds it must not hold up the schedule.
+    return backup.status.phase in _UNFINISHED
+
+
+def is_good(backup: Backup) -> bool:
+    """Whether its archive is there and is to stay."""
+    return backup.status.phase == Phase.COMPLETE and backup.metadata.deletionTimestamp is None

@@ -1,0 +1,95 @@
+"""The status of a BackupSchedule: what is to stand in it, and what of it has to be written.
+
+Counted are only due times without a Backup; all else is read off the spec and the Backups anew each time.
+Must not decide what becomes of a due time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import attrs
+
+from tidbbackup.decide.schedule.ledger import Ledger, Passed
+from tidbbackup.decide.schedule.readiness import Reading, retention_fault
+from tidbbackup.decide.schedule.scheduled import backup_name, due_time, is_active, made_by_schedule
+from tidbbackup.decide.status import Cause
+from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.resource.backup import WARNING, Backup, Condition, Phase
+from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus
+
+_MESSAGE_LIMIT = 2048
+
+
+def wanted(
+    schedule: BackupSchedule, backups: Sequence[Backup], ledger: Ledger, reading: Reading, now: datetime
+) -> BackupScheduleStatus:
+    """The status as it should be. With `ledger.due`, as if that Backup were there."""
+    spec, status = schedule.spec, schedule.status
+    table = None if reading.faulty or spec.pause else reading.books.table
+    due = ledger.held or (table.next_due(max(now, ledger.settled or now)) if table else None)
+    status = attrs.evolve(
+        _of_backups(schedule, backups, ledger.due),
+        scheduleSince=ledger.since,
+        lastDueTime=ledger.settled,
+        nextBackupTime=due,
+        missedRuns=_total(status.missedRuns, ledger.passed, "Missed"),
+        skippedRuns=_total(status.skippedRuns, ledger.passed, reasons.SKIPPED_OVERLAP),
+        pausedRuns=_total(status.pausedRuns, ledger.passed, reasons.SKIPPED_PAUSED),
+        observedGeneration=schedule.metadata.generation,
+        observedSchedule=spec.schedule,
+        observedTimeZone=spec.timeZone,
+        observedPause=spec.pause,
+    )
+    ready = not reading.faulty and not spec.pause
+    conditions = [_condition(schedule.status, reasons.READY, ready, reading.cause, now)]
+    warning = retention_fault(schedule)
+    if warning:
+        conditions.append(_condition(schedule.status, WARNING, True, warning, now))
+    return attrs.evolve(status, conditions=tuple(conditions))
+
+
+def condition(status: BackupScheduleStatus, kind: str) -> Condition | None:
+    """The condition of that type, whatever its status."""
+    return next((each for each in status.conditions if each.type == kind), None)
+
+
+def _of_backups(
+    schedule: BackupSchedule, backups: Sequence[Backup], made: datetime | None
+) -> BackupScheduleStatus:
+    """The part of the status that tells of Backups; what retention has removed stays in it as history."""
+    status = schedule.status
+    ours = made_by_schedule(schedule, backups)
+    dues = [(due, backup.metadata.name) for backup in ours if (due := due_time(backup))]
+    active = [backup.metadata.name for backup in ours if is_active(backup)]
+    if made is not None and (made, backup_name(schedule.metadata.name, made)) not in dues:
+        dues.append((made, backup_name(schedule.metadata.name, made)))
+        active.append(dues[-1][1])
+    last = max(dues, default=None)
+    if last and (status.lastBackupTime is None or last[0] >= status.lastBackupTime):
+        status = attrs.evolve(status, lastBackup=last[1], lastBackupTime=last[0])
+    done = [(at, backup.metadata.name) for backup in ours if (at := _completed(backup))]
+    best = max(done, default=None)
+    if best and (status.lastSuccessfulTime is None or best[0] >= status.lastSuccessfulTime):
+        status = attrs.evolve(status, lastSuccessfulTime=best[0], lastSuccessfulBackup=best[1])
+    return attrs.evolve(status, active=tuple(sorted(active)))
+
+
+def _completed(backup: Backup) -> datetime | None:
+    complete = backup.status.condition(Phase.COMPLETE)
+    if complete is None:
+        return None
+    return backup.status.timeCompleted or complete.lastTransitionTime
+
+
+def _total(before: int | None, passed: Sequence[Passed], reason: str) -> int:
+    return (before or 0) + sum(each.count for each in passed if each.reason.startswith(reason))
+
+
+def _condition(
+    status: BackupScheduleStatus, kind: str, holds: bool, cause: Cause, now: datetime
+) -> Condition:
+    word, old = str(holds), condition(status, kind)
+    since = old.lastTransitionTime if old and old.status == word else now.replace(microsecond=0)
+    return Condition(kind, word, cause.reason, cause.message[:_MESSAGE_LIMIT], since)

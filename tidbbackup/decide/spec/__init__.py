@@ -1,0 +1,1 @@
+"""What a spec says: judged, and resolved for the worker."""

@@ -1,0 +1,71 @@
+"""A Backup in the worker's terms: every default filled in, every name computed.
+
+Must not know Jobs or pods. A task is only asked for of a spec that valid.problems() finds nothing wrong with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidbbackup.decide.spec.dumper import dump_settings, dumper_notices
+from tidbbackup.decide.spec.storage_target import object_target, storage_notices
+from tidbbackup.decide.spec.valid import problems
+from tidbbackup.model.contract.result import Notice
+from tidbbackup.model.contract.task import DatabaseTarget, WorkerTask
+from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
+from tidbbackup.model.reasons import NO_EFFECT
+from tidbbackup.model.resource.backup import Backup, BackupSpec, CleanPolicy
+from tidbbackup.model.units import parse_quantity
+
+_NO_EFFECT = (*("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),)
+
+
+def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
+    """What a worker has to know to dump this Backup, or to clean up after it."""
+    spec, meta = backup.spec, backup.metadata
+    assert spec.source is not None
+    source = spec.source
+    return WorkerTask(
+        backup=meta.name,
+        namespace=meta.namespace,
+        uid=meta.uid,
+        target=object_target(backup),
+        database=DatabaseTarget(source.host, source.port, source.user, bool(source.tlsClientSecretName)),
+        dump=dump_settings(spec),
+        stagingBytes=parse_quantity(spec.storageSize) if spec.storageSize else 0,
+        gcLifeTime=spec.tikvGCLifeTime,
+        deleteData=delete_data,
+    )
+
+
+def archive_url(backup: Backup) -> str:
+    """`s3://bucket/key`, to be told: of a spec that was edited into nonsense what the status knows of it."""
+    return backup.status.backupPath if problems(backup.spec) else object_target(backup).url
+
+
+def clean_policy(backup: Backup) -> CleanPolicy:
+    """The policy in force: a schedule owns the retention of what it made, a hand-made Backup is kept."""
+    asked = backup.spec.cleanPolicy
+    if asked is not None:
+        # A word that is no policy asks for nothing: no data is deleted on a guess.
+        return CleanPolicy(asked) if asked in set(CleanPolicy) else CleanPolicy.RETAIN
+    meta = backup.metadata
+    scheduled = SCHEDULE_LABEL in meta.labels and DUE_TIME in meta.annotations
+    return CleanPolicy.DELETE if scheduled else CleanPolicy.RETAIN
+
+
+def notices(spec: BackupSpec) -> tuple[Notice, ...]:
+    """What a spec asks for that has no effect here, for the Warning condition.
+
+    Never raises: options can be edited into nonsense while a run is on, and it has to end all the same.
+    """
+    return tuple(_notices(spec))
+
+
+def _notices(spec: BackupSpec) -> Iterator[Notice]:
+    for name in _NO_EFFECT:
+        if getattr(spec, name) not in (None, ""):
+            yield Notice(NO_EFFECT, f"spec.{name} has no effect")
+    yield from dumper_notices(spec)
+    if spec.s3:
+        yield from storage_notices(spec.s3)

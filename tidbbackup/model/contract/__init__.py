@@ -1,0 +1,1 @@
+"""What the controller and the worker tell each other."""

@@ -1,0 +1,89 @@
+"""What the controller tells the worker: one JSON value in TIDBBACKUP_TASK, without any secret.
+
+Must not know how the worker does it, nor Kubernetes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+from attrs import field, frozen
+
+from tidbbackup.model.providers import ObjectTarget
+
+FORMAT_VERSION = 1
+
+TASK_VARIABLE = "TIDBBACKUP_TASK"
+LONGEST_GC_LIFE_TIME = timedelta(hours=8760)
+"""TiDB takes no more in its variable of that meaning, and cannot read what is beyond Go's durations."""
+PASSWORD_VARIABLE = "DB_PASSWORD"  # noqa: S105  a variable's name
+
+
+@frozen
+class DatabaseTarget:
+    """Where the database listens and as whom to log in; the password comes by PASSWORD_VARIABLE."""
+
+    host: str
+    port: int = 4000
+    user: str = "root"
+    tls: bool = False
+    """`ca.crt`, `tls.crt` and `tls.key` are in DB_TLS_DIR."""
+
+
+@frozen
+class DumpSettings:
+    """What to dump and with which flags of mydumper (already judged: only allowed ones get here)."""
+
+    options: tuple[str, ...] = ()
+    """Empty means the worker's defaults."""
+    tableRegex: str = ""
+    """Empty means all but the system databases."""
+    tableFilter: tuple[str, ...] = ()
+    """Rules of a table filter, in place of a regex."""
+
+
+@frozen
+class WorkerTask:
+    """One piece of work for one Backup."""
+
+    backup: str
+    namespace: str
+    uid: str
+    target: ObjectTarget
+    database: DatabaseTarget | None = None
+    dump: DumpSettings = field(factory=DumpSettings)
+    stagingBytes: int = 0
+    """Size of the staging volume in bytes; 0: unknown."""
+    gcLifeTime: str = ""
+    """TiDB's GC life time to be held during the dump, as asked for; empty means the worker's default."""
+    deleteData: bool = False
+    """For `worker clean`: delete archive and manifest too, not only open uploads."""
+    formatVersion: int = FORMAT_VERSION
+
+
+def encode_task(task: WorkerTask) -> str:
+    """The task as it stands in the Job.
+
+    Kubernetes replaces `$(NAME)` in an environment value by another variable, such as a key: no `$` may
+    stand in it, so that a prefix or a regular expression can never pull a secret into the task.
+    """
+    return msgspec.json.encode(task).decode().replace("$", "\\u0024")
+
+
+def decode_task(text: str) -> WorkerTask:
+    """Read a task back.
+
+    Raises:
+        ValueError: not a task, or of a format this version does not know.
+    """
+    try:
+        task = msgspec.json.decode(text, type=WorkerTask)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{TASK_VARIABLE} is not a task: {error}") from error
+    if task.formatVersion != FORMAT_VERSION:
+        raise ValueError(
+            f"{TASK_VARIABLE} has formatVersion {task.formatVersion}, this worker knows {FORMAT_VERSION}: "
+            "use the same image for controller and worker"
+        )
+    return task

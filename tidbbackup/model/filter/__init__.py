@@ -1,0 +1,1 @@
+"""`spec.tableFilter`: TiDB's table filter rules, as one regular expression."""

@@ -1,0 +1,347 @@
+"""The Backup resource: what a user writes, and what we answer in its status.
+
+Must not judge (decide/spec/valid.py does) and must not know how a Backup is carried out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.model.meta import Meta, ObjectKey
+from tidbbackup.model.names import BEGUN_UID, archive_stem
+from tidbbackup.model.resource.storage_spec import S3Spec, Source
+from tidbbackup.model.units import QUANTITY_PATTERN
+from tidbbackup.model.wire import (
+    EMPTY,
+    NAME_LENGTH,
+    SECONDS_LIMIT,
+    TEXT_LENGTH,
+    Free,
+    Reader,
+    declared,
+    passed_on,
+)
+
+KIND = "Backup"
+
+
+class Phase(StrEnum):
+    """Exactly one of these conditions is True, and `status.phase` names it."""
+
+    SCHEDULED = "Scheduled"
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+    INVALID = "Invalid"
+    CLEAN = "Clean"
+    CLEAN_FAILED = "CleanFailed"
+
+
+WARNING = "Warning"
+"""The condition that stands beside the phase and never is one."""
+
+
+class CleanPolicy(StrEnum):
+    """What happens to the archive when its Backup is deleted."""
+
+    RETAIN = "Retain"
+    ON_FAILURE = "OnFailure"
+    DELETE = "Delete"
+
+
+@frozen
+class MydumperSpec:
+    """Flags for mydumper, as in TiDB Operator v1.1.0 to v1.1.2."""
+
+    options: tuple[str, ...] = declared(
+        (), "Flags of mydumper; they replace the defaults.", maxItems=64, itemLength=TEXT_LENGTH
+    )
+    tableRegex: str = declared(
+        "", "Regular expression over database.table of what to dump.", maxLength=TEXT_LENGTH
+    )
+
+
+@frozen
+class DumplingSpec:
+    """Flags for dumpling, as in TiDB Operator v1.1.3 and later."""
+
+    options: tuple[str, ...] = declared((), "Flags of dumpling.", maxItems=64, itemLength=TEXT_LENGTH)
+    tableFilter: tuple[str, ...] = declared(
+        (), "The older place of spec.tableFilter.", maxItems=256, itemLength=TEXT_LENGTH
+    )
+
+
+@frozen
+class BackoffRetryPolicy:
+    """Opt-in retries after a disruption of the node or the pod; never after an error of the backup itself."""
+
+    minRetryDuration: str = declared("300s", "Wait before the first retry; doubles each time.", maxLength=64)
+    maxRetryTimes: int = declared(2, "How many retries at the most.", minimum=0, maximum=100)
+    retryTimeout: str = declared(
+        "30m", "No retry starts later than this after the first failure.", maxLength=64
+    )
+
+
+@frozen
+class BackupSpec:
+    """What to back up, to where, and how.
+
+    `from` is a Python keyword: it is `source` here.
+    """
+
+    source: Source | None = declared(None, "The database to back up.")
+    s3: S3Spec | None = declared(None, "Where the archive goes.")
+    storageClassName: str | None = declared(
+        None,
+        "StorageClass of the staging volume. Absent: the cluster's default class.",
+        maxLength=NAME_LENGTH,
+    )
+    storageSize: str = declared(
+        "",
+        "Size of the staging volume; the dump has to fit. Absent: staging on the node's own disk (emptyDir).",
+        pattern=QUANTITY_PATTERN,
+        maxLength=64,
+    )
+    backupType: str = declared("", "full, or absent.", maxLength=NAME_LENGTH)
+    serviceAccount: str = declared(
+        "", "Service account of the backup pod. Absent: the namespace's default.", maxLength=NAME_LENGTH
+    )
+    tikvGCLifeTime: str = declared(
+        "",
+        "How long TiKV keeps old versions during the dump, up to 8760h; 72h if absent, 0s to leave it alone.",
+        maxLength=64,
+    )
+    tableFilter: tuple[str, ...] = declared(
+        (),
+        "Which tables to dump, by the rules of TiDB's table filter.",
+        maxItems=256,
+        itemLength=TEXT_LENGTH,
+    )
+    mydumper: MydumperSpec | None = declared(None, "Flags for mydumper.")
+    dumpling: DumplingSpec | None = declared(None, "Flags for dumpling, from specs of TiDB Operator v1.1.3+.")
+    cleanPolicy: str | None = declared(
+        None,
+        "What happens to the archive when the Backup is deleted: Retain, OnFailure (delete it if the backup "
+        "failed) or Delete. Absent: Retain for one made by hand, Delete for one made by a schedule.",
+        enum=[policy.value for policy in CleanPolicy],
+    )
+    resources: Free | None = passed_on("Resources of the backup container.")
+    tolerations: Free | None = passed_on("Tolerations of the backup pod.", list)
+    affinity: Free | None = passed_on("Affinity of the backup pod.")
+    nodeSelector: dict[str, str] | None = declared(
+        None, "Labels of the nodes the backup pod may run on.", maxProperties=64, itemLength=NAME_LENGTH
+    )
+    podLabels: dict[str, str] | None = declared(
+        None,
+        "Labels of all pods made for the backup, such as sidecar.istio.io/inject.",
+        maxProperties=64,
+        itemLength=NAME_LENGTH,
+    )
+    priorityClassName: str = declared("", "Priority class of the backup pod.", maxLength=NAME_LENGTH)
+    podSecurityContext: Free | None = passed_on(
+        "Security context of the backup pod; its fields win over ours."
+    )
+    imagePullSecrets: Free | None = passed_on("Secrets to pull the worker's image with.", list)
+    env: Free | None = passed_on("More environment for the backup container.", list)
+    additionalVolumes: Free | None = passed_on("More volumes of the backup pod.", list)
+    additionalVolumeMounts: Free | None = passed_on("Where the backup container mounts them.", list)
+    backoffRetryPolicy: BackoffRetryPolicy | None = declared(
+        None, "Retry after a disruption. Absent: a failed backup is not retried."
+    )
+    activeDeadlineSeconds: int | None = declared(
+        None, "The backup fails when it runs longer than this many seconds.", minimum=1, maximum=SECONDS_LIMIT
+    )
+    pendingDeadlineSeconds: int = declared(
+        1800,
+        "The backup fails when its pod has not started after this many seconds.",
+        minimum=1,
+        maximum=SECONDS_LIMIT,
+    )
+    ttlSecondsAfterFinished: int | None = declared(
+        None,
+        "The Backup deletes itself this many seconds after it has finished.",
+        minimum=0,
+        maximum=SECONDS_LIMIT,
+    )
+    br: Free | None = passed_on("Not supported: physical backups need the original operator.")
+    gcs: Free | None = passed_on("Not supported: use s3.")
+    local: Free | None = passed_on("Not supported: use s3.")
+    azblob: Free | None = passed_on("Not supported: use s3.")
+    useKMS: bool = declared(False, "Not supported: true is refused; put the plain password into the Secret.")
+    storageType: str = declared(
+        "", "No effect: a leftover in old examples; s3 says it all.", maxLength=NAME_LENGTH
+    )
+    toolImage: str = declared(
+        "", "No effect: the dumper is part of the worker's image.", maxLength=TEXT_LENGTH
+    )
+    cleanOption: Free | None = passed_on("No effect: an archive is one object, there is nothing to tune.")
+    volumeAttributesClassName: str | None = declared(
+        None, "No effect: the staging volume is ephemeral.", maxLength=NAME_LENGTH
+    )
+
+
+@frozen
+class Condition:
+    """One condition in Kubernetes' usual form; `status` is the word True or False."""
+
+    type: str = declared("", "Which condition.")
+    status: str = declared("", "True or False.")
+    reason: str = declared("", "One CamelCase word for programs.")
+    message: str = declared("", "A sentence for people.")
+    lastTransitionTime: datetime | None = declared(None, "When status last changed.")
+
+
+@frozen
+class Progress:
+    """How far a running backup is; written by the controller's progress task alone."""
+
+    text: str = declared("", "The step and the percent, or the bytes dumped, for people.")
+    step: str = declared("", "What the worker is doing.")
+    dumpedBytes: int = declared(0, "Bytes of SQL written so far.")
+    estimatedBytes: int = declared(0, "Bytes of SQL expected; 0: not known.")
+    uploadedBytes: int = declared(0, "Bytes of the archive sent so far.")
+    percent: int | None = declared(None, "An estimate of the whole run, 0 to 99. Absent: not known.")
+
+
+@frozen
+class RetryRecord:
+    """One attempt after the first: why, when it is to begin, when it began."""
+
+    retryNum: int = declared(0, "Which retry: 1 is the second attempt.")
+    detectFailedAt: datetime | None = declared(None, "When the attempt before it was seen to have ended.")
+    expectedRetryAt: datetime | None = declared(None, "When it is to begin.")
+    realRetryAt: datetime | None = declared(None, "When it began.")
+    retryReason: str = declared("", "Why the attempt before it ended, one CamelCase word.")
+    originalReason: str = declared("", "The same as a sentence.")
+
+
+@frozen
+class BackupStatus:
+    """What became of the Backup. Sizes in bytes, times in UTC."""
+
+    phase: str = declared(
+        "", "Scheduled, Running, Complete, Failed, Invalid, Clean or CleanFailed.", maxLength=64
+    )
+    conditions: tuple[Condition, ...] = declared(
+        (), "One per phase that was reached, and Warning.", mapKey="type"
+    )
+    backupPath: str = declared("", "The archive: s3://bucket/key.")
+    backupSize: int | None = declared(None, "Bytes of the archive.")
+    backupSizeReadable: str = declared("", "The same for people.")
+    commitTs: str = declared("", "TiDB's timestamp of the data in the archive.")
+    timeStarted: datetime | None = declared(None, "When the worker began.")
+    timeCompleted: datetime | None = declared(None, "When it ended, well or not.")
+    timeTaken: str = declared("", "From start to end.")
+    progress: Progress | None = declared(None, "How far a running backup is, or how far one got that failed.")
+    databases: tuple[str, ...] = declared((), "The first 20 databases in the archive.")
+    databaseCount: int | None = declared(None, "How many databases are in the archive.")
+    checksum: str = declared("", "sha256:<hex> of the archive.")
+    backoffRetryStatus: tuple[RetryRecord, ...] = declared(
+        (), "The attempts after the first, by spec.backoffRetryPolicy."
+    )
+    observedGeneration: int | None = declared(None, "The generation of the spec that this status speaks of.")
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, whatever its status."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+
+@frozen
+class Backup:
+    """A backup of a TiDB or MySQL database to S3-compatible storage, run once."""
+
+    metadata: Meta
+    spec: BackupSpec = attrs.field(factory=BackupSpec)
+    status: BackupStatus = attrs.field(factory=BackupStatus)
+
+    @property
+    def key(self) -> ObjectKey:
+        """Its key, which is also the reconcile key."""
+        return ObjectKey(KIND, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt is on or is to come: 1, and one more for each record of a retry."""
+        return 1 + len(self.status.backoffRetryStatus)
+
+    @property
+    def tried_before(self) -> bool:
+        """There were attempts before, which died: of those the word of the last one tells nothing."""
+        return self.attempt > 1
+
+    @property
+    def foreign(self) -> str:
+        """Why this object tells of something that another object did, and the cure; empty for one of ours.
+
+        Ours is what has not begun, and what was begun as this very object. No other place tells this.
+        """
+        meta, status = self.metadata, self.status
+        if status.phase and status.observedGeneration is None:
+            return (
+                f"it is another operator's history (phase {status.phase}); to run it anew, create it under "
+                "another name"
+            )
+        begun = meta.annotations.get(BEGUN_UID, meta.uid)
+        if begun != meta.uid:
+            return (
+                f"it is a copy of another Backup or was restored: annotation {BEGUN_UID} is {begun[:36]!r}, "
+                f"its own uid is {meta.uid}; to run it as a new Backup, remove that annotation"
+            )
+        stem = archive_stem(meta.creationTimestamp, meta.uid) if meta.creationTimestamp else ""
+        if status.backupPath and not status.backupPath.rpartition("/")[2].startswith(stem):
+            return (
+                f"it is a copy of another Backup or was restored: status.backupPath is the archive of that, "
+                f"{status.backupPath}; to run it anew, create a Backup from its spec alone"
+            )
+        return ""
+
+
+@frozen
+class _Undecoded:
+    metadata: Meta
+    spec: msgspec.Raw = EMPTY
+    status: BackupStatus | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Undecoded)
+
+spec_from_wire = Reader(BackupSpec).read
+"""`spec` of a Backup or `backupTemplate` of a schedule, from its JSON."""
+
+
+def decode_backup(data: bytes | msgspec.Raw) -> Backup:
+    """A Backup from its JSON; fields that we do not know are passed over.
+
+    Raises:
+        msgspec.ValidationError: not a Backup; the message names the path.
+    """
+    raw = _ENVELOPE.decode(data)
+    return Backup(raw.metadata, spec_from_wire(raw.spec), raw.status or BackupStatus())
+
+
+def spec_to_wire(spec: BackupSpec) -> dict[str, Any]:
+    """The JSON that `spec_from_wire` reads as this spec, without what says no more than a default."""
+    wire = _written(spec)
+    if "source" in wire:
+        wire["from"] = wire.pop("source")
+    return wire
+
+
+def _written(part: Any) -> dict[str, Any]:
+    said = {}
+    for attribute in attrs.fields(type(part)):
+        value = getattr(part, attribute.name)
+        if value == attribute.default:
+            continue
+        if isinstance(value, Free):
+            said[attribute.name] = value.value
+        else:
+            plain = list(value) if isinstance(value, tuple) else value
+            said[attribute.name] = _written(value) if attrs.has(type(value)) else plain
+    return said

@@ -1,0 +1,149 @@
+"""The little we need of Kubernetes' own kinds: Job, Pod, Event. Names of fields as in the API.
+
+Must not judge what they mean (decide/run/diagnosis.py does).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from tidbbackup.model.meta import Meta
+from tidbbackup.model.resource.backup import Condition
+
+CONTAINER = "backup"
+"""What the one container of our pods is called; a webhook may add others."""
+
+
+@frozen
+class JobStatus:
+    """How far the Job is; conditions Complete, Failed, FailureTarget, SuccessCriteriaMet decide."""
+
+    conditions: tuple[Condition, ...] = ()
+    startTime: datetime | None = None
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+
+@frozen
+class Job:
+    """One Job."""
+
+    metadata: Meta
+    status: JobStatus = field(factory=JobStatus)
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type if it is True."""
+        return next((c for c in self.status.conditions if c.type == kind and c.status == "True"), None)
+
+    @property
+    def ended(self) -> bool:
+        """No pod of it runs any more, and none will be made."""
+        return self.condition("Complete") is not None or self.condition("Failed") is not None
+
+
+@frozen
+class Waiting:
+    """Why a container has not started."""
+
+    reason: str = ""
+    message: str = ""
+
+
+@frozen
+class Running:
+    """Since when a container runs."""
+
+    startedAt: datetime | None = None
+
+
+@frozen
+class Terminated:
+    """How a container ended; `message` is what it wrote to its termination log."""
+
+    exitCode: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    startedAt: datetime | None = None
+    finishedAt: datetime | None = None
+
+
+@frozen
+class ContainerState:
+    """Exactly one of the three is set."""
+
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+@frozen
+class ContainerStatus:
+    """One container of a pod."""
+
+    name: str = ""
+    state: ContainerState = field(factory=ContainerState)
+
+
+@frozen
+class PodStatus:
+    """What scheduler and kubelet say of a pod."""
+
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    podIP: str = ""
+    conditions: tuple[Condition, ...] = ()
+    containerStatuses: tuple[ContainerStatus, ...] = ()
+
+
+@frozen
+class PodSpec:
+    """Where a pod was placed."""
+
+    nodeName: str = ""
+
+
+@frozen
+class Pod:
+    """One pod."""
+
+    metadata: Meta
+    spec: PodSpec = field(factory=PodSpec)
+    status: PodStatus = field(factory=PodStatus)
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, whatever its status."""
+        return next((c for c in self.status.conditions if c.type == kind), None)
+
+    @property
+    def state(self) -> ContainerState:
+        """The state of our container; empty while kubelet has said nothing of it."""
+        ours = (found.state for found in self.status.containerStatuses if found.name == CONTAINER)
+        return next(ours, ContainerState())
+
+    @property
+    def ended(self) -> bool:
+        """All its containers have stopped for good."""
+        return self.status.phase in ("Succeeded", "Failed")
+
+    @property
+    def over(self) -> bool:
+        """Our container has: our pods restart nothing. One that a webhook put beside it may run on."""
+        return self.ended or self.state.terminated is not None
+
+
+@frozen
+class Happening:
+    """One Kubernetes Event: what somebody said of an object. (`Event` alone is the field's worst pun.)"""
+
+    metadata: Meta
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+    lastTimestamp: datetime | None = None
+    eventTime: datetime | None = None
+    count: int | None = None

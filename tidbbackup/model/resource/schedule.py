@@ -1,0 +1,153 @@
+"""The BackupSchedule resource: when to make Backups from a template, and how many to keep.
+
+Must not know cron (decide/schedule/cron.py does) nor how retention is decided.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.model.meta import Meta, ObjectKey
+from tidbbackup.model.resource.backup import BackupSpec, Condition, spec_from_wire
+from tidbbackup.model.units import QUANTITY_PATTERN
+from tidbbackup.model.wire import EMPTY, NAME_LENGTH, Free, Reader, declared, passed_on, required
+
+KIND = "BackupSchedule"
+# Hostile input is answered by a condition, not by the schema: the limit only bounds storage.
+_HOSTILE_LENGTH = 16_384
+
+
+@frozen
+class BackupScheduleSpec:
+    """When, how many to keep, and the template of each Backup."""
+
+    schedule: str = required(
+        "Five fields of cron, @hourly to @yearly, or `@every 6h` counted from creation.",
+        maxLength=_HOSTILE_LENGTH,
+    )
+    timeZone: str = declared(
+        "UTC", "Zone in which the schedule is read, such as Europe/Berlin.", maxLength=NAME_LENGTH
+    )
+    # In the schema too: else kubectl's column Paused would be empty where nobody has written it.
+    pause: bool = declared(False, "true: no new backups; retention goes on.", default=False)
+    maxBackups: int | None = declared(
+        None, "How many complete backups to keep; 0 or absent: no limit.", minimum=0
+    )
+    maxReservedTime: str | None = declared(
+        None,
+        "How long to keep a backup, as 72h or 7d; wins over maxBackups where both are set.",
+        maxLength=64,
+    )
+    minBackups: int = declared(
+        1,
+        "Retention never leaves fewer complete backups than this; 0: no floor.",
+        minimum=0,
+        # Each of them is looked up at the API server before another one goes.
+        maximum=1000,
+    )
+    failedBackupsLimit: int = declared(3, "How many failed or invalid backups to keep.", minimum=0)
+    startingDeadlineSeconds: int | None = declared(
+        None, "A run that could not start within this many seconds of its time is missed.", minimum=0
+    )
+    concurrencyPolicy: str = declared(
+        "Forbid",
+        "Forbid: skip a run while the last one still works; Allow: let them overlap.",
+        enum=["Forbid", "Allow"],
+    )
+    storageClassName: str | None = declared(
+        None, "StorageClass of the staging volume where the template names none.", maxLength=NAME_LENGTH
+    )
+    storageSize: str = declared(
+        "",
+        "Size of the staging volume where the template names none.",
+        pattern=QUANTITY_PATTERN,
+        maxLength=64,
+    )
+    serviceAccount: str = declared(
+        "", "Service account of the backup pods where the template names none.", maxLength=NAME_LENGTH
+    )
+    imagePullSecrets: Free | None = passed_on(
+        "Secrets to pull the worker's image with, where the template names none.", list
+    )
+    backupTemplate: BackupSpec | None = declared(None, "The spec of each Backup this schedule makes.")
+
+    def backup_spec(self) -> BackupSpec:
+        """The spec of each Backup: the template, and what only the schedule says."""
+        template = self.backupTemplate or BackupSpec()
+        return attrs.evolve(
+            template,
+            storageClassName=template.storageClassName or self.storageClassName,
+            storageSize=template.storageSize or self.storageSize,
+            serviceAccount=template.serviceAccount or self.serviceAccount,
+            imagePullSecrets=template.imagePullSecrets or self.imagePullSecrets,
+        )
+
+
+@frozen
+class BackupScheduleStatus:
+    """What the schedule has done and will do. Times in UTC."""
+
+    lastBackup: str = declared("", "Name of the newest Backup of this schedule.")
+    lastBackupTime: datetime | None = declared(None, "Due time of the newest Backup.")
+    lastSuccessfulBackup: str = declared("", "Name of the newest Backup that is Complete.")
+    lastSuccessfulTime: datetime | None = declared(None, "When it completed.")
+    nextBackupTime: datetime | None = declared(None, "When the next Backup is due.")
+    scheduleSince: datetime | None = declared(
+        None, "Due times count from here: creation, or the last change of schedule, zone or pause."
+    )
+    lastDueTime: datetime | None = declared(
+        None, "The newest due time that is settled: its Backup was made, or it is counted below."
+    )
+    missedRuns: int | None = declared(
+        None,
+        "How many due times had no Backup: no controller was up, it was too late, or none could be made.",
+    )
+    skippedRuns: int | None = declared(
+        None, "How many due times had no Backup because the one before still ran."
+    )
+    pausedRuns: int | None = declared(None, "How many due times had no Backup because of a pause.")
+    active: tuple[str, ...] = declared((), "Names of the Backups that are running.")
+    conditions: tuple[Condition, ...] = declared((), "Whether the schedule can work.", mapKey="type")
+    observedGeneration: int | None = declared(None, "The generation of the spec that this status speaks of.")
+    observedSchedule: str = declared("", "The schedule that due times are counted by.")
+    observedTimeZone: str = declared("", "The zone that due times are counted in.")
+    observedPause: bool | None = declared(None, "Whether due times are being passed over by a pause.")
+
+
+@frozen
+class BackupSchedule:
+    """Makes Backups at given times, and removes old ones."""
+
+    metadata: Meta
+    spec: BackupScheduleSpec = attrs.field(factory=BackupScheduleSpec)
+    status: BackupScheduleStatus = attrs.field(factory=BackupScheduleStatus)
+
+    @property
+    def key(self) -> ObjectKey:
+        """Its key, which is also the reconcile key."""
+        return ObjectKey(KIND, self.metadata.namespace, self.metadata.name)
+
+
+@frozen
+class _Undecoded:
+    metadata: Meta
+    spec: msgspec.Raw = EMPTY
+    status: BackupScheduleStatus | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Undecoded)
+_SPEC = Reader(BackupScheduleSpec, backupTemplate=spec_from_wire)
+
+
+def decode_schedule(data: bytes | msgspec.Raw) -> BackupSchedule:
+    """A BackupSchedule from its JSON.
+
+    Raises:
+        msgspec.ValidationError: not a BackupSchedule; the message names the path.
+    """
+    raw = _ENVELOPE.decode(data)
+    return BackupSchedule(raw.metadata, _SPEC.read(raw.spec), raw.status or BackupScheduleStatus())

@@ -1,0 +1,1 @@
+"""The archive: how it is written, its manifest, and how it is checked."""

@@ -1,0 +1,168 @@
+"""Whether an archive is what its manifest says, read once from beginning to end; the counterpart of `pack`.
+
+Bounded memory, however large it is. Must not know where the bytes come from, nor who asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import define, field, frozen
+from isal import igzip, isal_zlib
+
+from tidbbackup.worker.archive.manifest import Manifest, printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_PIECE = 1 << 20
+_GZIP: Any = igzip.IGzipFile
+"""It has no types."""
+_ISAL_ERROR: Any = isal_zlib.error
+_BROKEN = (EOFError, OSError, ValueError, tarfile.TarError, _ISAL_ERROR)
+_NAMED = 5
+"""So many files are named, the rest counted."""
+
+
+class Reader(Protocol):
+    """Gives the next bytes, fewer than asked for perhaps; none means the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """See io.RawIOBase."""
+
+
+@frozen
+class Verdict:
+    """What the archive turned out to be."""
+
+    files: int
+    bytes: int
+    """Unpacked."""
+    problems: tuple[str, ...]
+    """Empty: it is whole."""
+
+
+class _Metered(io.RawIOBase):
+    """Counts and hashes what is read, and tells how much."""
+
+    def __init__(self, source: Reader, moved: Callable[[int], None]) -> None:
+        self._source, self._moved = source, moved
+        self.bytes = 0
+        self.sha256 = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """See io.RawIOBase."""
+        return True
+
+    def readinto(self, into: Buffer, /) -> int:
+        """See io.RawIOBase."""
+        view = memoryview(into).cast("B")
+        data = self._source.read(len(view))
+        view[: len(data)] = data
+        self.bytes += len(data)
+        self.sha256.update(data)
+        self._moved(self.bytes)
+        return len(data)
+
+
+@define
+class _Inside:
+    """What the tar holds, compared as it goes by."""
+
+    top: str
+    missing: dict[str, int]
+    """Files of the manifest that have not been seen, with their sizes."""
+    files: int = 0
+    bytes: int = 0
+    unsafe: list[str] = field(factory=list)
+    surplus: list[str] = field(factory=list)
+    other_size: list[str] = field(factory=list)
+
+    def take(self, member: tarfile.TarInfo) -> None:
+        """One member."""
+        folder, _, name = member.name.rpartition("/")
+        if member.isdir() and member.name == self.top:
+            return
+        if folder != self.top or not member.isreg() or name in ("", ".", ".."):
+            self.unsafe.append(printable(member.name))
+            return
+        self.files += 1
+        self.bytes += member.size
+        known = self.missing.pop(printable(name), None)
+        if known is None:
+            self.surplus.append(printable(name))
+        elif known != member.size:
+            self.other_size.append(f"{printable(name)} ({member.size} bytes, not {known})")
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with it, once all has gone by."""
+        for words, names in (
+            ("holds what does not belong into a dump", self.unsafe),
+            ("lacks files of its manifest", sorted(self.missing)),
+            ("holds files that are not in its manifest, or twice", self.surplus),
+            ("holds files of another size", self.other_size),
+        ):
+            if names:
+                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+                yield f"{words}: {', '.join(names[:_NAMED])}{more}"
+
+
+def check_archive(
+    source: Reader, manifest: Manifest, top: str, moved: Callable[[int], None] = lambda _: None
+) -> Verdict:
+    """Read all of it and compare.
+
+    Args:
+        source: the archive's bytes.
+        manifest: what it should hold.
+        top: the one folder that all of it is in.
+        moved: told the number of bytes read so far.
+    """
+    metered = _Metered(source, moved)
+    inside = _Inside(top, {file.name: file.size for file in manifest.files})
+    broken = ""
+    try:
+        _walk(metered, inside)
+    except _BROKEN as error:
+        broken = _words(error)
+    # Whatever is wrong inside: the digest is that of all bytes.
+    while metered.read(_PIECE):
+        pass
+    return Verdict(inside.files, inside.bytes, tuple(_judged(metered, manifest, inside, broken)))
+
+
+def _judged(metered: _Metered, manifest: Manifest, inside: _Inside, broken: str) -> Iterator[str]:
+    if metered.bytes < manifest.size:
+        yield f"is cut off: {metered.bytes} bytes, {manifest.size} were stored"
+    elif metered.bytes > manifest.size:
+        yield f"is longer than it was: {metered.bytes} bytes, {manifest.size} were stored"
+    elif metered.sha256.hexdigest() != manifest.sha256:
+        yield f"has changed: its sha256 is {metered.sha256.hexdigest()}, its manifest says {manifest.sha256}"
+    if broken:
+        yield f"cannot be unpacked: {broken}"
+    else:
+        yield from inside.problems()
+
+
+def _walk(metered: _Metered, inside: _Inside) -> None:
+    with _GZIP(fileobj=metered, mode="rb") as plain:
+        with tarfile.open(fileobj=plain, mode="r|", bufsize=_PIECE, errors="surrogateescape") as tar:
+            while member := tar.next():
+                inside.take(member)
+                # It would keep them all.
+                tar.members = []  # type: ignore[attr-defined]
+        # To the checksum at the end of the gzip.
+        while plain.read(_PIECE):
+            pass
+
+
+def _words(error: Exception) -> str:
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    if isinstance(error, EOFError):
+        return "the compressed stream ends too early"
+    return text or type(error).__name__

@@ -1,0 +1,196 @@
+"""The archive: finished files become a tar inside gzip, handed out as parts while it grows.
+
+Nothing of it touches a disk but parts that are too large for memory. Hashing runs in a thread, one part at a
+time, compressing in several, and only when somebody asks for the next part: that is what bounds memory. Must
+not know S3 or mydumper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import tarfile
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from attrs import frozen
+
+from tidbbackup.storage.body import Body
+from tidbbackup.worker.archive.gzip import MAX_THREADS, BlockGzip, Source
+from tidbbackup.worker.archive.part_buffer import Growing, Spool
+from tidbbackup.worker.cpus import cpus
+
+_RECORD_BYTES = 10_240
+
+
+@frozen
+class PackedFile:
+    """One file of the archive. Size in bytes, unpacked."""
+
+    name: str
+    size: int
+
+
+class Archive:
+    """A .tgz in the making, with one top directory and the same bytes for the same files.
+
+    Invariant: what has been handed out plus what is pending is exactly what `size` and `sha256` cover.
+    """
+
+    def __init__(
+        self,
+        top: str,
+        mtime: int,
+        part_bytes: int,
+        next_part: Callable[[int, int, int], int] | None = None,
+        spool: Spool | None = None,
+    ) -> None:
+        """`next_part`: from the size of a part, how many there are and their bytes, the next one's size."""
+        self._top = top
+        self._mtime = mtime
+        self.part_bytes = part_bytes
+        self._next_part = next_part
+        self._parts = 0
+        self._parts_bytes = 0
+        self._gzip = BlockGzip(min(MAX_THREADS, math.ceil(cpus())))
+        self._sha256 = hashlib.sha256()
+        self._growing = Growing(spool)
+        self._source: Source | None = None
+        self._offset = 0
+        self._opened: list[Source] = []
+        self._tar_bytes = 0
+        self._lock = threading.Lock()
+        self.files: list[PackedFile] = []
+        self.size = 0
+        self.packed_bytes = 0
+        """Of files, on their way into the archive."""
+        self.freed_bytes = 0
+        """Of files that have been read and deleted."""
+        self._header("", 0)
+
+    @property
+    def checksum(self) -> str:
+        """`sha256:<hex>` of the whole archive, after the last part."""
+        return f"sha256:{self._sha256.hexdigest()}"
+
+    def open(self, path: Path) -> None:
+        """Begin with the next file; `fill` hands out parts until all of it is on its way."""
+        source = Source(path, self._freed)
+        self._header(path.name, source.size)
+        self.files.append(PackedFile(path.name, source.size))
+        self._source, self._offset = source, 0
+        self._opened = [known for known in self._opened if not known.over] + [source]
+
+    @property
+    def growing_bytes(self) -> int:
+        """On the staging volume, of the part that is not whole yet."""
+        return self._growing.in_file
+
+    @property
+    def sending_bytes(self) -> int:
+        """On the staging volume, of parts that wait to be sent, or travel."""
+        return self._growing.handed_out
+
+    def fill(self) -> Body | None:
+        """Compress on; the next full part, or None when the file needs no more calls. It is deleted as soon
+        as its last byte has been read.
+
+        Raises:
+            OSError: a file could not be read, or has become shorter; the volume is full.
+        """
+        while self._growing.size < self.part_bytes:
+            if not self._step():
+                return None
+        return self._take()
+
+    def finish(self) -> list[Body]:
+        """End of the tar and the gzip: the last parts."""
+        padding = -(self._tar_bytes + 1024) % _RECORD_BYTES
+        self._add(bytes(1024 + padding))
+        self._gzip.finish()
+        while pieces := self._gzip.take():
+            self._out(*pieces)
+        self._out(self._gzip.trailer())
+        parts: list[Body] = []
+        while self._growing.size:
+            parts.append(self._take())
+        self.close()
+        return parts
+
+    def close(self) -> None:
+        """Let go of the files that were being packed, and of the threads."""
+        self._gzip.close()
+        self._growing.close()
+        for source in self._opened:
+            source.give_up()
+        self._source, self._opened = None, []
+
+    def _step(self) -> bool:
+        """Pack a piece of the open file; False when nothing of it is left."""
+        if self._gzip.busy:
+            self._out(*self._gzip.take())
+            return True
+        source = self._source
+        if source is None:
+            return False
+        if self._offset < source.size:
+            length = self._gzip.write_from(source, self._offset)
+            self._offset += length
+            self._tar_bytes += length
+            self.packed_bytes += length
+        else:
+            self._add(bytes(-source.size % tarfile.BLOCKSIZE))
+            self._source = None
+        return True
+
+    def _header(self, name: str, size: int) -> None:
+        info = tarfile.TarInfo(f"{self._top}/{name}" if name else self._top)
+        info.type = tarfile.REGTYPE if name else tarfile.DIRTYPE
+        info.mode = 0o644 if name else 0o755
+        info.size = size
+        info.mtime = self._mtime
+        self._add(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+
+    def _add(self, data: bytes) -> None:
+        self._tar_bytes += len(data)
+        self._gzip.write(data)
+
+    def _out(self, *pieces: bytes) -> None:
+        for data in pieces:
+            self._sha256.update(data)
+            self._growing.add(data, self.part_bytes)
+            self.size += len(data)
+
+    def _take(self) -> Body:
+        """One part, or less if less is there."""
+        part = self._growing.take(self.part_bytes)
+        self._parts += 1
+        self._parts_bytes += len(part)
+        if self._next_part:
+            self.part_bytes = self._next_part(self.part_bytes, self._parts, self._parts_bytes)
+        return part
+
+    def _freed(self, count: int) -> None:
+        with self._lock:
+            self.freed_bytes += count
+
+
+async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[Body, None]:
+    """The archive's parts as its files become ready; each file is deleted once it is packed."""
+    # One thread of its own: the loop's may all stand in look-ups at a silent name server.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="pack")
+    call = partial(asyncio.get_running_loop().run_in_executor, thread)
+    try:
+        async for path in files:
+            await call(archive.open, path)
+            while part := await call(archive.fill):
+                yield part
+        for part in await call(archive.finish):
+            yield part
+    finally:
+        archive.close()
+        thread.shutdown(wait=False)

@@ -1,0 +1,1 @@
+"""The database server: sessions with it, and what it holds."""

@@ -1,0 +1,165 @@
+"""The database server as the preflight sees it: version, snapshot, grants, what there is to dump.
+
+Blocking calls of PyMySQL, to be run in a thread. Must not know mydumper or files.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from tidbbackup.model.filter.table_filter import SYSTEM_DATABASES
+from tidbbackup.worker.database import tidb
+from tidbbackup.worker.database.catalog import Column, Database, Survey, Table
+from tidbbackup.worker.database.session import Login, error_code, fetch, open_session
+from tidbbackup.worker.database.views import View, quoted
+
+_NO_SUCH_TABLE = 1146
+_EXECUTE_DENIED = 1370
+
+_DATABASES = (
+    "SELECT schema_name FROM information_schema.schemata "
+    "WHERE LOWER(schema_name) NOT IN ('information_schema', 'performance_schema')"
+)
+_TABLES = (
+    "SELECT table_schema, table_name, table_type, engine, table_comment, table_rows, data_length "
+    "FROM information_schema.tables "
+    "WHERE LOWER(table_schema) NOT IN ('information_schema', 'performance_schema')"
+)
+_COLUMNS = (
+    "SELECT table_schema, table_name, column_name, extra, data_type FROM information_schema.columns "
+    "WHERE LOWER(table_schema) NOT IN ('information_schema', 'performance_schema') "
+    "AND (extra LIKE '%GENERATED%' OR extra LIKE '%INVISIBLE%' OR column_name LIKE '%`%' "
+    "OR data_type IN ('inet4', 'inet6', 'uuid') OR (data_type = 'float' AND column_type NOT LIKE '%(%'))"
+)
+_TRIGGERS = "SELECT event_object_schema, event_object_table FROM information_schema.triggers"
+_ROUTINES = "SELECT routine_schema, routine_name FROM information_schema.routines"
+_EVENTS = "SELECT event_schema, event_name FROM information_schema.events"
+
+
+def survey(login: Login) -> Survey:
+    """Log in and learn all that the preflight has to know; on TiDB from one snapshot, whose TSO it tells.
+
+    Raises:
+        StepFailed: LoginFailed, DatabaseUnreachable, DatabaseLost, SnapshotLost, GcSafePointMissing.
+    """
+    with open_session(login) as session:
+        version = str(fetch(session, tidb.VERSION)[0][0])
+        is_tidb = tidb.is_tidb(version)
+        commit_ts = _take_snapshot(session) if is_tidb else ""
+        grants = tuple(str(row[0]) for row in fetch(session, "SHOW GRANTS"))
+        databases = _catalog(session)
+        return Survey(version, is_tidb, commit_ts, grants, databases, _unopened(session, databases))
+
+
+def _unopened(session: Connection[Any], databases: tuple[Database, ...]) -> tuple[tuple[str, str], ...]:
+    """Views that call a function which the user may not execute: mydumper cannot ask for their columns."""
+    users = [database for database in databases if database.name not in SYSTEM_DATABASES]
+    found = []
+    for database in users if any(database.routines for database in users) else ():
+        for name in (table.name for table in database.tables if table.is_view):
+            try:
+                fetch(session, f"SHOW COLUMNS FROM {quoted(database.name)}.{quoted(name)}")
+            except pymysql.Error as error:
+                # A view that is broken in another way may be mended or dropped until the files are judged.
+                if error_code(error) == _EXECUTE_DENIED:
+                    found.append((database.name, name))
+    return tuple(found)
+
+
+def current_databases(login: Login, commit_ts: str) -> tuple[Database, ...]:
+    """What is there now (or at this TSO): for objects that a dump has not brought along."""
+    with open_session(login) as session:
+        if commit_ts:
+            fetch(session, tidb.read_at(commit_ts))
+        return _catalog(session)
+
+
+def read_definitions(login: Login, databases: tuple[Database, ...]) -> dict[str, str]:
+    """`database.table` to definition, of all remote tables in these databases that are still there."""
+    found = {}
+    with open_session(login) as session:
+        # With ANSI_QUOTES it would be in double quotes.
+        fetch(session, "SET SESSION sql_mode = ''")
+        for database, name in ((d.name, t.name) for d in databases for t in d.tables if t.remote):
+            try:
+                rows = fetch(session, f"SHOW CREATE TABLE {quoted(database)}.{quoted(name)}")
+            except pymysql.Error as error:
+                if error_code(error) != _NO_SUCH_TABLE:
+                    raise
+                continue
+            found[f"{database}.{name}"] = str(rows[0][1])
+    return found
+
+
+def read_views(login: Login, commit_ts: str, databases: tuple[Database, ...]) -> list[View]:
+    """The definitions of all views in these databases, at this TSO where there is one."""
+    with open_session(login) as session:
+        if commit_ts:
+            fetch(session, tidb.read_at(commit_ts))
+        return [
+            _view(session, database.name, table.name)
+            for database in databases
+            for table in database.tables
+            if table.is_view
+        ]
+
+
+def _view(session: Connection[Any], database: str, name: str) -> View:
+    # Of tables in the current database the definition tells no database: it loads under another name too.
+    session.select_db(database)
+    columns = tuple(str(row[0]) for row in fetch(session, f"SHOW COLUMNS FROM {quoted(name)}"))
+    row = fetch(session, f"SHOW CREATE VIEW {quoted(name)}")[0]
+    return View(database, name, columns, str(row[1]), str(row[2]), str(row[3]))
+
+
+def _take_snapshot(session: Connection[Any]) -> str:
+    """A TSO of now; all that follows reads at it. The life time is held already, see gc_hold."""
+    fetch(session, "BEGIN")
+    tso = str(fetch(session, tidb.CURRENT_TSO)[0][0])
+    fetch(session, "ROLLBACK")
+    try:
+        found = fetch(session, tidb.SAFE_POINT)
+        tidb.check_safe_point(tso, str(found[0][0]) if found else None)
+    except pymysql.Error as error:
+        # Who may not read it leaves the judgement to TiDB, which makes it with the next statement.
+        if error_code(error) not in tidb.DENIED:
+            raise
+    fetch(session, tidb.read_at(tso))
+    return tso
+
+
+def _catalog(session: Connection[Any]) -> tuple[Database, ...]:
+    """Everything but the two schemas that no dump holds."""
+    columns: dict[tuple[str, str], list[Column]] = defaultdict(list)
+    for schema, table, name, extra, kind in fetch(session, _COLUMNS):
+        columns[schema, table].append(Column(name, str(extra or "").upper(), str(kind).lower()))
+    triggers = {(row[0], row[1]) for row in fetch(session, _TRIGGERS)}
+    tables: dict[str, list[Table]] = defaultdict(list)
+    for schema, name, kind, engine, comment, rows, size in fetch(session, _TABLES):
+        own = tuple(columns.get((schema, name), ()))
+        told = (int(rows or 0), int(size or 0))
+        tables[schema].append(
+            Table(name, kind, engine, comment or "", (schema, name) in triggers, own, *told)
+        )
+    routines = _names(session, _ROUTINES)
+    events = _names(session, _EVENTS)
+    return tuple(
+        Database(
+            name,
+            tables=tuple(sorted(tables[name], key=lambda table: table.name)),
+            routines=tuple(sorted(routines[name])),
+            events=tuple(sorted(events[name])),
+        )
+        for name in sorted(row[0] for row in fetch(session, _DATABASES))
+    )
+
+
+def _names(session: Connection[Any], query: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for schema, name in fetch(session, query):
+        found[schema].append(name)
+    return found

@@ -1,0 +1,1 @@
+"""The programs that write the rows: a package for each."""

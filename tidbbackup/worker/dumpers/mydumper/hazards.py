@@ -1,0 +1,186 @@
+"""Tables whose rows or definition mydumper 0.10 would lose or spoil with exit 0, found beforehand.
+
+Each rule was read off its behaviour, see tests. Must not know file names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+from attrs import frozen
+
+from tidbbackup.worker.database.catalog import Database, Table
+
+# MySQL's own hidden key (sql_generate_invisible_primary_key): made anew when the table is loaded.
+_GENERATED_KEY = "my_row_id"
+
+_BINARY_TYPES = frozenset({"inet4", "inet6", "uuid"})
+
+# mydumper puts names between quotes without escaping in its questions to information_schema.
+_UNQUOTABLE = ("'", "\\")
+
+
+@frozen
+class Programs:
+    """What a dump holds beside tables and views. mydumper is asked only for what there is: its questions
+    about triggers and routines fail on names with a quote."""
+
+    triggers: bool = False
+    routines: bool = False
+    events: bool = False
+
+
+def programs(databases: Iterable[Database]) -> Programs:
+    """What these databases hold. (TiDB's have none.)"""
+    chosen = tuple(databases)
+    return Programs(
+        triggers=any(table.triggers for database in chosen for table in database.tables),
+        routines=any(database.routines for database in chosen),
+        events=any(database.events for database in chosen),
+    )
+
+
+@frozen
+class Quirks:
+    """What the mydumper at hand does wrong that others do right."""
+
+    omits_defaults: bool
+    """It takes every column whose EXTRA has the word GENERATED for computed, DEFAULT_GENERATED too."""
+
+
+def quirks(program: bytes) -> Quirks:
+    """The quirks of a mydumper, read off its machine code: versions say little, distributions patch.
+
+    The query by which it finds computed columns stands there as text. docs/decisions/0009 has the story.
+    """
+    return Quirks(omits_defaults=b"like '%%GENERATED%%'" in program and b"DEFAULT_GENERATED" not in program)
+
+
+def unsupported_tables(
+    databases: tuple[Database, ...], visible: Iterable[Database], is_tidb: bool, known: Quirks
+) -> list[str]:
+    """Why these databases cannot be dumped whole, one line each; empty: they can.
+
+    Args:
+        databases: what is dumped.
+        visible: all that mydumper sees, filtered out or not.
+        is_tidb: views and triggers are told apart in other ways there.
+        known: of the mydumper that will do it.
+    """
+    asked = programs(databases)
+    found: list[str] = []
+    if asked.routines:
+        names = [database.name for database in visible if _unquotable(database.name)]
+        found += [
+            f"database `{name}`: a quote or backslash in its name, and there are routines" for name in names
+        ]
+    for database in databases:
+        for table in database.tables:
+            thing = f"`{database.name}`.`{table.name}`"
+            spoilt = _unquotable(database.name) or _unquotable(table.name)
+            found += [f"{thing}: {why}" for why in _column_hazards(table, spoilt, known)]
+            if table.comment == "VIEW" and not table.is_view and not is_tidb:
+                found.append(f"{thing}: a table with the comment `VIEW` is taken for a view")
+            if table.remote and table.triggers:
+                found.append(f"{thing}: triggers of a table whose rows are not this server's")
+            if asked.triggers and _unquotable(table.name):
+                found.append(f"{thing}: a quote or backslash in its name, and there are triggers")
+    return found
+
+
+def unloadable_tables(databases: Iterable[Database]) -> list[str]:
+    """Tables whose rows are dumped right, in text, but read as raw bytes when they are loaded: dumps begin
+    with SET NAMES binary, and MariaDB takes a binary string for the value itself in these types."""
+    return _with_columns(databases, _BINARY_TYPES)
+
+
+def rounded_tables(databases: Iterable[Database]) -> list[str]:
+    """Tables with FLOAT columns, of which MySQL and MariaDB show six digits where there may be up to nine.
+
+    FLOAT(m,d) is kept rounded to what is shown, DOUBLE is shown whole, TiDB shows both whole.
+    """
+    return _with_columns(databases, {"float"})
+
+
+def _with_columns(databases: Iterable[Database], kinds: Collection[str]) -> list[str]:
+    return [
+        f"`{database.name}`.`{table.name}`: column {_named(names)}"
+        for database in databases
+        for table in database.tables
+        if not table.remote
+        and (names := [c.name for c in table.columns if c.kind in kinds and not c.generated])
+    ]
+
+
+def remote_tables(databases: Iterable[Database]) -> list[str]:
+    """Tables of which only the definition is dumped, with their engine."""
+    return [f"`{d.name}`.`{t.name}` ({t.engine})" for d in databases for t in d.tables if t.remote]
+
+
+def remote_engines(databases: Iterable[Database]) -> tuple[str, ...]:
+    """Their engines."""
+    return tuple(sorted({t.engine for d in databases for t in d.tables if t.remote and t.engine}))
+
+
+def versioned_tables(databases: Iterable[Database]) -> list[str]:
+    """MariaDB's tables WITH SYSTEM VERSIONING: of these a SELECT, and so a dump, shows the present only."""
+    return [
+        f"`{database.name}`.`{table.name}`"
+        for database in databases
+        for table in database.tables
+        if table.kind == "SYSTEM VERSIONED"
+    ]
+
+
+def repeated_triggers(databases: Iterable[Database]) -> list[str]:
+    """Triggers that are dumped twice: mydumper asks for those of a table by LIKE, where `_` and `%` in the
+    table's name stand for anything. The second is refused when loaded, nothing is lost."""
+    found = []
+    for database in databases:
+        owners = [table.name for table in database.tables if table.triggers]
+        wild = [t.name for t in database.tables if not t.is_view and ("_" in t.name or "%" in t.name)]
+        for name in wild if owners else ():
+            pattern = re.escape(name).replace("_", ".").replace("%", ".*")
+            if any(
+                re.fullmatch(pattern, owner, re.IGNORECASE | re.DOTALL) and owner != name for owner in owners
+            ):
+                found.append(f"triggers that `{database.name}`.`{name}` seems to have too")
+    return found
+
+
+def _column_hazards(table: Table, spoilt: bool, known: Quirks) -> Iterator[str]:
+    generated = [column.name for column in table.columns if column.generated]
+    defaults = [c.name for c in table.columns if known.omits_defaults and "DEFAULT_GENERATED" in c.extra]
+    hidden = [c.name for c in table.columns if "INVISIBLE" in c.extra and c.name != _GENERATED_KEY]
+    ticks = [column.name for column in table.columns if "`" in column.name]
+    if defaults:
+        yield f"column {_named(defaults)} (DEFAULT_GENERATED) is taken for computed, its values are omitted"
+    elif hidden and not generated:
+        yield f"mydumper omits the values of the invisible column {_named(hidden)}"
+    if (generated or defaults) and ticks:
+        yield f"generated columns beside column {_named(ticks)}, whose name has a backtick"
+    if (generated or hidden) and spoilt:
+        yield "generated or invisible columns, and a quote or backslash in the name"
+
+
+def generated_tables(databases: Iterable[Database]) -> list[tuple[str, str]]:
+    """(database, table) of those with generated columns.
+
+    Where such a table is longer than one statement, mydumper may write its last INSERT without the column
+    list, and it does not load. `--complete-insert` helps, see `backticked_columns`.
+    """
+    return [(d.name, t.name) for d in databases for t in d.tables if any(c.generated for c in t.columns)]
+
+
+def backticked_columns(databases: Iterable[Database]) -> bool:
+    """Whether `--complete-insert` would spoil a table: it does not escape backticks in column names."""
+    return any("`" in column.name for d in databases for t in d.tables for column in t.columns)
+
+
+def _unquotable(name: str) -> bool:
+    return any(character in name for character in _UNQUOTABLE)
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:3]) + (" …" if len(names) > 3 else "")

@@ -1,0 +1,200 @@
+"""mydumper's command line: our own options, the task's, and what they mean for the files that come out.
+
+Spec values can never become options: host, user and password travel in the defaults file, the regex and
+paths as `--name=value`. Must not know how the program is run.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.dumpers.mydumper.hazards import Programs
+from tidbbackup.worker.failure import StepFailed
+
+_TUNING = {"long-query-guard": "3600"}
+"""Where the task gives no options."""
+_ALWAYS = {"verbose": "3"}
+"""Unless the task's options say otherwise. The log at level 3 names empty tables: that is how a missing file
+is told from a missing row."""
+CHUNK_MIB = 64
+"""Files are cut at this size, whatever key a table has: one that is open cannot be packed, so what the
+staging volume has to hold is bounded by it. docs/decisions/0030."""
+MIN_THREADS, MAX_THREADS = 2, 8
+# On a small volume two files of every thread have to find room, one open and one that waits.
+_CHUNKS_PER_VOLUME = 2 * MAX_THREADS
+
+# Of ours, what a mydumper that does not know it can do without.
+_DISPENSABLE = frozenset({*_TUNING, *_ALWAYS, "chunk-filesize", "threads"})
+
+_OPTION = re.compile(r"--[a-z][a-z0-9-]*(=[\x20-\x7e]*)?\Z")
+
+# Whatever the controller let through: these read or write elsewhere, take the login's place, or
+# make files whose ends and names are not those that we look for.
+_OURS = frozenset(
+    {
+        *("ask-password", "host", "password", "port", "socket", "user", "defaults-file"),
+        *("ca", "capath", "cert", "cipher", "key", "ssl"),
+        *("daemon", "snapshot-interval", "logfile", "outputdir", "omit-from-file"),
+        *("regex", "tidb-snapshot", "help", "version"),
+        *("compress", "build-empty-files"),
+    }
+)
+_SELECTING = frozenset({"database", "tables-list", "updated-since"})
+
+
+@frozen
+class Flags:
+    """What the options mean for the files of the dump."""
+
+    chunked: bool = False
+    """Tables may be in several numbered files."""
+    cut_by_size: bool = False
+    """They are, from 00001 on; one that is alone has no number in the end."""
+    no_data: bool = False
+    no_schemas: bool = False
+    no_views: bool = False
+    no_locks: bool = False
+    """The global read lock is not taken."""
+    ignored_engines: frozenset[str] = frozenset()
+    """Lower case."""
+    selecting: bool = False
+    """An option selects tables by a rule that we do not know: files cannot be foretold."""
+    verbose: bool = True
+    """The log names every empty table."""
+
+
+def judged(options: tuple[str, ...]) -> dict[str, str]:
+    """The task's options by name, `""` for a bare flag.
+
+    Raises:
+        StepFailed: InvalidSpec, something that is no `--name[=value]` or that only the worker may set.
+    """
+    found: dict[str, str] = {}
+    for option in options:
+        name, _, value = option.removeprefix("--").partition("=")
+        if not _OPTION.match(option) or name in _OURS:
+            raise StepFailed(
+                reasons.INVALID_SPEC,
+                f"mydumper option `{option[:80]}` is refused: options have the form --name or --name=value, "
+                "and login, paths, selection and the form of files are set by the worker",
+            )
+        found[name] = value
+    return found
+
+
+def tuned(options: dict[str, str], staging_bytes: int = 0) -> dict[str, str]:
+    """The task's options, or ours where it has none, with what is always there.
+
+    Args:
+        options: from `judged`.
+        staging_bytes: of the volume; 0: unknown.
+    """
+    given = {**_ALWAYS, **(options or _TUNING)}
+    if "rows" not in given:
+        room = staging_bytes // _CHUNKS_PER_VOLUME >> 20 if staging_bytes else CHUNK_MIB
+        given.setdefault("chunk-filesize", str(max(1, min(CHUNK_MIB, room))))
+    return given
+
+
+def threads(cpus: float, tables: int, *, by_rows: bool) -> int:
+    """How many connections, where the task does not say.
+
+    One for each CPU we may use, for that is what writing down rows costs; two at least, since one waits for
+    the server. Without --rows a table is read by one thread, so more threads than tables are idle logins.
+    """
+    wanted = max(MIN_THREADS, min(MAX_THREADS, math.ceil(cpus)))
+    return wanted if by_rows else max(1, min(wanted, tables))
+
+
+def flags(options: dict[str, str]) -> Flags:
+    """What these options mean."""
+    verbosity = options.get("verbose", "3")
+    return Flags(
+        chunked="rows" in options or options.get("chunk-filesize", "0") != "0",
+        cut_by_size="rows" not in options and options.get("chunk-filesize", "0") != "0",
+        no_data="no-data" in options,
+        no_schemas="no-schemas" in options,
+        no_views="no-views" in options,
+        no_locks="no-locks" in options,
+        ignored_engines=frozenset(options.get("ignore-engines", "").lower().split(",")) - {""},
+        selecting=bool(_SELECTING & options.keys()),
+        verbose=verbosity.isdecimal() and int(verbosity) >= 3,
+    )
+
+
+@frozen
+class DumpPlan:
+    """All that decides mydumper's command line."""
+
+    options: dict[str, str]
+    """The task's, tuned."""
+    regex: str
+    outputdir: Path
+    defaults_file: Path
+    tls: Path | None
+    """Folder with ca.crt, and perhaps tls.crt and tls.key; None: no TLS."""
+    snapshot: str
+    """TSO for TiDB; "" for every other server."""
+    programs: Programs
+    complete_insert: bool
+    threads: int
+    remote_engines: tuple[str, ...] = ()
+    """Engines whose tables mydumper is to leave out."""
+    known: frozenset[str] = frozenset()
+    """Options that the program at hand knows; empty: it would not say."""
+
+
+def arguments(plan: DumpPlan, asked_for: Collection[str] = ()) -> list[str]:
+    """The arguments after `mydumper`; never one that it does not know, for that is all it would say.
+
+    Args:
+        plan: what decides them.
+        asked_for: options that the user named.
+
+    Raises:
+        StepFailed: InvalidSpec, it does not know one that the user named; DumpFailed, one without which the
+            dump would not be whole.
+    """
+    argv = _arguments(plan)
+    if not plan.known:
+        return argv
+    kept = []
+    for argument in argv:
+        name = argument.removeprefix("--").partition("=")[0]
+        if name in plan.known:
+            kept.append(argument)
+        elif name in asked_for:
+            cure = "leave it out of the options, or use an image with a mydumper that knows it"
+            raise StepFailed(reasons.INVALID_SPEC, f"this mydumper does not know --{name}: {cure}")
+        elif name not in _DISPENSABLE:
+            cure = "use a build that does, such as that of our image"
+            raise StepFailed(reasons.DUMP_FAILED, f"this mydumper does not know --{name}: {cure}")
+    return kept
+
+
+def _arguments(plan: DumpPlan) -> list[str]:
+    argv = [f"--defaults-file={plan.defaults_file}", f"--outputdir={plan.outputdir}", f"--regex={plan.regex}"]
+    if plan.snapshot:
+        argv.append(f"--tidb-snapshot={plan.snapshot}")
+    asked = attrs.asdict(plan.programs)
+    argv += [f"--{kind}" for kind, there in asked.items() if there]
+    if plan.tls:
+        argv += ["--ssl", f"--ca={plan.tls / 'ca.crt'}"]
+        ours = {"cert": plan.tls / "tls.crt", "key": plan.tls / "tls.key"}
+        argv += [f"--{name}={path}" for name, path in ours.items() if path.exists()]
+    given = dict(plan.options)
+    given.setdefault("threads", str(plan.threads))
+    if plan.remote_engines:
+        given["ignore-engines"] = ",".join(
+            (*filter(None, [given.get("ignore-engines")]), *plan.remote_engines)
+        )
+    if plan.complete_insert:
+        given.setdefault("complete-insert", "")
+    return argv + [f"--{name}={value}" if value else f"--{name}" for name, value in given.items()]

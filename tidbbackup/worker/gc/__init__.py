@@ -1,0 +1,1 @@
+"""TiDB's GC life time, held while a run reads."""

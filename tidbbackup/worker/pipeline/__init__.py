@@ -1,0 +1,1 @@
+"""Dump, archive and upload at the same time."""

@@ -1,0 +1,56 @@
+"""Reads what all parts of a run have done and keeps the run's counters up to date.
+
+The upload counts for itself. Must not know who reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+
+from attrs import define
+
+from tidbbackup.worker.archive.tar import Archive
+from tidbbackup.worker.counters import Counters
+from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.staging.belt import Belt
+
+_SECONDS = 0.5
+_BLIND_SECONDS = 5.0
+"""It looks at each of perhaps a hundred thousand files."""
+
+
+@define
+class Gauge:
+    """The parts that are read, and the counters that are written."""
+
+    counters: Counters
+    belt: Belt
+    archive: Archive
+    output: Output
+
+    async def keep(self) -> None:
+        """Count until cancelled."""
+        while True:
+            self.count()
+            await asyncio.sleep(_BLIND_SECONDS if self.belt.blind else _SECONDS)
+
+    def count(self) -> None:
+        """Bring the counters up to date."""
+        self.counters.see(self.belt.written_bytes(), self.archive.packed_bytes, self.archive.freed_bytes)
+
+    def moved(self) -> Hashable:
+        """Changes as long as a byte is read, sent or kept back on purpose, or mydumper says something."""
+        self.count()
+        counters = self.counters
+        sent = counters.sent_bytes, counters.waited_seconds
+        return counters.dumped_bytes, counters.packed_bytes, sent, self.output.lines
+
+    def where(self) -> str:
+        """What seems to wait for what, for a run in which nothing moves."""
+        running = self.output.process is not None and self.output.process.returncode is None
+        if running and self.belt.closed_bytes == self.archive.freed_bytes:
+            return (
+                f"mydumper stands at {self.counters.dumped_bytes} bytes; is the database waiting for a lock"
+            )
+        return f"the upload stands at {self.counters.uploaded_bytes} bytes; does the storage still answer"

@@ -1,0 +1,125 @@
+"""Dump, archive and upload at the same time: what mydumper has closed is packed and sent while it goes on.
+
+Must not know how any of them works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from attrs import define, field
+
+from tidbbackup.storage.body import Body, FileBody
+from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.multipart import Part, Upload
+from tidbbackup.storage.parts import MAX_IN_FLIGHT
+from tidbbackup.worker.archive.part_buffer import Spool
+from tidbbackup.worker.archive.tar import Archive, parts
+from tidbbackup.worker.dumpers.mydumper import position
+from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.pipeline.dumping import Assignment, add_definitions, raise_failure, run_dump
+from tidbbackup.worker.pipeline.gauge import Gauge
+from tidbbackup.worker.pipeline.standstill import Standstill
+from tidbbackup.worker.pipeline.throttler import Holder
+from tidbbackup.worker.pipeline.watchdog import watch_progress
+from tidbbackup.worker.pipeline.wholeness import check_end, check_whole, cut_off, is_cut_off
+from tidbbackup.worker.staging import closed_files, volume
+from tidbbackup.worker.staging.belt import Belt
+
+log = logging.getLogger(__name__)
+
+
+@define
+class Overlap:
+    """One dump on its way into one archive and one upload."""
+
+    task: Assignment
+    belt: Belt
+    archive: Archive
+    upload: Upload
+    spool: Spool
+    output: Output
+    gauge: Gauge
+    _cut_off: list[str] = field(factory=list, init=False)
+    """Files that end in the middle."""
+
+    async def run(self) -> tuple[Part, ...]:
+        """The parts of the whole archive, sent but not completed.
+
+        Raises:
+            StepFailed, StorageError: whatever failed first; nothing of it runs on.
+        """
+        journal, limits = self.task.job.journal, self.task.job.limits
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(self._send())
+                guards = [
+                    group.create_task(self.gauge.keep()),
+                    group.create_task(watch_progress(self.gauge.moved, limits.stall, self.gauge.where)),
+                ]
+                await self._dump(group)
+                journal.step = "upload"
+                sent = await sending
+                for guard in guards:
+                    guard.cancel()
+        except BaseExceptionGroup as errors:
+            error = errors.exceptions[0]
+            if isinstance(error, StorageError):
+                journal.step = "upload"
+            raise error from None
+        finally:
+            self.gauge.count()
+        return sent
+
+    async def _dump(self, group: asyncio.TaskGroup) -> None:
+        """Run mydumper, hand its files on, and let the archive end only when all of them are judged."""
+        task, belt = self.task, self.belt
+        with closed_files.watch(task.folder) as events:
+            followers = [group.create_task(Standstill(task.job, self.output).keep())]
+            if events:
+                holder = Holder(task, belt, self.archive, self.output)
+                followers += [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
+            else:
+                belt.go_blind()
+            failure = await run_dump(task, self.output)
+            for follower in followers:
+                follower.cancel()
+        raise_failure(task, failure, belt.was_full)
+        await add_definitions(task)
+        belt.take_rest()
+        await check_whole(task.job, task.found, task.clearance, belt.sizes, self.output.empty_tables)
+        held = task.job.journal.counters.held_seconds
+        log.info("dumped %d files, %d bytes, held for %.1f s", len(belt.sizes), belt.closed_bytes, held)
+        belt.end()
+
+    async def _send(self) -> tuple[Part, ...]:
+        try:
+            async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
+                return await self.upload.send(bodies, MAX_IN_FLIGHT, self._room)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise volume.full(self.task.job.env.staging, self.task.job.env.task.stagingBytes) from error
+
+    def _room(self, body: Body) -> int:
+        """How many parts such as this may travel at once."""
+        return self.spool.room(max(1, len(body)), in_file=isinstance(body, FileBody))
+
+    async def _judged(self) -> AsyncIterator[Path]:
+        async for path in self.belt.files():
+            await check_end(path, self.task.clearance)
+            if is_cut_off(path):
+                self._cut_off.append(path.name)
+            if path.name == position.FILE:
+                # Now or never: once it is packed it is deleted.
+                text = await asyncio.to_thread(path.read_text, "utf-8", "replace")
+                self.output.position = position.read_position(text)
+            yield path
+        # Only now: what mydumper says of a full volume or a lost database explains it better.
+        if self._cut_off:
+            raise cut_off(self._cut_off)

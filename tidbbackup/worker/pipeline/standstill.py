@@ -1,0 +1,146 @@
+"""Ends a mydumper that stands still: one that waits too long for the global read lock, behind which every
+write of the server waits, and one that has no work left and does not exit.
+
+Must not know what is dumped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+from attrs import define, field, frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.daemon_thread import aside
+from tidbbackup.worker.database.session import Login, fetch, open_session
+from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.job import Job
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+_LOCK = "FLUSH TABLES WITH READ LOCK"
+_TEXT_LIMIT = 120
+_STATEMENTS = (
+    "SELECT id = CONNECTION_ID(), id, user, time, LEFT(info, 1000) FROM information_schema.processlist "
+    "WHERE command NOT IN ('Sleep', 'Daemon') AND info IS NOT NULL ORDER BY time DESC"
+)
+# Values may be secrets. The last one may be cut.
+_VALUE = re.compile(r"""'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\]|\\.|"")*"?""", re.DOTALL)
+
+
+@frozen
+class Statement:
+    """One that the server is at work on."""
+
+    id: int
+    user: str
+    seconds: int
+    text: str
+
+    @property
+    def locks(self) -> bool:
+        """Whether it asks for the global read lock."""
+        return self.text.upper().startswith(_LOCK)
+
+    def __str__(self) -> str:
+        """In one short line, without the values in it."""
+        text = " ".join(_VALUE.sub("?", self.text).split())
+        text = text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+        return f"statement {self.id} of user `{self.user}`, for {self.seconds} s now: `{text}`"
+
+
+@frozen
+class Statements:
+    """What the server is at work on, as far as our user sees it; the longest first."""
+
+    found: tuple[Statement, ...] = ()
+    """All but the question itself."""
+    user: str = ""
+    """Ours, as the server calls it."""
+
+    @property
+    def ours(self) -> tuple[Statement, ...]:
+        """Those of our user."""
+        return tuple(one for one in self.found if one.user == self.user)
+
+    @property
+    def waiting(self) -> Statement | None:
+        """The one of ours that asks for the global read lock."""
+        return next((one for one in self.ours if one.locks), None)
+
+    def in_the_way(self, seconds: int) -> str:
+        """What keeps a lock that has been waited for so long, and the cure."""
+        found = [one for one in self.found if one.seconds >= seconds and not one.locks]
+        if not found:
+            return (
+                "what is in the way cannot be seen (an idle session with LOCK TABLES, or a statement of "
+                "another user, which GRANT PROCESS ON *.* shows); end it, or make the backup at another time"
+            )
+        more = f" and {len(found) - 1} more" if found[1:] else ""
+        return f"in the way is {found[0]}{more}; wait until it has ended, or end it by KILL {found[0].id}"
+
+
+def statements(login: Login) -> Statements:
+    """Ask the server. Raises StepFailed."""
+    with open_session(login) as session:
+        rows = fetch(session, _STATEMENTS)
+    # A proxy may log in as another user than we.
+    user = next((row[2] for row in rows if row[0]), login.target.user)
+    return Statements(tuple(Statement(*row[1:]) for row in rows if not row[0]), user)
+
+
+@define
+class Standstill:
+    """One mydumper, and the server that it reads from."""
+
+    job: Job
+    output: Output
+    _before: tuple[int, ...] = field(default=(), init=False)
+    _since: float = field(default=0.0, init=False)
+
+    async def keep(self) -> None:
+        """Look until cancelled, which is when mydumper has ended for good."""
+        limits = self.job.limits
+        while True:
+            await asyncio.sleep(min(_POLL_SECONDS, limits.lock_wait / 4))
+            now, busy = asyncio.get_running_loop().time(), self.output.activity()
+            if not busy or busy != self._before:
+                self._before, self._since = busy, now
+            elif now - self._since >= (limits.idle if self._began else limits.lock_wait):
+                try:
+                    await self._judge()
+                except StepFailed as error:
+                    # The server may have no connection left for us: mydumper has its own.
+                    log.info("mydumper stands still, and the server does not tell why: %s", error)
+                # Not each second: it is a login.
+                self._since = now
+
+    @property
+    def _began(self) -> bool:
+        """Whether it is past the lock; taken for granted where the options keep it from telling."""
+        return self.output.began or not self.job.flags.verbose
+
+    async def _judge(self) -> None:
+        output, login = self.output, self.job.login
+        if output.finished:
+            log.warning("mydumper has finished the dump and does not exit: it is ended")
+            output.end_it(None)
+        elif self._began:
+            if not (await aside(statements, login)).ours:
+                text = "mydumper stands still and asks nothing of the server any more; make a new Backup"
+                output.end_it(StepFailed(reasons.DUMP_FAILED, text))
+        elif (await aside(statements, login)).waiting:
+            # It may get the lock this moment: it must not begin to write before it is ended.
+            output.hold()
+            try:
+                found = await aside(statements, login)
+                if found.waiting and not output.began:
+                    text = f"mydumper waited {found.waiting.seconds} s for the global read lock"
+                    why = found.in_the_way(found.waiting.seconds)
+                    output.end_it(StepFailed(reasons.LOCK_TIMEOUT, f"{text}; {why}"))
+            finally:
+                output.release()

@@ -1,0 +1,82 @@
+"""Holds mydumper while it is too far ahead, as `hold` decides. The only one that stops or continues it.
+
+Must not know why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from attrs import define
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.archive.manifest import printable
+from tidbbackup.worker.archive.tar import Archive
+from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.pipeline.dumping import Assignment
+from tidbbackup.worker.staging import throttle
+from tidbbackup.worker.staging.belt import Belt
+from tidbbackup.worker.staging.throttle import Decision, HoldFacts
+from tidbbackup.worker.staging.volume import readable
+
+log = logging.getLogger(__name__)
+
+_NAMED = 3
+
+
+@define
+class Holder:
+    """One mydumper, the volume it writes to, and what empties that."""
+
+    task: Assignment
+    belt: Belt
+    archive: Archive
+    output: Output
+
+    async def keep(self) -> None:
+        """Hold and release until cancelled, which is when mydumper has ended.
+
+        Raises:
+            StepFailed: StagingTooSmall.
+        """
+        loop = asyncio.get_running_loop()
+        held, since = False, loop.time()
+        while True:
+            now = loop.time()
+            harmless = self.task.found.is_tidb or self.output.holds_no_lock()
+            budget = self.task.budget - self.archive.growing_bytes
+            facts = self._facts(budget, harmless, held, since)
+            decision = throttle.decide(facts, now)
+            if decision is Decision.TOO_SMALL:
+                raise self._too_small(budget)
+            if held != (decision is Decision.HOLD):
+                self._switch(held, facts, now)
+                held, since = not held, now
+            await asyncio.sleep(throttle.pause(facts))
+
+    def _switch(self, held: bool, facts: HoldFacts, now: float) -> None:
+        log.debug("mydumper is %s, %d bytes staged", "released" if held else "held", facts.staged)
+        if held:
+            self.task.job.journal.counters.held_seconds += now - facts.since
+            self.output.release()
+        else:
+            # Dying while it is held: SIGKILL ends a stopped process too.
+            self.output.hold()
+
+    def _facts(self, budget: int, harmless: bool, held: bool, since: float) -> HoldFacts:
+        waiting = self.belt.closed_bytes - self.archive.freed_bytes
+        staged = waiting + sum(self.belt.writing_sizes().values())
+        return HoldFacts(staged, waiting, budget, self.archive.sending_bytes, harmless, held, since)
+
+    def _too_small(self, budget: int) -> StepFailed:
+        sizes = sorted(self.belt.writing_sizes().items(), key=lambda item: -item[1])
+        names = ", ".join(f"{printable(name)} ({readable(size)})" for name, size in sizes[:_NAMED])
+        more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
+        return StepFailed(
+            reasons.STAGING_TOO_SMALL,
+            f"files that are still being written fill the {readable(budget)} that may be used of the staging "
+            f"volume, and nothing else is left to be sent: {names}{more}; raise spec.storageSize, or cut the "
+            "tables into smaller files with the mydumper option --chunk-filesize",
+        )

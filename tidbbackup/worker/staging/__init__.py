@@ -1,0 +1,1 @@
+"""The staging volume: its files, and when the dumper has to wait."""

@@ -1,0 +1,147 @@
+"""Files on their way from mydumper into the archive: which are being written, which wait, in which order.
+
+Keeps name and size of every file, since the file itself is gone once it is packed. Must not know the archive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.staging import volume
+from tidbbackup.worker.staging.closed_files import FileEvent
+
+_EMPTY_BYTES = 64
+"""A data file with a row is larger. mydumper deletes what it wrote of an empty table."""
+
+# Where tables are cut by size, the first piece loses its number if it turns out to be the only one.
+_FIRST = re.compile(r"(?P<stem>.*)\.00001\.sql\Z", re.DOTALL)
+_SECOND = re.compile(r"(?P<stem>.*)\.00002\.sql\Z", re.DOTALL)
+_PLAIN = re.compile(r"(?P<stem>.*)\.sql\Z", re.DOTALL)
+
+
+class Belt:
+    """What has been written into one folder, handed out file by file.
+
+    Invariant: `sizes` holds every file that has been or will be handed out, once each.
+    """
+
+    def __init__(self, folder: Path, *, cut_by_size: bool = False) -> None:
+        """`cut_by_size`: closed first pieces count as being written until they have their last name."""
+        self._folder = folder
+        self._cut_by_size = cut_by_size
+        self._waiting: deque[Path] = deque()
+        self._news = asyncio.Event()
+        self._ended = False
+        self.sizes: dict[str, int] = {}
+        """Name to bytes."""
+        self.closed_bytes = 0
+        """The sum of them."""
+        self.writing: set[str] = set()
+        """Files that are not closed yet."""
+        self.blind = False
+        """Whether there may be files of which nobody tells: only a look into the folder does."""
+        self.was_full = False
+        """Whether the volume has been seen full: a buffered last write may have been lost silently."""
+
+    async def follow(self, events: AsyncGenerator[FileEvent, None]) -> None:
+        """Take in what is closed, as it is closed."""
+        async for event in events:
+            if not event.closed:
+                self.writing.add(event.name)
+                self._settle(_SECOND.match(event.name), keeps_number=True)
+            elif event.renamed or not (self._cut_by_size and _FIRST.match(event.name)):
+                self.writing.discard(event.name)
+                self._settle(_PLAIN.match(event.name) if event.renamed else None, keeps_number=False)
+                self._take(event.name)
+        self.go_blind()
+
+    def go_blind(self) -> None:
+        """Of files that are written from now on nobody tells."""
+        self.blind = True
+        self.writing.clear()
+
+    def take_rest(self) -> None:
+        """Take in, in order of their names, all files that are in the folder; mydumper has ended."""
+        self.blind = False
+        self.writing.clear()
+        for name, size in sorted(volume.sizes(self._folder).items()):
+            if name not in self.sizes:
+                self._add(name, size)
+
+    def end(self) -> None:
+        """No more files: who takes from the belt comes to an end."""
+        self._ended = True
+        self._news.set()
+
+    def written_bytes(self) -> int:
+        """All that mydumper has written so far. Where nobody tells of files it takes a look at each."""
+        if not self.blind:
+            return self.closed_bytes + sum(self.writing_sizes().values())
+        found = volume.sizes(self._folder).items()
+        return self.closed_bytes + sum(size for name, size in found if name not in self.sizes)
+
+    def writing_sizes(self) -> dict[str, int]:
+        """The files that are being written, name to bytes so far."""
+        found = {}
+        for name in tuple(self.writing):
+            try:
+                found[name] = os.stat(self._folder / name, follow_symlinks=False).st_size
+            except FileNotFoundError:
+                # Of an empty table, or renamed: not to be asked for at every look.
+                self.writing.discard(name)
+        return found
+
+    async def files(self) -> AsyncIterator[Path]:
+        """Every file once; waits for more until `end`."""
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._ended:
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    def _settle(self, found: re.Match[str] | None, *, keeps_number: bool) -> None:
+        """A second piece has been begun, or the only one renamed: what becomes of the first."""
+        if not self._cut_by_size or not found:
+            return
+        first = f"{found['stem']}.00001.sql"
+        if first in self.writing:
+            self.writing.discard(first)
+            if keeps_number:
+                self._take(first)
+
+    def _take(self, name: str) -> None:
+        """A file that has been closed. Metadata and what may be deleted again wait for mydumper's end."""
+        self.was_full = self.was_full or volume.is_full(self._folder)
+        try:
+            found = os.stat(self._folder / name, follow_symlinks=False)
+        except FileNotFoundError:
+            if name in self.sizes:
+                raise _written_twice(name) from None
+            return
+        if ".sql" in name and stat.S_ISREG(found.st_mode) and found.st_size > _EMPTY_BYTES:
+            self._add(name, found.st_size)
+
+    def _add(self, name: str, size: int) -> None:
+        if name in self.sizes:
+            raise _written_twice(name)
+        self.sizes[name] = size
+        self.closed_bytes += size
+        self._waiting.append(self._folder / name)
+        self._news.set()
+
+
+def _written_twice(name: str) -> StepFailed:
+    return StepFailed(
+        reasons.DUMP_INCOMPLETE,
+        f"mydumper wrote {name} once more after it had closed that file",
+    )
