@@ -8,7 +8,7 @@ import pytest
 import tidbbackup
 
 PACKAGE = Path(tidbbackup.__file__).parent
-PURE = sorted([*(PACKAGE / "model").glob("*.py"), *(PACKAGE / "decide").glob("*.py")])
+PURE = sorted([*(PACKAGE / "model").rglob("*.py"), *(PACKAGE / "decide").rglob("*.py")])
 FORBIDDEN_MODULES = {
     "os",
     "time",
