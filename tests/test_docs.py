@@ -1,5 +1,6 @@
-"""The documentation says what the code does."""
+"""The documentation says what the code does, and its pages are whole."""
 
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -7,8 +8,11 @@ import pytest
 
 from tidbbackup.model import reasons, schedule_reasons
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 FAILURES = (DOCS / "failures.md").read_text()
+INVARIANTS = (DOCS / "invariants.md").read_text()
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def words(of: ModuleType) -> list[str]:
@@ -25,3 +29,34 @@ def test_every_reason_is_explained(reason: str) -> None:
 def test_every_reason_of_a_schedule_has_a_row(reason: str) -> None:
     _, _, schedules = FAILURES.partition("\n## Schedules")
     assert f"\n| {reason} |" in schedules
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    local = [link for link in links if not link.startswith("http")]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_the_readme_leads_to_every_page(page: Path) -> None:
+    assert f"(docs/{page.name})" in PAGES[0].read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_table_is_cut(page: Path) -> None:
+    """A row behind an empty line is the head of another table, and has a line of dashes below it."""
+    heads = re.findall(r"(?:^|\n)\n\|[^\n]*\n([^\n]*)", page.read_text())
+    assert [line for line in heads if not re.fullmatch(r"[|\- :]+", line)] == []
+
+
+def test_invariants_are_numbered_without_gaps() -> None:
+    numbers = [int(number) for number in re.findall(r"^\| I(\d+) \|", INVARIANTS, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "glossary.md", "invariants.md"])
+def test_pages_name_files_that_exist(page: str) -> None:
+    named = re.findall(r"`([\w./]+\.py|tests/[\w/*]+)`", (DOCS / page).read_text())
+    assert named
+    assert [name for name in named if not [*ROOT.glob(name), *(ROOT / "tidbbackup").glob(name)]] == []
