@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import BackupFacts, Facts, Unknown
 from tidbbackup.decide.plan import (
     Announce,
     Ask,
@@ -190,6 +191,17 @@ def notice(reason: str = "NoEffect", message: str = "so what") -> Notice:
 def facts(found: Backup | None, **parts: Any) -> BackupFacts:
     """The facts about a Backup."""
     return BackupFacts(found, IMAGE, **parts)
+
+
+F = TypeVar("F", bound=Facts)
+
+
+def plan_or_look(decide: Callable[[F, datetime], Plan], found: F, now: datetime) -> Plan:
+    """The decision, or a plan that has nothing but the look that has to come first."""
+    try:
+        return decide(found, now)
+    except Unknown as unknown:
+        return Plan(look=unknown.look)
 
 
 def outline(plan: Plan) -> list[str]:

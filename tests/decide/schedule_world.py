@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from tests.decide.builders import plan_or_look
 from tests.decide.schedule_builders import BEGIN, ended
 from tests.decide.schedule_oracle import Oracle
 from tidbbackup.decide.facts import Refusal
@@ -83,7 +84,7 @@ class World:
         return plan.wake_at
 
     def _looked(self, facts: ScheduleFacts) -> Plan:
-        while (plan := retention(facts, self.now)).look is not None:
+        while (plan := plan_or_look(retention, facts, self.now)).look is not None:
             found = tuple(self.backups[name] for name in plan.look.names if name in self.backups)
             evidence = {**facts.evidence, plan.look: found}
             facts = attrs.evolve(facts, evidence=evidence, server_time=self.now)

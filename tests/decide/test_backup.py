@@ -23,6 +23,7 @@ from tests.decide.builders import (
     notice,
     outline,
     patch_of,
+    plan_or_look,
     pod,
     result,
     running,
@@ -124,7 +125,7 @@ def test_a_finished_backup_deletes_itself_when_its_time_is_over(phase: str) -> N
 
     assert decide(found, NOW) == Plan(wake_at=NOW + timedelta(seconds=60))
     look = Look("Backup", "ns", names=("demo",))
-    assert decide(found, NOW + timedelta(seconds=60)) == Plan(look=look)
+    assert plan_or_look(decide, found, NOW + timedelta(seconds=60)) == Plan(look=look)
     done_for = decide(seen_at(found, NOW + timedelta(seconds=60)), NOW + timedelta(seconds=60))
     assert outline(done_for)[0] == "Normal Expired"
     assert isinstance(done_for.actions[1], Delete)

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from tests.decide.builders import NOW, URL, pod, result, running, said, terminated
+from tests.decide.builders import NOW, URL, plan_or_look, pod, result, running, said, terminated
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts, Refusal
@@ -364,7 +364,7 @@ def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:
     going = found is not None and found.metadata.deletionTimestamp is not None
     decide = gc.decide if going else run_backup.decide
     for _ in range(5):
-        plan = decide(facts, world.now)
+        plan = plan_or_look(decide, facts, world.now)
         if plan.look is None:
             assert plan.wake_at is None or plan.wake_at > world.now
             return plan

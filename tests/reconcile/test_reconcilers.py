@@ -1,15 +1,17 @@
 """One round: observe, decide (looking where decide asks for it), act; decide again where refused."""
 
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import attrs
 import pytest
 
-from tests.decide.builders import IMAGE, NOW, UID, backup, later, status
+from tests.decide.builders import IMAGE, NOW, UID, backup, facts, later, status
 from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, job_of
-from tidbbackup.decide.plan import Look
+from tidbbackup.decide.facts import Facts, Unknown
+from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.kube.errors import ApiError, ServerError
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.meta import Meta
@@ -186,3 +188,18 @@ async def test_a_live_look_at_what_cannot_be_read_finds_it_and_says_why(
         "Job /backup-demo: Expected `int`, got `str` - at `$.status.active`",
         "Pod /p: Expected `str`, got `int` - at `$.status.phase`",
     ]
+
+
+async def test_a_decision_that_asks_for_ever_is_told_in_a_few_words() -> None:
+    double, asked = Recording(), count()
+
+    def decide(found: Facts, now: datetime) -> Plan:
+        raise Unknown(Look("Job", "ns", name=f"job-{next(asked)}"))
+
+    made = Reconcilers(
+        double.client, WriteGate(), caches(), IMAGE, lambda: NOW, lambda name: Counted(name, []), uncounted
+    )
+    with pytest.raises(AssertionError, match=r"more than 5 looks: .*job-4") as bug:
+        await made._round("gc", backup().key, facts(backup({"mydumper": {"options": ["x" * 9999]}})), decide)
+
+    assert len(str(bug.value)) < 1000

@@ -31,8 +31,39 @@ class Refusal:
     quota_exceeded: bool = False
 
 
+class Unknown(Exception):
+    """A decision needs to know first what `look` finds: it is taken again with the answer."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(f"not looked at yet: {look}")
+        self.look = look
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What every decision is taken on beside the object itself."""
+
+    unreadable: str = ""
+    """Why the object could not be read, where it could not."""
+    refusal: Refusal | None = None
+    evidence: Evidence = field(factory=dict)
+    """What live looks have found so far."""
+    server_time: datetime | None = None
+    """What the clock of the API server said with its newest answer; None: no look yet, or it did not say."""
+
+    def look_up(self, look: Look, kind: type[View]) -> tuple[View, ...]:
+        """What the live look has found. Raises Unknown where nobody has looked yet."""
+        if look not in self.evidence:
+            raise Unknown(look)
+        return tuple(item for item in self.evidence[look] if isinstance(item, kind))
+
+    def seen(self, look: Look, kind: type[View]) -> tuple[View, ...] | None:
+        """The same, or None if nobody has looked yet."""
+        return self.look_up(look, kind) if look in self.evidence else None
+
+
 @frozen
-class BackupFacts:
+class BackupFacts(Facts):
     """All that a decision about one Backup is taken on."""
 
     backup: Backup | None
@@ -53,14 +84,3 @@ class BackupFacts:
     """Whatever holds the name `release-<bk>`."""
     release_pods: tuple[Pod, ...] = ()
     """The same of `worker release`."""
-    refusal: Refusal | None = None
-    unreadable: str = ""
-    """Why the object could not be read, where it could not."""
-    evidence: Evidence = field(factory=dict)
-    server_time: datetime | None = None
-    """What the clock of the API server said with its newest answer; None: no look yet, or it did not say."""
-
-    def seen(self, look: Look, kind: type[View]) -> tuple[View, ...] | None:
-        """What the live look found, or None if nobody has looked yet."""
-        found = self.evidence.get(look)
-        return None if found is None else tuple(item for item in found if isinstance(item, kind))

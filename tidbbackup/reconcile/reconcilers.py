@@ -17,12 +17,11 @@ from attrs import frozen
 
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import Facts, Unknown
 from tidbbackup.decide.plan import Look, Plan, Tally
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.schedule import decision
 from tidbbackup.decide.schedule.retention import retention
-from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.kube.client import Client, Selector
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.errors import Forbidden, NotFound
@@ -39,8 +38,8 @@ from tidbbackup.reconcile.observe import observe_backup, observe_schedule
 
 log = logging.getLogger(__name__)
 
-Facts = TypeVar("Facts", BackupFacts, ScheduleFacts)
-Decide = Callable[[Facts, datetime], Plan]
+F = TypeVar("F", bound=Facts)
+Decide = Callable[[F, datetime], Plan]
 
 # A decision asks for a Job, for its pods and for their Events at the most; more looks are a bug.
 _LOOKS = 5
@@ -78,7 +77,7 @@ class Reconcilers:
             return await self._round("gc", key, facts, gc.decide)
         return await self._round("backup", key, facts, run_backup.decide)
 
-    async def _round(self, name: str, key: ObjectKey, facts: Facts, decide: Decide[Facts]) -> datetime | None:
+    async def _round(self, name: str, key: ObjectKey, facts: F, decide: Decide[F]) -> datetime | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         result = "error"
@@ -89,7 +88,7 @@ class Reconcilers:
             self.metrics(name).reconciled(result, loop.time() - began)
         return wake_at
 
-    async def _settle(self, key: ObjectKey, facts: Facts, decide: Decide[Facts]) -> datetime | None:
+    async def _settle(self, key: ObjectKey, facts: F, decide: Decide[F]) -> datetime | None:
         actor = Actor(Writer(self.client, self.gate, key), self.count)
         facts, plan = await self._decide(facts, decide)
         try:
@@ -100,15 +99,18 @@ class Reconcilers:
             await actor.carry_out(plan, self.now())
         return plan.wake_at
 
-    async def _decide(self, facts: Facts, decide: Decide[Facts]) -> tuple[Facts, Plan]:
+    async def _decide(self, facts: F, decide: Decide[F]) -> tuple[F, Plan]:
         for _ in range(_LOOKS):
-            plan = decide(facts, self.now())
-            if plan.look is None:
-                return facts, plan
-            seen = await look(self.client, plan.look)
-            evidence = {**facts.evidence, plan.look: seen}
+            try:
+                plan = decide(facts, self.now())
+                if plan.look is None:
+                    return facts, plan
+                wanted = plan.look
+            except Unknown as unknown:
+                wanted = unknown.look
+            evidence = {**facts.evidence, wanted: await look(self.client, wanted)}
             facts = attrs.evolve(facts, evidence=evidence, server_time=self.client.server_time)
-        raise AssertionError(f"a decision on {facts} asks for more than {_LOOKS} looks")
+        raise AssertionError(f"a decision asks for more than {_LOOKS} looks: {list(facts.evidence)}")
 
 
 async def look(client: Client, wanted: Look) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.decide.builders import outline, tallies
+from tests.decide.builders import outline, plan_or_look, tallies
 from tests.decide.schedule_builders import BEGIN, child, ended, schedule
 from tests.decide.schedule_world import World
 from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Look, Plan, Tally
@@ -131,7 +131,7 @@ def ask(
 ) -> Plan:
     """The plan; a live look finds what is in `live`, and the API server's clock is ahead by `server`."""
     facts = ScheduleFacts(schedule(**spec), backups)
-    plan = retention(facts, now)
+    plan = plan_or_look(retention, facts, now)
     if plan.look is None or live is None:
         return plan
     found = tuple(each for each in live if each.metadata.name in plan.look.names)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import Facts
 from tidbbackup.decide.plan import Announce, Look, Plan
-from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.model import reasons
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import KIND, Backup
@@ -25,15 +24,13 @@ _CACHE_LAGS = timedelta(seconds=10)
 _CLOCK_IS_SET = timedelta(minutes=10)
 
 
-def doubt(
-    facts: BackupFacts | ScheduleFacts, kind: str, about: Meta, sure_of: Sequence[Backup], now: datetime
-) -> Plan | None:
-    """What to do first, or instead; None: no doubt. An Event tells `about` what is wrong with the clocks."""
+def doubt(facts: Facts, kind: str, about: Meta, sure_of: Sequence[Backup], now: datetime) -> Plan | None:
+    """What to do instead; None: no doubt. An Event tells `about` what is wrong with the clocks.
+
+    Raises Unknown where nobody has looked yet.
+    """
     look = Look(KIND, about.namespace, names=tuple(each.metadata.name for each in sure_of))
-    live = facts.evidence.get(look)
-    if live is None:
-        return Plan(look=look)
-    shown = {_in_short(each) for each in live if isinstance(each, Backup)}
+    shown = {_in_short(each) for each in facts.look_up(look, Backup)}
     if any(_in_short(each) not in shown for each in sure_of):
         return Plan(wake_at=now + _CACHE_LAGS)
     wrong = _clock_fault(facts.server_time, now)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
-from tidbbackup.decide.facts import Evidence, Refusal
+from tidbbackup.decide.facts import Facts
 from tidbbackup.decide.render import pod_annotations
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, DUE_TIME, FINALIZER, SCHEDULE_LABEL, SCHEDULE_UID, short
@@ -27,19 +27,12 @@ _UNFINISHED = ("", Phase.SCHEDULED, Phase.RUNNING)
 
 
 @frozen
-class ScheduleFacts:
+class ScheduleFacts(Facts):
     """All that a decision about one BackupSchedule is taken on."""
 
     schedule: BackupSchedule | None
     backups: tuple[Backup, ...] = ()
     """The Backups of its namespace that carry its label."""
-    unreadable: str = ""
-    """Why the object could not be read, where it could not."""
-    refusal: Refusal | None = None
-    """The API server's answer to our create."""
-    evidence: Evidence = field(factory=dict)
-    server_time: datetime | None = None
-    """As in BackupFacts."""
 
 
 def backup_name(schedule: str, due: datetime) -> str:
