@@ -48,8 +48,8 @@ async def _get(port: int, path: str) -> tuple[int, str, str]:
 
 async def test_what_prometheus_reads() -> None:
     metrics = Metrics()
-    metrics.client().request("200", "GET")
-    metrics.runner("backup").reconciled("success", 0.5)
+    metrics.request("200", "GET")
+    metrics.reconciled("backup", "success", 0.5)
     metrics.reflector(JOBS).listed()
     metrics.reflector(JOBS).watched()
     metrics.reflector(JOBS).restarted("expired")

@@ -96,7 +96,7 @@ async def run(settings: Settings) -> None:
     with stop_signals() as stop:
         connection = await load_connection(settings.kubeconfig, settings.context)
         metrics = Metrics()
-        async with Client(connection, metrics=metrics.client()) as client:
+        async with Client(connection, answered=metrics.request) as client:
             await check_crds(client)
             parts = assemble(client, settings, metrics)
             readiness = partial(not_ready, parts.reflectors)
@@ -182,7 +182,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     metrics.gauges(partial(backup_gauges, caches.backups))
     metrics.gauges(partial(schedule_gauges, caches.schedules, utc_now))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
-    reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.runner, counters.count)
+    reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.reconciled, counters.count)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
     return Parts(queue, reflectors, runner, metrics, progress)
 

@@ -1,6 +1,6 @@
 """What is seen of the controller from outside: metrics, health, readiness.
 
-Gives kube/ the counters that it asks for as protocols, and serves them over HTTP. Must not know how
+Serves all metrics over HTTP: those of kube/, and gauges that are looked up at each scrape. Must not know how
 Backups are counted: those gauges come from a function that is handed in.
 """
 
@@ -14,20 +14,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
-from attrs import frozen
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tidbbackup.clients import bounded
+from tidbbackup.kube.metrics import KubeMetrics
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 
@@ -44,9 +37,6 @@ SHARED_SECONDS = 1.0
 _PIECE = 16 * 1024
 """Bytes that are kept for a client who does not read."""
 
-WAIT_BUCKETS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
-"""Seconds; wide, as what waits and works here ranges from a cache look-up to an outage."""
-
 STALE_AFTER = 180.0
 """Seconds without an answer of the API server, which is asked again after a minute of silence."""
 
@@ -60,62 +50,6 @@ class HasHealth(Protocol):
 
 class CannotListen(Exception):
     """The address is taken or not ours; the message names it, the flag and the cure."""
-
-
-@frozen
-class _ClientCounters:
-    requests: Counter
-
-    def request(self, code: str, method: str) -> None:
-        self.requests.labels(code=code, method=method).inc()
-
-
-@frozen
-class _QueueCounters:
-    adds: Counter
-    queue_seconds: Histogram
-    work_seconds: Histogram
-    retries: Counter
-
-    def added(self) -> None:
-        self.adds.inc()
-
-    def waited(self, seconds: float) -> None:
-        self.queue_seconds.observe(seconds)
-
-    def worked(self, seconds: float) -> None:
-        self.work_seconds.observe(seconds)
-
-    def retried(self) -> None:
-        self.retries.inc()
-
-
-@frozen
-class _RunnerCounters:
-    controller: str
-    total: Counter
-    seconds: Histogram
-
-    def reconciled(self, result: str, seconds: float) -> None:
-        self.total.labels(controller=self.controller, result=result).inc()
-        self.seconds.labels(controller=self.controller).observe(seconds)
-
-
-@frozen
-class _ReflectorCounters:
-    resource: str
-    lists: Counter
-    watches: Counter
-    restarts: Counter
-
-    def listed(self) -> None:
-        self.lists.labels(resource=self.resource).inc()
-
-    def watched(self) -> None:
-        self.watches.labels(resource=self.resource).inc()
-
-    def restarted(self, reason: str) -> None:
-        self.restarts.labels(resource=self.resource, reason=reason).inc()
 
 
 class _Scraped(Collector):
@@ -166,62 +100,18 @@ class _Scraped(Collector):
         yield age
 
 
-class Metrics:
+class Metrics(KubeMetrics):
     """Every metric of the controller, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
+        super().__init__(self.registry)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         self._scraped = _Scraped()
         self._rendering: asyncio.Task[bytes] | None = None
         self._shared_until = 0.0
-        registry.register(self._scraped)
-        self._requests = Counter(
-            "rest_client_requests_total", "Requests to the API server.", ["code", "method"], registry=registry
-        )
-        self._adds = Counter("workqueue_adds_total", "Keys added.", ["name"], registry=registry)
-        self._retries = Counter("workqueue_retries_total", "Keys put off.", ["name"], registry=registry)
-        self._queue_seconds = self._histogram(
-            "workqueue_queue_duration_seconds", "Wait of a due key.", "name"
-        )
-        self._work_seconds = self._histogram("workqueue_work_duration_seconds", "Work on a key.", "name")
-        self._reconciles = Counter(
-            "controller_runtime_reconcile_total", "Reconciles.", ["controller", "result"], registry=registry
-        )
-        self._reconcile_seconds = self._histogram(
-            "controller_runtime_reconcile_time_seconds", "Length of a reconcile.", "controller"
-        )
-        self._lists = Counter("reflector_lists_total", "Whole lists taken.", ["resource"], registry=registry)
-        self._watches = Counter("reflector_watches_total", "Watches opened.", ["resource"], registry=registry)
-        self._restarts = Counter(
-            "reflector_restarts_total",
-            "Lists and watches that broke.",
-            ["resource", "reason"],
-            registry=registry,
-        )
-
-    def client(self) -> _ClientCounters:
-        """For Client(metrics=...)."""
-        return _ClientCounters(self._requests)
-
-    def queue(self, name: str) -> _QueueCounters:
-        """For WorkQueue(metrics=...)."""
-        return _QueueCounters(
-            self._adds.labels(name=name),
-            self._queue_seconds.labels(name=name),
-            self._work_seconds.labels(name=name),
-            self._retries.labels(name=name),
-        )
-
-    def runner(self, controller: str) -> _RunnerCounters:
-        """For Runner(metrics=...)."""
-        return _RunnerCounters(controller, self._reconciles, self._reconcile_seconds)
-
-    def reflector(self, resource: object) -> _ReflectorCounters:
-        """For Reflector(metrics=...)."""
-        return _ReflectorCounters(str(resource), self._lists, self._watches, self._restarts)
+        self.registry.register(self._scraped)
 
     def watch_queue(self, queue: WorkQueue[Any]) -> None:
         """Shows that queue's depth and unfinished work."""
@@ -254,9 +144,6 @@ class Metrics:
             return await asyncio.to_thread(generate_latest, self.take())
         finally:
             self._shared_until = asyncio.get_running_loop().time() + SHARED_SECONDS
-
-    def _histogram(self, name: str, text: str, label: str) -> Histogram:
-        return Histogram(name, text, [label], registry=self.registry, buckets=WAIT_BUCKETS)
 
 
 def not_ready(reflectors: Sequence[HasHealth], stale_after: float = STALE_AFTER) -> tuple[str, ...]:

@@ -16,14 +16,14 @@ from attrs import define, field
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fault_proxy import FaultProxy, fault_proxy
 from tests.kube.scripted import Recorded
-from tests.kube.things import THINGS, Thing, decode_thing
+from tests.kube.things import THINGS, Thing, by_namespace, decode_thing
 from tidbbackup.kube.backoff import Backoff
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import Connection, Credentials, Tls
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.pace import Timing
 from tidbbackup.kube.reflector import Feed, Reflector
-from tidbbackup.kube.store import Change, Store, by_namespace
+from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.transport import Deadlines
 from tidbbackup.kube.writes import WriteGate
 
@@ -144,7 +144,7 @@ async def kube_scene(
             gate=gate,
             namespace=namespace,
             timing=timing,
-            metrics=recorded,
+            metrics=recorded.metrics,
         )
         gate.follow(THINGS, store.cache, reflector.relist)
         scene = Scene(plane, proxy, namespace, direct, client, store, reflector, gate, recorded, changes)

@@ -106,7 +106,7 @@ async def test_a_token_that_expires_is_replaced_without_one_failed_request(
 ) -> None:
     pod, answers, fresh = Pod(plane, tmp_path), Answers(), await token(plane)
     pod.rotate_token(refused_from(fresh, pod.key, time.time() + 3))
-    async with Client(await pod.connection(), metrics=answers) as client:
+    async with Client(await pod.connection(), answered=answers.request) as client:
         assert await client.list_page(PODS)
         pod.rotate_token(fresh + "\n")
         async with asyncio.timeout(REMEMBERED + 15):
@@ -143,7 +143,7 @@ async def test_a_login_plugin_is_run_again_when_its_token_is_refused(
     path = _kubeconfig_with_plugin(plane, tmp_path, [old, fresh])
     answers = Answers()
     connection = await load_connection(str(path), environ={})
-    async with Client(connection, metrics=answers) as client:
+    async with Client(connection, answered=answers.request) as client:
         for _ in range(3):
             assert await client.list_page(PODS)
     assert answers.codes == {"401": 1, "200": 3}

@@ -64,11 +64,10 @@ async def test_an_object_from_cradle_to_grave(scene: Scene) -> None:
     assert read_meta(await client.get(THINGS, namespace, "a")) == made
     patched = await client.patch(THINGS, namespace, "a", {"data": {"x": None, "y": "2"}})
     assert decode_thing(patched).data == {"y": "2"}
-    body = scene.object("a", z="3")
-    body["metadata"]["resourceVersion"] = read_meta(patched).resourceVersion
-    assert decode_thing(await client.update(THINGS, namespace, "a", body)).data == {"z": "3"}
+    again = {"metadata": {"resourceVersion": read_meta(patched).resourceVersion}, "data": {"y": "3"}}
+    assert decode_thing(await client.patch(THINGS, namespace, "a", again)).data == {"y": "3"}
     with pytest.raises(Conflict, match="the object has been modified"):
-        await client.update(THINGS, namespace, "a", body)
+        await client.patch(THINGS, namespace, "a", again | {"data": {"y": "4"}})
     with pytest.raises(Conflict, match="the UID in the precondition"):
         await client.delete(THINGS, namespace, "a", uid="another")
     await client.delete(THINGS, namespace, "a", uid=made.uid)
@@ -93,7 +92,7 @@ async def test_refusals_are_told_apart(scene: Scene) -> None:
         await client.create(THINGS, namespace, scene.object("a"))
     with pytest.raises(Invalid) as invalid:
         await client.create(THINGS, namespace, scene.object("No_Good"))
-    assert invalid.value.causes[0].startswith("metadata.name: ")
+    assert "metadata.name: " in invalid.value.message
     with pytest.raises(BadRequest):
         await client.create(THINGS, namespace, b"{nonsense")
     assert len(str(invalid.value)) < 500

@@ -9,11 +9,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from attrs import define, field
 
 from tidbbackup.kube.client import EVERYTHING, Selector
 from tidbbackup.kube.errors import ApiError
+from tidbbackup.kube.metrics import ReflectorMetrics
 from tidbbackup.kube.resources import Resource
 
 Step = bytes | float | ApiError
@@ -27,6 +29,11 @@ class Recorded:
     lists: int = 0
     watches: int = 0
     restarts: list[str] = field(factory=list)
+
+    @property
+    def metrics(self) -> ReflectorMetrics:
+        """Itself, as what it stands for."""
+        return cast(ReflectorMetrics, self)
 
     def listed(self) -> None:
         """See ReflectorMetrics."""

@@ -24,12 +24,6 @@ PLAIN = "application/json"
         (lambda c: c.create(JOBS, "ns", b'{"x":1}'), f"POST {JOB}", PLAIN, {"x": 1}),
         (lambda c: c.create(JOBS, "ns", {"x": 1}, dry_run=True), f"POST {JOB}?dryRun=All", PLAIN, {"x": 1}),
         (
-            lambda c: c.update(JOBS, "ns", "a", {"x": 1}, subresource="status"),
-            f"PUT {JOB}/a/status",
-            PLAIN,
-            {"x": 1},
-        ),
-        (
             lambda c: c.patch(JOBS, "ns", "a", {"x": None}),
             f"PATCH {JOB}/a",
             "application/merge-patch+json",
@@ -42,10 +36,10 @@ PLAIN = "application/json"
             {"preconditions": {"uid": "u"}, "propagationPolicy": "Background"},
         ),
         (
-            lambda c: c.delete(PODS, "ns", "a", uid="u", propagation="Foreground", grace_seconds=0),
+            lambda c: c.delete(PODS, "ns", "a", uid="u", propagation="Foreground"),
             "DELETE /api/v1/namespaces/ns/pods/a",
             PLAIN,
-            {"preconditions": {"uid": "u"}, "propagationPolicy": "Foreground", "gracePeriodSeconds": 0},
+            {"preconditions": {"uid": "u"}, "propagationPolicy": "Foreground"},
         ),
         (
             lambda c: c.list_page(PODS, selector=Selector("a=b,c", "x=y"), limit=5, token="t+/="),

@@ -74,14 +74,6 @@ def test_forbidden_knows_a_namespace_that_is_going_away_and_a_quota() -> None:
     assert (quota.namespace_terminating, quota.quota_exceeded) == (False, True)
 
 
-def test_invalid_names_the_fields() -> None:
-    cause = {"reason": "FieldValueInvalid", "message": "must be a string", "field": "spec.from.host"}
-    error = status_error(
-        "POST /x", 422, read_status(msgspec.json.encode(status(422, "Invalid", causes=[cause])))
-    )
-    assert error.causes == ("spec.from.host: must be a string",)
-
-
 def test_a_page_of_a_proxy_is_never_quoted() -> None:
     error = status_error("GET /x", 502, read_status(b"<html><h1>Bad gateway</h1></html>"))
     assert str(error) == "GET /x: 502 the answer is not from a Kubernetes API server"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kube.scripted import ScriptedSource
-from tests.kube.things import THINGS, Thing, decode_thing, page, thing
+from tests.kube.things import THINGS, Thing, by_namespace, decode_thing, page, thing
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.errors import Forbidden, Status
 from tidbbackup.kube.reflector import Health, Reflector
-from tidbbackup.kube.store import Cache, Store, by_namespace
+from tidbbackup.kube.store import Cache, Store
 from tidbbackup.kube.updates import Bookmark, Relisted
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.meta import ObjectKey

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import cast
 
 import pytest
 from attrs import define, field
 
+from tidbbackup.kube.metrics import QueueMetrics
 from tidbbackup.kube.queue import QueueStats, WorkQueue
 
 pytestmark = pytest.mark.looptime
@@ -40,7 +42,7 @@ class Counted:
 
 
 def _queue(metrics: Counted | None = None) -> WorkQueue[str]:
-    return WorkQueue("test", metrics=metrics or Counted(), jitter=lambda: 0.0)
+    return WorkQueue("test", metrics=cast(QueueMetrics, metrics or Counted()), jitter=lambda: 0.0)
 
 
 def _now() -> float:

@@ -88,7 +88,7 @@ async def test_a_demanded_list_is_begun_after_the_demand() -> None:
     source = ScriptedSource([page(10), page(20)], [[1e9], [1e9]])
     store = Store[Thing](THINGS)
     recorded = Recorded()
-    reflector = Reflector(source, store, decode_thing, metrics=recorded)
+    reflector = Reflector(source, store, decode_thing, metrics=recorded.metrics)
     async with _running(reflector):
         await asyncio.sleep(5)
         reflector.relist()

@@ -29,4 +29,3 @@ def test_a_name_needs_its_namespace() -> None:
 
 def test_names_of_resources() -> None:
     assert (str(PODS), str(JOBS)) == ("pods", "jobs.batch")
-    assert (PODS.api_version, JOBS.api_version) == ("v1", "batch/v1")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.kube.things import THINGS, Thing, thing
+from tests.kube.things import THINGS, Thing, by_namespace, thing
 from tidbbackup.kube.decode import Malformed
-from tidbbackup.kube.store import Change, Store, by_namespace
+from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.updates import Applied, Bookmark, Deleted, Relisted, Update
 from tidbbackup.model.meta import Meta, ObjectKey
 

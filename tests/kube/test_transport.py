@@ -23,9 +23,9 @@ from tidbbackup.kube.errors import (
     TransportError,
     Unauthorized,
 )
-from tidbbackup.kube.metrics import UNMEASURED, ClientMetrics
+from tidbbackup.kube.metrics import UNREAD
 from tidbbackup.kube.sockets import open_socket
-from tidbbackup.kube.transport import ANSWER_LIMIT, Deadlines, Request, Retries, Transport
+from tidbbackup.kube.transport import ANSWER_LIMIT, Answered, Deadlines, Request, Retries, Transport
 
 QUICK = Deadlines(connect=2.0, idle=0.1, total=2.0)
 GET = Request("GET", "/api/v1/pods")
@@ -42,12 +42,12 @@ class Counted:
         self.requests.append((code, method))
 
 
-def _transport(connection: Connection, metrics: ClientMetrics = UNMEASURED) -> Transport:
-    return Transport(connection, metrics, QUICK, Retries(limit=2, longest=1.0), "agent/1")
+def _transport(connection: Connection, answered: Answered = UNREAD.request) -> Transport:
+    return Transport(connection, answered, QUICK, Retries(limit=2, longest=1.0), "agent/1")
 
 
-async def _ask(peer: Peer, metrics: ClientMetrics = UNMEASURED) -> bytes:
-    transport = _transport(peer.connection(), metrics)
+async def _ask(peer: Peer, answered: Answered = UNREAD.request) -> bytes:
+    transport = _transport(peer.connection(), answered)
     try:
         return await transport.ask(GET)
     finally:
@@ -58,7 +58,7 @@ async def test_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     counted = Counted()
     async with http_peer([answer(200, b'{"a": 1}')]) as peer:
-        assert await _ask(peer, counted) == b'{"a": 1}'
+        assert await _ask(peer, counted.request) == b'{"a": 1}'
     asked = peer.asked[0]
     assert asked.line == "GET /api/v1/pods HTTP/1.1"
     wanted = {"authorization": "Bearer one", "accept-encoding": "identity", "user-agent": "agent/1"}
@@ -156,7 +156,7 @@ async def test_silence_and_cuts_are_errors_within_the_deadline() -> None:
     counted = Counted()
     async with http_peer([]) as peer:
         with pytest.raises(TransportError, match="GET /api/v1/pods: SocketTimeoutError"):
-            await _ask(peer, counted)
+            await _ask(peer, counted.request)
         transport = _transport(peer.connection())
         with pytest.raises(Silence):
             async with transport.stream(GET, 60):

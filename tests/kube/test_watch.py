@@ -36,7 +36,7 @@ async def _first(
     count: int, source: ScriptedSource, recorded: Recorded | None = None, within: float = 1e6
 ) -> list[Update[Thing]]:
     """The first updates, or fewer if no more come in time."""
-    metrics = recorded or Recorded()
+    metrics = (recorded or Recorded()).metrics
     followed = updates(source, TARGET, timing=TIMING, metrics=metrics, heard=_nothing, jitter=lambda: 0.0)
     found: list[Update[Thing]] = []
     async with aclosing(followed):
@@ -282,7 +282,7 @@ async def test_a_cut_at_any_byte_loses_nothing() -> None:
     for cut in range(len(b"".join(STREAM)) + 1):
         source, store = _CutOnce(cut), Store[Thing](THINGS)
         followed = updates(
-            source, TARGET, timing=TIMING, metrics=Recorded(), heard=_nothing, jitter=lambda: 0.0
+            source, TARGET, timing=TIMING, metrics=Recorded().metrics, heard=_nothing, jitter=lambda: 0.0
         )
         async with aclosing(followed):
             while store.cache.version != "15":

@@ -140,7 +140,6 @@ OBJECT = {"metadata": {"name": "a", "namespace": "ns", "uid": "uid-a", "resource
     "call",
     [
         lambda w: w.create(THINGS, "ns", {}),
-        lambda w: w.update(THINGS, "ns", "a", {}),
         lambda w: w.patch(THINGS, "ns", "a", {}, subresource="status"),
     ],
 )

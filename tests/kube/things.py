@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from attrs import field, frozen
 
+from tidbbackup.kube.decode import HasMeta
 from tidbbackup.kube.resources import Resource
 from tidbbackup.model.meta import Meta
 
@@ -46,6 +48,11 @@ def wire(found: Thing) -> dict[str, Any]:
         },
         "data": found.data,
     }
+
+
+def by_namespace(found: HasMeta) -> Iterable[str]:
+    """Index by namespace."""
+    return (found.metadata.namespace,)
 
 
 def page(version: int | str, *things: Thing, token: str = "") -> bytes:

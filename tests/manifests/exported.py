@@ -35,8 +35,8 @@ def exported() -> list[Metric]:
 
 async def _exported() -> list[Metric]:
     metrics = Metrics()
-    metrics.client().request("200", "GET")
-    metrics.runner("backup").reconciled("success", 0.1)
+    metrics.request("200", "GET")
+    metrics.reconciled("backup", "success", 0.1)
     reflector = metrics.reflector(JOBS)
     reflector.listed()
     reflector.watched()

@@ -1,5 +1,6 @@
 """One round: observe, decide (looking where decide asks for it), act; decide again where refused."""
 
+from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -22,15 +23,9 @@ from tidbbackup.reconcile.kinds import Caches
 from tidbbackup.reconcile.reconcilers import Reconcilers, look
 
 
-class Counted:
-    """Counts reconciles: controller, result."""
-
-    def __init__(self, name: str, into: list[tuple[str, str]]) -> None:
-        self.name, self.into = name, into
-
-    def reconciled(self, result: str, seconds: float) -> None:
-        """See RunnerMetrics."""
-        self.into.append((self.name, result))
+def into(counted: list[tuple[str, str]]) -> Callable[[str, str, float], None]:
+    """Writes down which reconciles ended how, see KubeMetrics.reconciled."""
+    return lambda controller, result, _: counted.append((controller, result))
 
 
 async def reconcile(
@@ -38,9 +33,7 @@ async def reconcile(
 ) -> tuple[datetime | None, list[tuple[str, str]]]:
     """One round for the Backup ns/demo."""
     counted: list[tuple[str, str]] = []
-    made = Reconcilers(
-        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted), uncounted
-    )
+    made = Reconcilers(double.client, WriteGate(), held, IMAGE, lambda: now, into(counted), uncounted)
     return await made.reconcile(backup().key), counted
 
 
@@ -80,7 +73,7 @@ async def test_a_job_that_is_missing_is_looked_for_at_the_server() -> None:
 
     owners = [{"apiVersion": API_VERSION, "kind": "Backup", "name": "demo", "uid": UID, "controller": True}]
     found = {"metadata": {"name": "backup-demo", "ownerReferences": owners}}
-    for answer in (found, found | {"status": {"active": "that cannot be read"}}):
+    for answer in (found, found | {"status": {"startTime": "that cannot be read"}}):
         there = Recording(get_Job=answer)
         assert (await reconcile(there, caches((RUNNING,))))[0] is None
         assert there.asked == ["get Job ns/backup-demo"]
@@ -128,7 +121,7 @@ async def test_an_error_is_counted_and_passed_on() -> None:
         caches((backup(),)),
         IMAGE,
         lambda: NOW,
-        lambda name: Counted(name, counted),
+        into(counted),
         uncounted,
     )
     with pytest.raises(ServerError):
@@ -171,7 +164,7 @@ async def test_where_the_crd_goes_the_backup_is_let_go_uncleaned() -> None:
     assert double.bodies[-1]["metadata"]["finalizers"] == []
 
 
-ODD_JOB = {"metadata": {"name": "backup-demo", "uid": "u"}, "status": {"active": "many"}}
+ODD_JOB = {"metadata": {"name": "backup-demo", "uid": "u"}, "status": {"conditions": "many"}}
 ODD_POD = {"metadata": {"name": "p", "uid": "u"}, "status": {"phase": 5}}
 
 
@@ -185,7 +178,7 @@ async def test_a_live_look_at_what_cannot_be_read_finds_it_and_says_why(
     assert job == Job(Meta(name="backup-demo", uid="u"))
     assert pod == Pod(Meta(name="p", uid="u"))
     assert [record.getMessage() for record in caplog.records] == [
-        "Job /backup-demo: Expected `int`, got `str` - at `$.status.active`",
+        "Job /backup-demo: Expected `array`, got `str` - at `$.status.conditions`",
         "Pod /p: Expected `str`, got `int` - at `$.status.phase`",
     ]
 
@@ -196,9 +189,7 @@ async def test_a_decision_that_asks_for_ever_is_told_in_a_few_words() -> None:
     def decide(found: Facts, now: datetime) -> Plan:
         raise Unknown(Look("Job", "ns", name=f"job-{next(asked)}"))
 
-    made = Reconcilers(
-        double.client, WriteGate(), caches(), IMAGE, lambda: NOW, lambda name: Counted(name, []), uncounted
-    )
+    made = Reconcilers(double.client, WriteGate(), caches(), IMAGE, lambda: NOW, into([]), uncounted)
     with pytest.raises(AssertionError, match=r"more than 5 looks: .*job-4") as bug:
         await made._round("gc", backup().key, facts(backup({"mydumper": {"options": ["x" * 9999]}})), decide)
 

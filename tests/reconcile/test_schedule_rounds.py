@@ -12,7 +12,7 @@ from tests.decide.builders import IMAGE
 from tests.decide.schedule_builders import DUE, NAME, child, later, schedule, settled
 from tests.reconcile.recording import Recording, refusal, uncounted
 from tests.reconcile.scene import caches, malformed
-from tests.reconcile.test_reconcilers import Counted
+from tests.reconcile.test_reconcilers import into
 from tidbbackup.decide.schedule.scheduled import manifest
 from tidbbackup.kube.errors import ServerError
 from tidbbackup.kube.writes import WriteGate
@@ -28,9 +28,7 @@ async def reconcile(
 ) -> tuple[datetime | None, list[tuple[str, str]]]:
     """One round for the schedule ns/s; when to look again, and what was counted."""
     counted: list[tuple[str, str]] = []
-    made = Reconcilers(
-        double.client, WriteGate(), held, IMAGE, lambda: now, lambda name: Counted(name, counted), uncounted
-    )
+    made = Reconcilers(double.client, WriteGate(), held, IMAGE, lambda: now, into(counted), uncounted)
     return await made.reconcile(schedule().key), counted
 
 
@@ -96,7 +94,7 @@ async def test_an_error_is_counted_and_retention_waits_for_the_next_round() -> N
         caches(schedules=(settled(),)),
         IMAGE,
         lambda: DUE,
-        lambda name: Counted(name, counted),
+        into(counted),
         uncounted,
     )
     with pytest.raises(ServerError):

@@ -1,4 +1,4 @@
-"""The verbs of the API: get, list, watch, create, update, patch, delete.
+"""The verbs of the API: get, list, watch, create, patch, delete.
 
 Bodies go in as mappings or JSON bytes and come out as bytes. Must not know what they mean, nor how
 requests travel.
@@ -16,9 +16,9 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.kube.connection import Connection
-from tidbbackup.kube.metrics import UNMEASURED, ClientMetrics
+from tidbbackup.kube.metrics import UNREAD
 from tidbbackup.kube.resources import Resource
-from tidbbackup.kube.transport import JSON, NO_QUERY, Deadlines, Request, Retries, Transport
+from tidbbackup.kube.transport import JSON, NO_QUERY, Answered, Deadlines, Request, Retries, Transport
 
 Body = Mapping[str, Any] | bytes
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -51,12 +51,12 @@ class Client:
         self,
         connection: Connection,
         *,
-        metrics: ClientMetrics = UNMEASURED,
+        answered: Answered = UNREAD.request,
         deadlines: Deadlines = DEADLINES,
         retries: Retries = RETRIES,
         agent: str = "tidbbackup",
     ) -> None:
-        self._transport = Transport(connection, metrics, deadlines, retries, agent)
+        self._transport = Transport(connection, answered, deadlines, retries, agent)
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,12 +87,6 @@ class Client:
         query = {"dryRun": "All"} if dry_run else {}
         return await self._write("POST", resource.path(namespace), body, query=query)
 
-    async def update(
-        self, resource: Resource, namespace: str, name: str, body: Body, *, subresource: str = ""
-    ) -> bytes:
-        """Replaces; Conflict where the body's resourceVersion is no longer the newest."""
-        return await self._write("PUT", resource.path(namespace, name, subresource), body)
-
     async def patch(
         self, resource: Resource, namespace: str, name: str, patch: Body, *, subresource: str = ""
     ) -> bytes:
@@ -108,12 +102,9 @@ class Client:
         *,
         uid: str,
         propagation: Propagation = "Background",
-        grace_seconds: int | None = None,
     ) -> bytes:
         """Deletes exactly the object with that uid; Conflict where another one has its name now."""
-        options: dict[str, Any] = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
-        if grace_seconds is not None:
-            options["gracePeriodSeconds"] = grace_seconds
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
         return await self._write("DELETE", resource.path(namespace, name), options)
 
     async def list_page(

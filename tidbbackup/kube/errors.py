@@ -64,7 +64,6 @@ class StatusError(ApiError):
         super().__init__(f"{request}: {status} {message}" if request else f"{status} {message}")
         self.status = status
         self.reason = body.reason
-        self.causes = tuple(f"{cause.field}: {cause.message}" for cause in body.details.causes)
         self.cause_reasons = frozenset(cause.reason for cause in body.details.causes)
         self.message = message
         self.retry_after = retry_after
@@ -109,7 +108,7 @@ class Gone(StatusError):
 
 
 class Invalid(StatusError):
-    """422: the object breaks its schema; `causes` names the fields."""
+    """422: the object breaks its schema; the message names the fields."""
 
 
 class TooManyRequests(StatusError):
@@ -128,8 +127,6 @@ class Cause(msgspec.Struct):
     """One of `details.causes` in a Status."""
 
     reason: str = ""
-    message: str = ""
-    field: str = ""
 
 
 class Details(msgspec.Struct):

@@ -1,85 +1,112 @@
-"""What kube/ wants counted, as small protocols; who counts is handed in.
+"""Counts what kube/ does, under the names that client-go and controller-runtime gave these metrics.
 
-Must not know Prometheus nor our metrics' names.
+Must not know how the counts are served.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from attrs import frozen
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+WAIT_BUCKETS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Seconds; wide, as what waits and works here ranges from a cache look-up to an outage."""
 
 
-class ClientMetrics(Protocol):
-    """Counts requests to the API server."""
+@frozen
+class QueueMetrics:
+    """What goes through one work queue; times are seconds."""
 
-    def request(self, code: str, method: str) -> None:
-        """One answer: the HTTP status, or `<error>` where there was none."""
-
-
-class QueueMetrics(Protocol):
-    """Counts what goes through one work queue; times are seconds."""
+    adds: Counter
+    queue_seconds: Histogram
+    work_seconds: Histogram
+    retries: Counter
 
     def added(self) -> None:
         """A key was added."""
+        self.adds.inc()
 
     def waited(self, seconds: float) -> None:
         """A key was taken this long after it was due."""
+        self.queue_seconds.observe(seconds)
 
     def worked(self, seconds: float) -> None:
         """A key was done this long after it was taken."""
+        self.work_seconds.observe(seconds)
 
     def retried(self) -> None:
         """A key was put off after a failure."""
+        self.retries.inc()
 
 
-class RunnerMetrics(Protocol):
-    """Counts reconciles of one controller."""
+@frozen
+class ReflectorMetrics:
+    """What one reflector does."""
 
-    def reconciled(self, result: str, seconds: float) -> None:
-        """One ended as `success`, `requeue_after` or `error`."""
-
-
-class ReflectorMetrics(Protocol):
-    """Counts what one reflector does."""
+    resource: str
+    lists: Counter
+    watches: Counter
+    restarts: Counter
 
     def listed(self) -> None:
         """A whole list was taken over."""
+        self.lists.labels(resource=self.resource).inc()
 
     def watched(self) -> None:
         """A watch was opened."""
+        self.watches.labels(resource=self.resource).inc()
 
     def restarted(self, reason: str) -> None:
         """A list or watch ended otherwise than it should; `reason` is one of a few words."""
+        self.restarts.labels(resource=self.resource, reason=reason).inc()
 
 
-class Unmeasured:
-    """Counts nothing: for commands that run once."""
+class KubeMetrics:
+    """All of these, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, label: str) -> Histogram:
+            return Histogram(name, text, [label], registry=registry, buckets=WAIT_BUCKETS)
+
+        self._requests = counter(
+            "rest_client_requests_total", "Requests to the API server.", "code", "method"
+        )
+        self._adds = counter("workqueue_adds_total", "Keys added.", "name")
+        self._retries = counter("workqueue_retries_total", "Keys put off.", "name")
+        self._waits = histogram("workqueue_queue_duration_seconds", "Wait of a due key.", "name")
+        self._works = histogram("workqueue_work_duration_seconds", "Work on a key.", "name")
+        self._reconciles = counter(
+            "controller_runtime_reconcile_total", "Reconciles.", "controller", "result"
+        )
+        self._reconcile_seconds = histogram(
+            "controller_runtime_reconcile_time_seconds", "Length of a reconcile.", "controller"
+        )
+        self._lists = counter("reflector_lists_total", "Whole lists taken.", "resource")
+        self._watches = counter("reflector_watches_total", "Watches opened.", "resource")
+        self._restarts = counter(
+            "reflector_restarts_total", "Lists and watches that broke.", "resource", "reason"
+        )
 
     def request(self, code: str, method: str) -> None:
-        """See ClientMetrics."""
+        """One answer of the API server: the HTTP status, or `<error>` where there was none."""
+        self._requests.labels(code=code, method=method).inc()
 
-    def added(self) -> None:
-        """See QueueMetrics."""
+    def reconciled(self, controller: str, result: str, seconds: float) -> None:
+        """One reconcile ended as `success`, `requeue_after` or `error`."""
+        self._reconciles.labels(controller=controller, result=result).inc()
+        self._reconcile_seconds.labels(controller=controller).observe(seconds)
 
-    def waited(self, seconds: float) -> None:
-        """See QueueMetrics."""
+    def queue(self, name: str) -> QueueMetrics:
+        """For WorkQueue(metrics=...)."""
+        timed = self._waits.labels(name=name), self._works.labels(name=name)
+        return QueueMetrics(self._adds.labels(name=name), *timed, self._retries.labels(name=name))
 
-    def worked(self, seconds: float) -> None:
-        """See QueueMetrics."""
-
-    def retried(self) -> None:
-        """See QueueMetrics."""
-
-    def reconciled(self, result: str, seconds: float) -> None:
-        """See RunnerMetrics."""
-
-    def listed(self) -> None:
-        """See ReflectorMetrics."""
-
-    def watched(self) -> None:
-        """See ReflectorMetrics."""
-
-    def restarted(self, reason: str) -> None:
-        """See ReflectorMetrics."""
+    def reflector(self, resource: object) -> ReflectorMetrics:
+        """For Reflector(metrics=...)."""
+        return ReflectorMetrics(str(resource), self._lists, self._watches, self._restarts)
 
 
-UNMEASURED = Unmeasured()
+UNREAD = KubeMetrics(CollectorRegistry())
+"""Nobody reads these: where nobody asked for a count."""

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from tidbbackup.kube.agenda import Agenda
 from tidbbackup.kube.backoff import Backoff
-from tidbbackup.kube.metrics import UNMEASURED, QueueMetrics
+from tidbbackup.kube.metrics import UNREAD, QueueMetrics
 
 K = TypeVar("K", bound=Hashable)
 
@@ -40,12 +40,12 @@ class WorkQueue(Generic[K]):
         self,
         name: str,
         *,
-        metrics: QueueMetrics = UNMEASURED,
+        metrics: QueueMetrics | None = None,
         backoff: Backoff = BACKOFF,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
-        self._metrics = metrics
+        self._metrics = metrics or UNREAD.queue(name)
         self._backoff = backoff
         self._jitter = jitter
         self._agenda: Agenda[K] = Agenda()

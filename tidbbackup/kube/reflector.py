@@ -15,7 +15,7 @@ from attrs import frozen
 
 from tidbbackup.kube.client import EVERYTHING, Selector
 from tidbbackup.kube.decode import Decode, HasMeta
-from tidbbackup.kube.metrics import UNMEASURED, ReflectorMetrics
+from tidbbackup.kube.metrics import UNREAD, ReflectorMetrics
 from tidbbackup.kube.pace import TIMING, Timing
 from tidbbackup.kube.resources import Resource
 from tidbbackup.kube.store import Change, Store
@@ -65,7 +65,7 @@ class Reflector(Generic[T]):
         namespace: str = "",
         selector: Selector = EVERYTHING,
         timing: Timing = TIMING,
-        metrics: ReflectorMetrics = UNMEASURED,
+        metrics: ReflectorMetrics | None = None,
     ) -> None:
         self._source = source
         self._store = store
@@ -73,7 +73,7 @@ class Reflector(Generic[T]):
         self._feeds = feeds
         self._gate = gate
         self._timing = timing
-        self._metrics = metrics
+        self._metrics = metrics or UNREAD.reflector(store.cache.resource)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
         self._demanded = asyncio.Event()

@@ -23,11 +23,6 @@ class Resource:
     def __str__(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    @property
-    def api_version(self) -> str:
-        """As in an object's `apiVersion`."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path, percent-encoded; without a name that of the collection.
 

@@ -35,11 +35,6 @@ class Change(Generic[T]):
     new: T | Malformed | None
 
 
-def by_namespace(found: HasMeta) -> Iterable[str]:
-    """Index by namespace."""
-    return (found.metadata.namespace,)
-
-
 class Store(Generic[T]):
     """Takes updates in; the only one who writes.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,7 +32,6 @@ from tidbbackup.kube.errors import (
     retry_after_seconds,
     status_error,
 )
-from tidbbackup.kube.metrics import ClientMetrics
 from tidbbackup.kube.sockets import open_socket
 
 JSON = "application/json"
@@ -46,6 +45,10 @@ ERROR_BODY_LIMIT = 64 * 1024
 
 LATER = frozenset({429, 503})
 """Statuses that, with a Retry-After, say the work has not begun: even a write may be sent again."""
+
+
+Answered = Callable[[str, str], None]
+"""Told of each answer: its HTTP status, or `<error>` where there was none, and the method."""
 
 
 @frozen
@@ -93,13 +96,13 @@ class Transport:
     def __init__(
         self,
         connection: Connection,
-        metrics: ClientMetrics,
+        answered: Answered,
         deadlines: Deadlines,
         retries: Retries,
         agent: str,
     ) -> None:
         self._connection = connection
-        self._metrics = metrics
+        self._answered = answered
         self._deadlines = deadlines
         self._retries = retries
         self._agent = agent
@@ -161,9 +164,9 @@ class Transport:
         try:
             response = await self._exchange(request, authorization, timeout)
         except (aiohttp.ClientError, OSError) as error:
-            self._metrics.request("<error>", request.method)
+            self._answered("<error>", request.method)
             raise TransportError(f"{request}: {_in_short(error)}") from error
-        self._metrics.request(str(response.status), request.method)
+        self._answered(str(response.status), request.method)
         if 200 <= response.status < 300:
             self.server_time = _date(response.headers.get("Date", ""))
             return response

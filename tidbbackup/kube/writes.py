@@ -157,13 +157,6 @@ class Writer:
         """See Client.create."""
         return self._noted(resource, namespace, await self.client.create(resource, namespace, body))
 
-    async def update(
-        self, resource: Resource, namespace: str, name: str, body: Body, *, subresource: str = ""
-    ) -> bytes:
-        """See Client.update."""
-        answer = await self.client.update(resource, namespace, name, body, subresource=subresource)
-        return self._noted(resource, namespace, answer)
-
     async def patch(
         self, resource: Resource, namespace: str, name: str, patch: Body, *, subresource: str = ""
     ) -> bytes:
@@ -179,13 +172,10 @@ class Writer:
         *,
         uid: str,
         propagation: Propagation = "Background",
-        grace_seconds: int | None = None,
     ) -> bytes:
         """See Client.delete. NotFound is noted too, and raised: it is the cache that is late."""
         try:
-            answer = await self.client.delete(
-                resource, namespace, name, uid=uid, propagation=propagation, grace_seconds=grace_seconds
-            )
+            answer = await self.client.delete(resource, namespace, name, uid=uid, propagation=propagation)
         except NotFound:
             self.gate.note_deleted(self.key, resource, namespace, name, uid)
             raise

@@ -25,7 +25,6 @@ from tidbbackup.decide.schedule.retention import retention
 from tidbbackup.kube.client import Client, Selector
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.errors import Forbidden, NotFound
-from tidbbackup.kube.metrics import RunnerMetrics
 from tidbbackup.kube.pace import TIMING
 from tidbbackup.kube.resources import CRDS
 from tidbbackup.kube.watch import Target, list_all
@@ -58,7 +57,7 @@ class Reconcilers:
     caches: Caches
     image: WorkerImage
     now: Callable[[], datetime]
-    metrics: Callable[[str], RunnerMetrics]
+    reconciled: Callable[[str, str, float], None]
     count: Callable[[Tally], None]
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
@@ -85,7 +84,7 @@ class Reconcilers:
             wake_at = await self._settle(key, facts, decide)
             result = "success" if wake_at is None else "requeue_after"
         finally:
-            self.metrics(name).reconciled(result, loop.time() - began)
+            self.reconciled(name, result, loop.time() - began)
         return wake_at
 
     async def _settle(self, key: ObjectKey, facts: F, decide: Decide[F]) -> datetime | None:

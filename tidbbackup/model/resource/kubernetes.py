@@ -22,9 +22,6 @@ class JobStatus:
 
     conditions: tuple[Condition, ...] = ()
     startTime: datetime | None = None
-    active: int = 0
-    succeeded: int = 0
-    failed: int = 0
 
 
 @frozen
