@@ -15,7 +15,7 @@ from attrs import frozen
 
 from tidbbackup.decide.schedule.readiness import Reading, read, retention_fault
 from tidbbackup.decide.schedule.retention import fates
-from tidbbackup.decide.schedule.scheduled import backup_name, made_by_schedule
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, SCHEDULE_LABEL
 from tidbbackup.model.resource.backup import KIND, Backup, decode_backup
@@ -92,11 +92,11 @@ def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iter
 
 def _kept_and_deleted(schedule: BackupSchedule, backups: Sequence[Backup], at: datetime) -> Iterator[str]:
     near = [backup for backup in backups if backup.metadata.namespace == schedule.metadata.namespace]
-    decided = {fate.backup.metadata.uid: fate for fate in fates(schedule, near, at)}
-    made = made_by_schedule(schedule, near)
-    if made:
+    facts = ScheduleFacts(schedule, tuple(near))
+    decided = {fate.backup.metadata.uid: fate for fate in fates(facts, at)}
+    if facts.made:
         yield "its Backups, oldest first:"
-    for backup in made:
+    for backup in (each.backup for each in facts.made):
         fate = decided.get(backup.metadata.uid)
         if fate is None:
             going = backup.metadata.deletionTimestamp is not None
@@ -109,11 +109,11 @@ def _kept_and_deleted(schedule: BackupSchedule, backups: Sequence[Backup], at: d
 
 def _strangers(found: _File) -> list[Backup]:
     made = {
-        (backup.metadata.namespace, backup.metadata.name)
+        (made.backup.metadata.namespace, made.name)
         for each in found.schedules
         if each.schedule
-        for backup in made_by_schedule(each.schedule, found.backups)
-        if backup.metadata.namespace == each.schedule.metadata.namespace
+        for made in ScheduleFacts(each.schedule, found.backups).made
+        if made.backup.metadata.namespace == each.schedule.metadata.namespace
     }
     return [each for each in found.backups if (each.metadata.namespace, each.metadata.name) not in made]
 

@@ -31,8 +31,8 @@ from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.plan import Announce, SetFinalizers
 from tidbbackup.decide.progress import stale_patch, worker_address
-from tidbbackup.decide.schedule.ledger import overlapping
 from tidbbackup.decide.schedule.retention import fates
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.model.names import BEGUN_UID, FINALIZER
 from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, Progress
 
@@ -98,8 +98,8 @@ def test_a_schedule_neither_waits_for_copies_nor_keeps_or_removes_them(phase: st
     copy = attrs.evolve(copy, metadata=attrs.evolve(copy.metadata, annotations=annotations))
     late = BEGIN + timedelta(days=900)
 
-    assert overlapping(schedule(), [copy]) == []
-    assert fates(schedule(maxReservedTime="1s", minBackups=0, failedBackupsLimit=0), [copy], late) == ()
+    known = ScheduleFacts(schedule(maxReservedTime="1s", minBackups=0, failedBackupsLimit=0), (copy,))
+    assert (known.made, known.active, fates(known, late)) == ((), (), ())
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -137,10 +137,9 @@ def test_a_bad_retention_is_a_warning_beside() -> None:
     assert "spec.maxReservedTime: 'soon'" in conditions[1]["message"]
 
 
-def test_what_is_gone_going_or_unreadable_is_left_alone() -> None:
+def test_what_is_going_or_unreadable_is_left_alone() -> None:
     going = attrs.evolve(schedule(), metadata=attrs.evolve(schedule().metadata, deletionTimestamp=DUE))
 
-    assert decide(ScheduleFacts(None), DUE) == NOTHING
     assert plan(going, DUE) == NOTHING
     assert outline(decide(ScheduleFacts(schedule(), unreadable="spec: no"), DUE)) == ["Warning InvalidSpec"]
 

@@ -103,6 +103,7 @@ def test_all_that_concerns_a_schedule(name: str) -> None:
     held = caches((first, second, *others, unreadable), schedules=(scheduled(name), scheduled("another")))
     facts = observe_schedule(held, scheduled(name).key)
 
+    assert facts is not None
     assert facts.schedule == scheduled(name)
     assert sorted(each.metadata.name for each in facts.backups) == [first.metadata.name, second.metadata.name]
     assert (facts.unreadable, facts.refusal, facts.evidence) == ("", None, {})
@@ -111,18 +112,21 @@ def test_all_that_concerns_a_schedule(name: str) -> None:
 def test_the_backups_of_another_namespace_are_not_its_own() -> None:
     held = caches((child(DUE, namespace="elsewhere"),), schedules=(schedule(),))
 
-    assert observe_schedule(held, schedule().key).backups == ()
+    facts = observe_schedule(held, schedule().key)
+
+    assert facts is not None
+    assert facts.backups == ()
 
 
 def test_a_schedule_that_is_gone() -> None:
-    assert observe_schedule(caches((child(DUE),)), schedule().key).schedule is None
+    assert observe_schedule(caches((child(DUE),)), schedule().key) is None
 
 
 def test_a_schedule_that_cannot_be_read_is_told_apart() -> None:
     facts = observe_schedule(caches(schedules=(malformed(schedule()),)), schedule().key)
 
+    assert facts is not None
     assert facts.unreadable == "Expected `int`"
-    assert facts.schedule is not None
     assert facts.schedule.metadata == schedule().metadata
 
 

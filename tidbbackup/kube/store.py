@@ -176,7 +176,8 @@ class Cache(Generic[T]):
         found = {
             key: store._objects[key] for store in self._stores for key in store._found[index].get(value, ())
         }
-        return tuple(found[key] for key in sorted(found))
+        # By tuples: comparing the keys themselves makes two tuples each time.
+        return tuple(found[key] for key in sorted(found, key=lambda key: (key.namespace, key.name)))
 
 
 def _same(old: HasMeta, new: HasMeta) -> bool:

@@ -71,9 +71,11 @@ def _working(caches: Caches) -> Iterator[tuple[Backup, str]]:
             yield backup, address
 
 
-def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts:
-    """All that the caches hold about one BackupSchedule at this instant."""
+def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
+    """All that the caches hold about one BackupSchedule at this instant; None where it is no more."""
     found = caches.schedules.get(key)
+    if found is None:
+        return None
     if isinstance(found, Malformed):
         return ScheduleFacts(BackupSchedule(found.metadata), unreadable=found.why)
     made = caches.backups.by(BY_SCHEDULE, f"{key.namespace}/{short(key.name)}")

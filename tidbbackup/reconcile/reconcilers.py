@@ -67,9 +67,11 @@ class Reconcilers:
             ApiError: the API could not be read or written; again later.
         """
         if key.kind == SCHEDULE_KIND:
-            making = await self._round("schedule", key, observe_schedule(self.caches, key), decision.decide)
-            removing = await self._round("gc", key, observe_schedule(self.caches, key), retention)
-            return min((wake for wake in (making, removing) if wake), default=None)
+            wakes = []
+            for name, decide in (("schedule", decision.decide), ("gc", retention)):
+                if planned := observe_schedule(self.caches, key):
+                    wakes.append(await self._round(name, key, planned, decide))
+            return min((wake for wake in wakes if wake), default=None)
         facts = observe_backup(self.caches, key, self.image)
         going = facts.backup is not None and facts.backup.metadata.deletionTimestamp is not None
         if going:

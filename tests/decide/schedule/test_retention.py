@@ -98,7 +98,7 @@ def test_what_no_schedule_made_is_neither_removed_nor_counted(meta: dict[str, An
     strange = child(at(1), **meta)
 
     assert outline(ask({"maxBackups": 1}, at(9), child(at(0)), strange)) == []
-    assert fates(schedule(maxReservedTime="1s"), [strange], at(9)) == ()
+    assert fates(ScheduleFacts(schedule(maxReservedTime="1s"), (strange,)), at(9)) == ()
 
 
 def test_another_operators_history_is_neither_removed_nor_counted() -> None:
@@ -246,10 +246,9 @@ def test_it_wakes_at_the_next_expiry() -> None:
     assert ask({"maxBackups": 3}, at(3), *dozen("CC")) == Plan()
 
 
-def test_what_is_gone_going_or_unreadable_is_left_alone() -> None:
+def test_what_is_going_or_unreadable_is_left_alone() -> None:
     meta = attrs.evolve(schedule().metadata, deletionTimestamp=BEGIN)
 
-    assert retention(ScheduleFacts(None), BEGIN) == NOTHING
     assert (
         retention(ScheduleFacts(attrs.evolve(schedule(maxBackups=1), metadata=meta), dozen("CC")), at(9))
         == NOTHING
@@ -355,7 +354,7 @@ def test_without_a_floor_it_is_the_specification(
 def test_every_fate_says_why() -> None:
     found: BackupSchedule = schedule(maxReservedTime="3h", failedBackupsLimit=1)
 
-    assert [(fate.reason, fate.why) for fate in fates(found, dozen("CFFCC"), at(4))] == [
+    assert [(fate.reason, fate.why) for fate in fates(ScheduleFacts(found, dozen("CFFCC")), at(4))] == [
         ("RetentionExpired", "older than 3h (maxReservedTime)"),
         ("RetentionFailedLimit", "more than 1 failed ones (failedBackupsLimit)"),
         ("", "not older than 3h (maxReservedTime) before 2026-10-24T17:00:00Z"),

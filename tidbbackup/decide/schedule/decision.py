@@ -11,7 +11,7 @@ from typing import Literal
 
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
 from tidbbackup.decide.schedule.cron import COUNT_LIMIT
-from tidbbackup.decide.schedule.ledger import Ledger, Passed, overlapping, settle
+from tidbbackup.decide.schedule.ledger import Ledger, Passed, settle
 from tidbbackup.decide.schedule.readiness import Reading, read
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name, manifest
 from tidbbackup.decide.schedule.status import condition, wanted
@@ -28,14 +28,14 @@ _NEXT_TRY = timedelta(minutes=1)
 def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     """What to do about one schedule; never raises, whatever its spec says."""
     schedule = facts.schedule
-    if schedule is None or schedule.metadata.deletionTimestamp is not None:
+    if schedule.metadata.deletionTimestamp is not None:
         return NOTHING
     if facts.unreadable:
         message = f"this BackupSchedule cannot be read ({facts.unreadable}): mend its spec, or create it anew"
         return Plan((Announce(KIND, schedule.metadata, "Warning", INVALID_SPEC, message),))
     reading = read(schedule)
     ledger = settle(facts, reading.books, now)
-    status = wanted(schedule, facts.backups, ledger, reading, now)
+    status = wanted(facts, ledger, reading, now)
     patch = changes(schedule.status, status)
     # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
     # was made, among them. So none is made twice and none is counted twice.
@@ -98,8 +98,7 @@ def _why(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> str:
     name = backup_name(schedule.metadata.name, passed.newest)
     match passed.reason:
         case reasons.SKIPPED_OVERLAP:
-            others = overlapping(schedule, facts.backups)
-            names = ", ".join(backup.metadata.name for backup in others[:3])
+            names = ", ".join(each.name for each in facts.active[:3])
             return f"{names} still runs (concurrencyPolicy Forbid)"
         case reasons.SKIPPED_PAUSED:
             return "the schedule is paused"

@@ -6,22 +6,18 @@ the same answer however often we die before it is written. Must not know what is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import attrs
 from attrs import frozen
 
 from tidbbackup.decide.schedule.cron import Timetable, count_between
 from tidbbackup.decide.schedule.scheduled import (
     ScheduleFacts,
     backup_name,
-    due_time,
-    is_active,
-    made_by_schedule,
 )
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.names import SCHEDULE_UID
-from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.schedule import BackupSchedule
 
 # Clocks of two leaders may differ by this much; more than this, and the clock has been put back.
@@ -64,8 +60,7 @@ class Books:
 
 def settle(facts: ScheduleFacts, books: Books, now: datetime) -> Ledger:
     """What became of the due times since the last time."""
-    schedule = facts.schedule
-    assert schedule is not None
+    schedule, table = facts.schedule, books.table
     start, since = settled_until(schedule), counted_since(schedule)
     whole = now.replace(microsecond=0)
     if start > now + _SKEW:
@@ -73,18 +68,17 @@ def settle(facts: ScheduleFacts, books: Books, now: datetime) -> Ledger:
         return Ledger(whole, None)
     if _reopened(schedule):
         reason = reasons.SKIPPED_PAUSED if schedule.status.observedPause else reasons.MISSED_EDITED
-        newest, passed = _all_passed(facts, books.former, reason, now)
-        return Ledger(whole, newest or schedule.status.lastDueTime, passed=passed)
+        return _all_passed(facts, books.former, Ledger(whole, schedule.status.lastDueTime), reason, now)
+    ledger = Ledger(since, schedule.status.lastDueTime)
     if schedule.spec.pause:
-        newest, passed = _all_passed(facts, books.table, reasons.SKIPPED_PAUSED, now)
-        return Ledger(since, newest or schedule.status.lastDueTime, passed=passed)
-    newest = books.table.last_due(start, now) if books.table else None
-    if newest is None or books.table is None:
-        return Ledger(since, schedule.status.lastDueTime)
+        return _all_passed(facts, table, ledger, reasons.SKIPPED_PAUSED, now)
+    newest = table.last_due(start, now) if table else None
+    if newest is None or table is None:
+        return ledger
     reason = _why_not(facts, newest, books.usable, now)
     if reason == reasons.BACKUP_REFUSED:
-        return Ledger(since, schedule.status.lastDueTime, held=newest)
-    older = count_between(books.table, start, newest) - 1 - len(_ran(facts, start, newest, inclusive=False))
+        return attrs.evolve(ledger, held=newest)
+    older = count_between(table, start, newest) - 1 - sum(start < due < newest for due in _ran(facts))
     passed = (Passed(reasons.MISSED_DOWNTIME, older, newest),) if older > 0 else ()
     if reason:
         return Ledger(since, newest, passed=(*passed, Passed(reason, 1, newest)))
@@ -103,11 +97,6 @@ def settled_until(schedule: BackupSchedule) -> datetime:
     return max(since, schedule.status.lastDueTime or since)
 
 
-def overlapping(schedule: BackupSchedule, backups: Sequence[Backup]) -> list[Backup]:
-    """Backups of the schedule that still run, or are still to."""
-    return [backup for backup in made_by_schedule(schedule, backups) if is_active(backup)]
-
-
 def _reopened(schedule: BackupSchedule) -> bool:
     """Whether schedule or zone were edited or a pause ended since the status was last written."""
     status, spec = schedule.status, schedule.spec
@@ -118,33 +107,28 @@ def _reopened(schedule: BackupSchedule) -> bool:
 
 
 def _all_passed(
-    facts: ScheduleFacts, table: Timetable | None, reason: str, now: datetime
-) -> tuple[datetime | None, tuple[Passed, ...]]:
+    facts: ScheduleFacts, table: Timetable | None, ledger: Ledger, reason: str, now: datetime
+) -> Ledger:
     """No Backup for any of the open due times, but those that were made before we died."""
-    assert facts.schedule is not None
     start = settled_until(facts.schedule)
     newest = table.last_due(start, now) if table else None
     if newest is None or table is None:
-        return None, ()
-    count = count_between(table, start, newest) - len(_ran(facts, start, newest, inclusive=True))
-    return newest, (Passed(reason, count, newest),) if count > 0 else ()
+        return ledger
+    count = count_between(table, start, newest) - sum(start < due <= newest for due in _ran(facts))
+    return attrs.evolve(ledger, settled=newest, passed=(Passed(reason, count, newest),) if count > 0 else ())
 
 
 def _why_not(facts: ScheduleFacts, due: datetime, usable: bool, now: datetime) -> str:
     """Why there is to be no Backup for this due time; empty if there is to be one, or is one."""
-    schedule = facts.schedule
-    assert schedule is not None
-    spec = schedule.spec
-    name = backup_name(schedule.metadata.name, due)
-    holder = next((backup for backup in facts.backups if backup.metadata.name == name), None)
-    if holder is not None:
-        return "" if _is_ours(schedule, holder) and due_time(holder) == due else reasons.MISSED_NAME_TAKEN
+    spec, name = facts.schedule.spec, backup_name(facts.schedule.metadata.name, due)
+    if any(backup.metadata.name == name for backup in facts.backups):
+        return "" if due in _ran(facts) else reasons.MISSED_NAME_TAKEN
     if not usable:
         return reasons.MISSED_INVALID
     deadline = spec.startingDeadlineSeconds
     if deadline is not None and (now.replace(microsecond=0) - due).total_seconds() > deadline:
         return reasons.MISSED_DEADLINE
-    if spec.concurrencyPolicy != "Allow" and overlapping(schedule, facts.backups):
+    if spec.concurrencyPolicy != "Allow" and facts.active:
         return reasons.SKIPPED_OVERLAP
     if facts.refusal is None:
         return ""
@@ -152,13 +136,7 @@ def _why_not(facts: ScheduleFacts, due: datetime, usable: bool, now: datetime) -
     return by_status.get(facts.refusal.status, reasons.BACKUP_REFUSED)
 
 
-def _ran(facts: ScheduleFacts, after: datetime, until: datetime, *, inclusive: bool) -> set[datetime]:
-    """The due times in between that have their Backup."""
-    assert facts.schedule is not None
-    made = made_by_schedule(facts.schedule, facts.backups)
-    dues = {due_time(backup) for backup in made if _is_ours(facts.schedule, backup)}
-    return {due for due in dues if due and after < due and (due < until or (inclusive and due == until))}
-
-
-def _is_ours(schedule: BackupSchedule, backup: Backup) -> bool:
-    return backup.metadata.annotations.get(SCHEDULE_UID) == schedule.metadata.uid
+def _ran(facts: ScheduleFacts) -> set[datetime]:
+    """The due times for which this very schedule has made a Backup that is there."""
+    uid = facts.schedule.metadata.uid
+    return {each.due for each in facts.made if each.backup.metadata.annotations.get(SCHEDULE_UID) == uid}

@@ -17,7 +17,7 @@ from attrs import frozen
 from tidbbackup.decide.plan import NOTHING, Announce, Counted, Delete, Plan, Tally
 from tidbbackup.decide.schedule.doubt import doubt
 from tidbbackup.decide.schedule.readiness import retention_fault
-from tidbbackup.decide.schedule.scheduled import ScheduleFacts, due_time, is_good, made_by_schedule
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts, is_good
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.names import short
 from tidbbackup.model.resource.backup import Backup, Phase
@@ -44,9 +44,9 @@ class Fate:
 def retention(facts: ScheduleFacts, now: datetime) -> Plan:
     """Remove the oldest Backup that is to go, if the API server agrees that it is what we take it for."""
     schedule = facts.schedule
-    if schedule is None or facts.unreadable or schedule.metadata.deletionTimestamp is not None:
+    if facts.unreadable or schedule.metadata.deletionTimestamp is not None:
         return NOTHING
-    found = fates(schedule, facts.backups, now)
+    found = fates(facts, now)
     going = next((fate for fate in found if fate.reason), None)
     if going is None:
         return Plan(wake_at=min((fate.expires for fate in found if fate.expires), default=None))
@@ -61,15 +61,15 @@ def retention(facts: ScheduleFacts, now: datetime) -> Plan:
     return Plan((say, Delete(going.backup.key, meta.uid, (counted,))))
 
 
-def fates(schedule: BackupSchedule, backups: Sequence[Backup], now: datetime) -> tuple[Fate, ...]:
+def fates(facts: ScheduleFacts, now: datetime) -> tuple[Fate, ...]:
     """What becomes of each of the schedule's Backups that has ended, oldest first."""
-    spec = schedule.spec
-    ended = sorted(filter(_has_ended, made_by_schedule(schedule, backups)), key=_age_order)
+    schedule, spec = facts.schedule, facts.schedule.spec
+    # By due time within a second: `made` has that order.
+    ended = sorted((each.backup for each in facts.made if _has_ended(each.backup)), key=_created)
     good = [each for each in ended if is_good(each)]
     bad = [each for each in ended if not is_good(each)]
-    unclear = retention_fault(schedule) is not None
     by_age = _reserved_time(schedule)
-    by_number = not unclear and by_age is None and spec.maxBackups
+    by_number = by_age is None and spec.maxBackups and retention_fault(schedule) is None
     rules = _Rules(
         floor=_newest(good, spec.minBackups),
         failed=_newest(bad, spec.failedBackupsLimit),
@@ -111,9 +111,8 @@ def _has_ended(backup: Backup) -> bool:
 
 
 def _by_age(schedule: BackupSchedule, backup: Backup, reserved: timedelta, now: datetime) -> Fate:
-    assert backup.metadata.creationTimestamp is not None
     try:
-        expires = backup.metadata.creationTimestamp + reserved
+        expires = _created(backup) + reserved
     except OverflowError:
         return Fate(backup, why="its time never comes")
     text = f"older than {schedule.spec.maxReservedTime} (maxReservedTime)"
@@ -135,11 +134,9 @@ def _reserved_time(schedule: BackupSchedule) -> timedelta | None:
         return None
 
 
-def _age_order(backup: Backup) -> tuple[datetime, datetime, str]:
-    created, due = backup.metadata.creationTimestamp, due_time(backup)
-    assert created is not None
-    assert due is not None
-    return created, due, backup.metadata.name
+def _created(backup: Backup) -> datetime:
+    assert backup.metadata.creationTimestamp is not None
+    return backup.metadata.creationTimestamp
 
 
 def _newest(ordered: Sequence[Backup], count: int) -> frozenset[str]:

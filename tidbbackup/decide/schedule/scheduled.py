@@ -5,8 +5,8 @@ Must not know when a schedule is due, nor how long a Backup is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from attrs import frozen
@@ -27,12 +27,48 @@ _UNFINISHED = ("", Phase.SCHEDULED, Phase.RUNNING)
 
 
 @frozen
+class Made:
+    """A Backup that a schedule made, and the due time that it made it for."""
+
+    due: datetime
+    backup: Backup
+
+    @property
+    def name(self) -> str:
+        """The Backup's name."""
+        return self.backup.metadata.name
+
+
+@frozen
 class ScheduleFacts(Facts):
     """All that a decision about one BackupSchedule is taken on."""
 
-    schedule: BackupSchedule | None
+    schedule: BackupSchedule
     backups: tuple[Backup, ...] = ()
     """The Backups of its namespace that carry its label."""
+
+    @cached_property
+    def made(self) -> tuple[Made, ...]:
+        """Those with a due time and the name computed from it, oldest due time first.
+
+        Also those of a former schedule of the same name: they still run, and are still to be kept or removed.
+        A copy that somebody made under another name is his: it is neither counted nor removed.
+        """
+        name, label = self.schedule.metadata.name, short(self.schedule.metadata.name)
+        made = (
+            Made(due, backup)
+            for backup in self.backups
+            if backup.metadata.labels.get(SCHEDULE_LABEL) == label
+            and (due := _due_time(backup)) is not None
+            and backup.metadata.name == backup_name(name, due)
+            and not backup.foreign
+        )
+        return tuple(sorted(made, key=lambda each: (each.due, each.name)))
+
+    @property
+    def active(self) -> tuple[Made, ...]:
+        """Those whose run goes on or is to come."""
+        return tuple(each for each in self.made if is_active(each.backup))
 
 
 def backup_name(schedule: str, due: datetime) -> str:
@@ -74,31 +110,13 @@ def is_same_run(found: Meta, wanted: dict[str, Any]) -> bool:
     return same and found.labels.get(SCHEDULE_LABEL) == given["labels"][SCHEDULE_LABEL]
 
 
-def due_time(backup: Backup) -> datetime | None:
+def _due_time(backup: Backup) -> datetime | None:
     """The due time that a Backup was made for; None for one made by hand."""
     try:
         due = datetime.fromisoformat(backup.metadata.annotations.get(DUE_TIME, ""))
     except ValueError:
         return None
     return due.astimezone(UTC) if due.tzinfo else None
-
-
-def made_by_schedule(schedule: BackupSchedule, backups: Iterable[Backup]) -> list[Backup]:
-    """Those with the schedule's label, a due time and the name computed from both, oldest due time first.
-
-    Also those of a former schedule of the same name: they still run, and are still to be kept or removed.
-    A copy that somebody made under another name is his: it is neither counted nor removed.
-    """
-    label = short(schedule.metadata.name)
-    ours = [
-        (due, backup.metadata.name, backup)
-        for backup in backups
-        if backup.metadata.labels.get(SCHEDULE_LABEL) == label
-        and not backup.foreign
-        and (due := due_time(backup)) is not None
-        and backup.metadata.name == backup_name(schedule.metadata.name, due)
-    ]
-    return [backup for _, _, backup in sorted(ours, key=lambda each: each[:2])]
 
 
 def is_active(backup: Backup) -> bool:

@@ -13,24 +13,22 @@ import attrs
 
 from tidbbackup.decide.schedule.ledger import Ledger, Passed
 from tidbbackup.decide.schedule.readiness import Reading, retention_fault
-from tidbbackup.decide.schedule.scheduled import backup_name, due_time, is_active, made_by_schedule
+from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.resource.backup import WARNING, Backup, Condition, Phase
-from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus
+from tidbbackup.model.resource.schedule import BackupScheduleStatus
 
 _MESSAGE_LIMIT = 2048
 
 
-def wanted(
-    schedule: BackupSchedule, backups: Sequence[Backup], ledger: Ledger, reading: Reading, now: datetime
-) -> BackupScheduleStatus:
+def wanted(facts: ScheduleFacts, ledger: Ledger, reading: Reading, now: datetime) -> BackupScheduleStatus:
     """The status as it should be. With `ledger.due`, as if that Backup were there."""
-    spec, status = schedule.spec, schedule.status
+    schedule, spec, status = facts.schedule, facts.schedule.spec, facts.schedule.status
     table = None if reading.faulty or spec.pause else reading.books.table
     due = ledger.held or (table.next_due(max(now, ledger.settled or now)) if table else None)
     status = attrs.evolve(
-        _of_backups(schedule, backups, ledger.due),
+        _of_backups(facts, ledger.due),
         scheduleSince=ledger.since,
         lastDueTime=ledger.settled,
         nextBackupTime=due,
@@ -55,21 +53,18 @@ def condition(status: BackupScheduleStatus, kind: str) -> Condition | None:
     return next((each for each in status.conditions if each.type == kind), None)
 
 
-def _of_backups(
-    schedule: BackupSchedule, backups: Sequence[Backup], made: datetime | None
-) -> BackupScheduleStatus:
+def _of_backups(facts: ScheduleFacts, made: datetime | None) -> BackupScheduleStatus:
     """The part of the status that tells of Backups; what retention has removed stays in it as history."""
-    status = schedule.status
-    ours = made_by_schedule(schedule, backups)
-    dues = [(due, backup.metadata.name) for backup in ours if (due := due_time(backup))]
-    active = [backup.metadata.name for backup in ours if is_active(backup)]
-    if made is not None and (made, backup_name(schedule.metadata.name, made)) not in dues:
-        dues.append((made, backup_name(schedule.metadata.name, made)))
-        active.append(dues[-1][1])
+    status = facts.schedule.status
+    dues = [(each.due, each.name) for each in facts.made]
+    active = [each.name for each in facts.active]
+    if made is not None and (new := (made, backup_name(facts.schedule.metadata.name, made))) not in dues:
+        dues.append(new)
+        active.append(new[1])
     last = max(dues, default=None)
     if last and (status.lastBackupTime is None or last[0] >= status.lastBackupTime):
         status = attrs.evolve(status, lastBackup=last[1], lastBackupTime=last[0])
-    done = [(at, backup.metadata.name) for backup in ours if (at := _completed(backup))]
+    done = [(at, each.name) for each in facts.made if (at := _completed(each.backup))]
     best = max(done, default=None)
     if best and (status.lastSuccessfulTime is None or best[0] >= status.lastSuccessfulTime):
         status = attrs.evolve(status, lastSuccessfulTime=best[0], lastSuccessfulBackup=best[1])
