@@ -231,3 +231,17 @@ async def test_a_slow_client_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
         async with asyncio.timeout(60):
             assert await reader.read() == b""
         writer.transport.abort()
+
+
+async def test_who_goes_away_amid_an_answer_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with rendering() as (source, port):
+        source.size = 64 * 1024 * 1024
+        source.go.set()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        # Most of it is yet to be sent.
+        writer.transport.abort()
+    assert [each.getMessage() for each in caplog.records] == []

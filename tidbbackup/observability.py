@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -217,8 +217,9 @@ async def _show(metrics: Metrics, request: web.Request) -> web.StreamResponse:
     text = memoryview(await metrics.text())
     answer = web.StreamResponse(headers={"Content-Type": TEXT, "Content-Length": str(len(text))})
     answer.force_close()
-    await answer.prepare(request)
-    for start in range(0, len(text), _PIECE):
-        await answer.write(text[start : start + _PIECE])
-        await asyncio.sleep(0)  # Where he reads at once, writing alone never lets others in.
+    with suppress(ConnectionError):  # A client that goes away, or is cut off, is nothing to log.
+        await answer.prepare(request)
+        for start in range(0, len(text), _PIECE):
+            await answer.write(text[start : start + _PIECE])
+            await asyncio.sleep(0)  # Where the client reads at once, writing alone never lets others in.
     return answer
