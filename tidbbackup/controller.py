@@ -8,58 +8,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import msgspec
 from attrs import frozen
 
 from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges, schedules_gone
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.kube.client import EVERYTHING, Client, Selector
+from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import load_connection
-from tidbbackup.kube.decode import Decode, HasMeta, read_meta
+from tidbbackup.kube.decode import read_meta
 from tidbbackup.kube.errors import Forbidden, NotFound
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Feed, Reflector
-from tidbbackup.kube.resources import CRDS, JOBS, PODS, Resource
+from tidbbackup.kube.resources import CRDS, JOBS, PODS
 from tidbbackup.kube.runner import Runner, utc_now
-from tidbbackup.kube.store import Cache, Index, Store
+from tidbbackup.kube.store import Cache, Store
 from tidbbackup.kube.tasks import supervise
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import MANAGED_BY, OURS
-from tidbbackup.model.resource.backup import Backup, decode_backup
-from tidbbackup.model.resource.kubernetes import Job, Pod
-from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
-from tidbbackup.reconcile.kinds import (
-    BACKUPS,
-    BY_RUN,
-    BY_SCHEDULE,
-    BY_SHORT_NAME,
-    SCHEDULES,
-    Caches,
-    by_run,
-    by_schedule,
-    by_short_name,
-)
+from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, SCHEDULES, Caches
 from tidbbackup.reconcile.observe import wakes_backup, wakes_owner, wakes_schedule
 from tidbbackup.reconcile.reconcilers import Reconcilers
 from tidbbackup.settings import Settings
 
 log = logging.getLogger(__name__)
-
-# Only what we made is of interest: other Jobs and pods of the cluster never reach this process.
-_OURS = Selector(labels=f"{MANAGED_BY}={OURS}")
-
-
-T = TypeVar("T", bound=HasMeta)
-
-Route = Callable[[Any], Iterable[ObjectKey]]
 
 
 class CannotStart(Exception):
@@ -75,16 +53,6 @@ class Parts:
     runner: Runner[ObjectKey]
     metrics: Metrics
     progress: ProgressTask
-
-
-class _Followed(Generic[T]):
-    """One kind: a store for each namespace that is followed, or one for all, and one cache over them."""
-
-    def __init__(
-        self, resource: Resource, namespaces: Sequence[str], indexes: Mapping[str, Index[T]]
-    ) -> None:
-        self.stores = {namespace: Store[T](resource, indexes) for namespace in namespaces or ("",)}
-        self.cache: Cache[T] = Cache(*self.stores.values())
 
 
 async def run(settings: Settings) -> None:
@@ -138,53 +106,48 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     """Wire stores, reflectors, queue and reconcilers together."""
     queue: WorkQueue[ObjectKey] = WorkQueue("keys", metrics=metrics.queue("keys"))
     gate = WriteGate()
-    schedules = _Followed[BackupSchedule](SCHEDULES, settings.namespaces, {BY_SHORT_NAME: by_short_name})
-    indexes: dict[str, Index[Backup]] = {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule}
-    backups = _Followed[Backup](BACKUPS, settings.namespaces, indexes)
-    jobs = _Followed[Job](JOBS, settings.namespaces, {BY_RUN: by_run})
-    pods = _Followed[Pod](PODS, settings.namespaces, {BY_RUN: by_run})
-    caches = Caches(backups.cache, jobs.cache, pods.cache, schedules.cache)
-
+    followed = (BACKUPS.kind, JOBS.kind, PODS.kind, SCHEDULES.kind)
+    stores: dict[str, dict[str, Store[Any]]] = {
+        kind: {
+            each: Store(KINDS[kind].resource, KINDS[kind].indexes) for each in settings.namespaces or ("",)
+        }
+        for kind in followed
+    }
+    caches = Caches(*(Cache(*stores[kind].values()) for kind in followed))
     progress = ProgressTask(client, caches)
     counters = BackupCounters(
-        metrics.registry, lambda group: bool(schedules.cache.by(BY_SHORT_NAME, "/".join(group)))
+        metrics.registry, lambda group: bool(caches.schedules.by(BY_SHORT_NAME, "/".join(group)))
     )
-
-    def reflect(
-        followed: _Followed[Any], decode: Decode[Any], route: Route, selector: Selector, *more: Feed[Any]
-    ) -> Iterator[Reflector[Any]]:
-        feeds, measured = [Feed(route, queue.add), *more], metrics.reflector(followed.cache.resource)
-        for namespace, store in followed.stores.items():
+    feeds: dict[str, list[Feed[Any]]] = {
+        BACKUPS.kind: [
+            Feed(partial(wakes_backup, caches), queue.add),
+            Feed(has_stale_progress, progress.take_away),
+        ],
+        JOBS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
+        PODS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
+        SCHEDULES.kind: [Feed(wakes_schedule, queue.add), Feed(schedules_gone, counters.forget)],
+    }
+    reflectors = []
+    for kind in followed:
+        measured = metrics.reflector(KINDS[kind].resource)
+        for namespace, store in stores[kind].items():
             reflector = Reflector(
-                *(client, store, decode, feeds),
+                *(client, store, KINDS[kind].decode, feeds[kind]),
                 gate=gate,
                 namespace=namespace,
-                selector=selector,
+                selector=KINDS[kind].selector,
                 metrics=measured,
             )
-            gate.follow(store.cache.resource, store.cache, reflector.relist, namespace)
+            gate.follow(KINDS[kind].resource, store.cache, reflector.relist, namespace)
             metrics.watch_reflector(reflector)
-            yield reflector
-
-    wakes = partial(wakes_owner, caches)
-    reflectors = (
-        *reflect(
-            *(schedules, decode_schedule, wakes_schedule, EVERYTHING), Feed(schedules_gone, counters.forget)
-        ),
-        *reflect(
-            *(backups, decode_backup, partial(wakes_backup, caches), EVERYTHING),
-            Feed(has_stale_progress, progress.take_away),
-        ),
-        *reflect(jobs, msgspec.json.Decoder(Job).decode, wakes, _OURS),
-        *reflect(pods, msgspec.json.Decoder(Pod).decode, wakes, _OURS),
-    )
+            reflectors.append(reflector)
     metrics.watch_queue(queue)
     metrics.gauges(partial(backup_gauges, caches.backups))
     metrics.gauges(partial(schedule_gauges, caches.schedules, utc_now))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.reconciled, counters.count)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
-    return Parts(queue, reflectors, runner, metrics, progress)
+    return Parts(queue, tuple(reflectors), runner, metrics, progress)
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:

@@ -81,7 +81,7 @@ def _explain(found: _Schedule, backups: Sequence[Backup], at: datetime, out: Tex
 
 
 def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iterator[str]:
-    table, due = reading.books.table, at
+    table, due = reading.table, at
     if table is None:
         return
     yield "due next, and passed over:" if reading.faulty or schedule.spec.pause else "due next:"

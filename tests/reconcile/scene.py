@@ -8,24 +8,13 @@ import attrs
 
 from tests.decide.builders import job, pod
 from tidbbackup.kube.decode import Malformed
-from tidbbackup.kube.resources import JOBS, PODS
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.names import job_name, labels
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
 from tidbbackup.model.resource.schedule import BackupSchedule
-from tidbbackup.reconcile.kinds import (
-    BACKUPS,
-    BY_RUN,
-    BY_SCHEDULE,
-    BY_SHORT_NAME,
-    SCHEDULES,
-    Caches,
-    by_run,
-    by_schedule,
-    by_short_name,
-)
+from tidbbackup.reconcile.kinds import KINDS, Caches
 
 
 def caches(
@@ -35,15 +24,11 @@ def caches(
     schedules: tuple[BackupSchedule | Malformed, ...] = (),
 ) -> Caches:
     """Caches that have seen one list with these objects."""
-    kept: Store[Backup] = Store(BACKUPS, {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule})
-    made: Store[Job] = Store(JOBS, {BY_RUN: by_run})
-    running: Store[Pod] = Store(PODS, {BY_RUN: by_run})
-    planned: Store[BackupSchedule] = Store(SCHEDULES, {BY_SHORT_NAME: by_short_name})
-    planned.apply(Relisted(schedules, "5"))
-    kept.apply(Relisted(backups, "5"))
-    made.apply(Relisted(jobs, "5"))
-    running.apply(Relisted(pods, "5"))
-    return Caches(kept.cache, made.cache, running.cache, planned.cache)
+    listed = {"Backup": backups, "Job": jobs, "Pod": pods, "BackupSchedule": schedules}
+    stores: list[Store[Any]] = [Store(KINDS[kind].resource, KINDS[kind].indexes) for kind in listed]
+    for store, objects in zip(stores, listed.values(), strict=True):
+        store.apply(Relisted(objects, "5"))
+    return Caches(*(store.cache for store in stores))
 
 
 def job_of(name: str, verb: str = "backup") -> Job:

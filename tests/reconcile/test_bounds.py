@@ -21,7 +21,7 @@ from tidbbackup.kube.store import Store
 from tidbbackup.kube.transport import ANSWER_LIMIT
 from tidbbackup.kube.watch import Target, list_all
 from tidbbackup.model.resource.backup import Backup
-from tidbbackup.reconcile.kinds import BACKUPS, DECODE
+from tidbbackup.reconcile.kinds import BACKUPS, KINDS
 
 COUNT = 200
 GROWTH = 100 * 1024 * 1024
@@ -73,7 +73,7 @@ def resident() -> int:
 async def listed(server: Server, resource: Resource) -> tuple[Store[Any], int]:
     """A store that has listed it all, and by how many bytes this process has grown for it."""
     store: Store[Any] = Store(resource)
-    target: Target[Any] = Target(resource, DECODE[resource.kind])
+    target: Target[Any] = Target(resource, KINDS[resource.kind].decode)
     before = resident()
     store.apply(await list_all(server, target, 500))
     return store, resident() - before
@@ -109,7 +109,7 @@ async def test_of_the_jobs_of_large_backups_nothing_is_kept_but_what_we_read() -
 
 
 async def test_the_loop_is_never_held_up_for_long_by_a_list() -> None:
-    target: Target[Backup] = Target(BACKUPS, DECODE["Backup"])
+    target: Target[Backup] = Target(BACKUPS, KINDS["Backup"].decode)
     turns: list[float] = []
 
     async def others() -> None:

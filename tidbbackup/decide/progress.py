@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
 import msgspec
 
 from tidbbackup.decide.run.ownership import owned_by, pods_made_by
@@ -35,14 +36,7 @@ def worker_address(backup: Backup, jobs: Iterable[Job], pods: Iterable[Pod]) -> 
 
 def report_patch(backup: Backup, report: Report) -> dict[str, Any] | None:
     """The merge patch that makes `status.progress` say this; None where it does already."""
-    wanted = Progress(
-        text=report.text,
-        step=report.step,
-        dumpedBytes=report.dumpedBytes,
-        estimatedBytes=report.estimatedBytes,
-        uploadedBytes=report.uploadedBytes,
-        percent=report.percent,
-    )
+    wanted = Progress(report.text, **attrs.asdict(report))
     if wanted == backup.status.progress:
         return None
     return _patch(msgspec.to_builtins(wanted))

@@ -71,34 +71,35 @@ class Reflector(Generic[T]):
         self._store = store
         self._target = Target(store.cache.resource, decode, namespace, selector)
         self._feeds = feeds
-        self._gate = gate
+        self._gate = gate or WriteGate()
         self._timing = timing
         self._metrics = metrics or UNREAD.reflector(store.cache.resource)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
-        self._demanded = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
+        self._demanded = False
 
     async def run(self) -> None:
         """Follows for ever; cancel it to stop."""
         while True:
-            self._demanded.clear()
-            following = asyncio.create_task(self._follow(), name=f"reflector-{self._target}")
-            demanded = asyncio.create_task(self._demanded.wait())
+            self._demanded = False
+            self._following = asyncio.create_task(self._follow(), name=f"following {self._target}")
             try:
-                await asyncio.wait({following, demanded}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({self._following})
             finally:
-                demanded.cancel()
-                following.cancel()
-                await asyncio.gather(following, demanded, return_exceptions=True)
-            if following.cancelled():
+                self._following.cancel()
+                await asyncio.gather(self._following, return_exceptions=True)
+            if self._following.cancelled():
                 log.info("%s: a new list was asked for", self._target)
                 self._metrics.restarted("demanded")
-                continue
-            await self._rest_after(following.exception())
+            else:
+                await self._rest_after(self._following.exception())
 
     def relist(self) -> None:
         """Asks for a new list, begun from now on."""
-        self._demanded.set()
+        self._demanded = True
+        if self._following is not None:
+            self._following.cancel()
 
     def health(self) -> Health:
         """How it is doing now."""
@@ -123,14 +124,13 @@ class Reflector(Generic[T]):
         self._heard_at = asyncio.get_running_loop().time()
 
     def _take_in(self, update: Update[T]) -> None:
-        if self._demanded.is_set():
+        if self._demanded:
             # A list that was begun before it was asked for is not the one that was asked for.
             return
         changes = self._store.apply(update)
-        if self._gate is not None:
-            if isinstance(update, Relisted):
-                self._gate.relisted(self._target.resource, self._target.namespace)
-            self._gate.observed()
+        if isinstance(update, Relisted):
+            self._gate.relisted(self._target.resource, self._target.namespace)
+        self._gate.observed()
         for change in changes:
             for feed in self._feeds:
                 self._send(feed, change)

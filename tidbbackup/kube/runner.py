@@ -58,7 +58,7 @@ class Runner(Generic[K]):
         self._name = name
         self._queue = queue
         self._reconcile = reconcile
-        self._gate = gate
+        self._gate = gate or WriteGate()
         self._workers = workers
         self._timeout = timeout
         self._now = now
@@ -105,7 +105,7 @@ class Runner(Generic[K]):
                 self._queue.done(key)
 
     def _may_start(self, key: K) -> bool:
-        if self._gate is None or self._gate.settled(key):
+        if self._gate.settled(key):
             return True
         loop = asyncio.get_running_loop()
         wait = self._gate.defer(key, loop.time(), lambda: self._queue.add(key))

@@ -47,7 +47,7 @@ from tidbbackup.kube.writes import Writer
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, OURS
 from tidbbackup.model.units import format_time
-from tidbbackup.reconcile.kinds import RESOURCES
+from tidbbackup.reconcile.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Actor:
     async def _create(self, action: Create) -> None:
         manifest = action.manifest
         meta = manifest["metadata"]
-        resource = RESOURCES[manifest["kind"]]
+        resource = KINDS[manifest["kind"]].resource
         log.info("create %s %s/%s", resource.kind, meta["namespace"], meta["name"])
         try:
             await self.writer.create(resource, meta["namespace"], manifest)
@@ -120,7 +120,7 @@ class Actor:
 
     async def _ask(self, action: Ask) -> None:
         meta = action.manifest["metadata"]
-        resource = RESOURCES[action.manifest["kind"]]
+        resource = KINDS[action.manifest["kind"]].resource
         try:
             await self.writer.client.create(resource, meta["namespace"], action.manifest, dry_run=True)
         except AlreadyExists:
@@ -137,7 +137,7 @@ class Actor:
         how: Propagation = "Foreground" if foreground else "Background"
         try:
             await self.writer.delete(
-                RESOURCES[key.kind], key.namespace, key.name, uid=action.uid, propagation=how
+                KINDS[key.kind].resource, key.namespace, key.name, uid=action.uid, propagation=how
             )
         except (NotFound, Conflict):
             return  # Gone, or another object by now: the one we meant is no more.
@@ -149,7 +149,7 @@ class Actor:
         key = action.key
         try:
             await self.writer.patch(
-                RESOURCES[key.kind], key.namespace, key.name, patch, subresource=subresource
+                KINDS[key.kind].resource, key.namespace, key.name, patch, subresource=subresource
             )
         except NotFound:
             return  # Gone meanwhile: nobody is left to tell.

@@ -5,45 +5,42 @@ Must not know what is done with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from attrs import frozen
 
+from tidbbackup.kube.client import EVERYTHING, Selector
 from tidbbackup.kube.decode import Decode, Malformed
 from tidbbackup.kube.resources import CRDS, EVENTS, JOBS, PODS, Resource
-from tidbbackup.kube.store import Cache
+from tidbbackup.kube.store import Cache, Index
 from tidbbackup.model.meta import Definition, Meta
-from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, SCHEDULE_LABEL, VERSION, short
+from tidbbackup.model.names import (
+    BACKUP_LABEL,
+    COMPONENT,
+    GROUP,
+    MANAGED_BY,
+    OURS,
+    SCHEDULE_LABEL,
+    VERSION,
+    short,
+)
 from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.kubernetes import Happening, Job, Pod
-from tidbbackup.model.resource.schedule import BackupSchedule
+from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 
 BACKUPS = Resource(GROUP, VERSION, "backups", "Backup")
 SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")
 
-RESOURCES = {resource.kind: resource for resource in (BACKUPS, SCHEDULES, JOBS, PODS, EVENTS, CRDS)}
-
-CLASSES: dict[str, type[Any]] = {
-    "Backup": Backup,
-    "Job": Job,
-    "Pod": Pod,
-    "Event": Happening,
-    "CustomResourceDefinition": Definition,
-}
-
-DECODE: dict[str, Decode[Any]] = {kind: msgspec.json.Decoder(cls).decode for kind, cls in CLASSES.items()}
-DECODE["Backup"] = decode_backup
-
 BY_RUN = "run"
-"""Index of Jobs and pods: what they do for which Backup, see `run_of`."""
+"""Index of Jobs and pods: what they do for which Backup, see `run_value`."""
 
 BY_SHORT_NAME = "short-name"
 """Index of Backups and schedules by the label value that what was made for them carries."""
 
 BY_SCHEDULE = "schedule"
-"""Index of Backups: what schedule they were made by, see `by_schedule`."""
+"""Index of Backups: what schedule they were made by."""
 
 
 @frozen
@@ -54,11 +51,6 @@ class Caches:
     jobs: Cache[Job]
     pods: Cache[Pod]
     schedules: Cache[BackupSchedule]
-
-
-def readable(found: Any, kind: str) -> Any:
-    """The object itself; of one that cannot be read its metadata: it is there, and has not ended."""
-    return CLASSES[kind](found.metadata) if isinstance(found, Malformed) else found
 
 
 def run_value(component: str, namespace: str, backup: str) -> str:
@@ -82,3 +74,41 @@ def by_schedule(view: Backup | Malformed) -> Iterable[str]:
 def by_short_name(view: Backup | BackupSchedule | Malformed) -> Iterable[str]:
     """The BY_SHORT_NAME value of a Backup or schedule."""
     return [f"{view.metadata.namespace}/{short(view.metadata.name)}"]
+
+
+@frozen
+class Kind:
+    """How one kind is served, read and found."""
+
+    resource: Resource
+    view: type[Any]
+    decode: Decode[Any]
+    indexes: Mapping[str, Index[Any]] = {}
+    selector: Selector = EVERYTHING
+    """Which objects are followed."""
+
+
+# Only what we made is of interest: other Jobs and pods of the cluster never reach this process.
+_OURS = Selector(labels=f"{MANAGED_BY}={OURS}")
+
+
+def _plain(resource: Resource, view: type[Any], *followed: Any) -> Kind:
+    return Kind(resource, view, msgspec.json.Decoder(view).decode, *followed)
+
+
+KINDS = {
+    kind.resource.kind: kind
+    for kind in (
+        Kind(BACKUPS, Backup, decode_backup, {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule}),
+        Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
+        _plain(JOBS, Job, {BY_RUN: by_run}, _OURS),
+        _plain(PODS, Pod, {BY_RUN: by_run}, _OURS),
+        _plain(EVENTS, Happening),
+        _plain(CRDS, Definition),
+    )
+}
+
+
+def readable(found: Any, kind: str) -> Any:
+    """The object itself; of one that cannot be read its metadata: it is there, and has not ended."""
+    return KINDS[kind].view(found.metadata) if isinstance(found, Malformed) else found

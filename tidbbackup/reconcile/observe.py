@@ -29,7 +29,7 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
     found = caches.backups.get(key)
     if isinstance(found, Malformed):
         # The schema lets no such object in. One from before it is still told what is wrong.
-        return BackupFacts(Backup(found.metadata), image, unreadable=found.why)
+        return BackupFacts(readable(found, KIND), image, unreadable=found.why)
     attempt = found.attempt if found is not None else 1
     return BackupFacts(
         found,
@@ -56,19 +56,14 @@ def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
     return tuple(readable(pod, "Pod") for pod in found)
 
 
-def working(caches: Caches) -> tuple[tuple[Backup, str], ...]:
-    """The Backups that a worker is running now, each with its pod's address."""
-    return tuple(_working(caches))
-
-
-def _working(caches: Caches) -> Iterator[tuple[Backup, str]]:
+def working(caches: Caches) -> Iterator[tuple[Backup, str]]:
+    """The Backups that a worker is running now, each with its pod's address. Awaits nothing between two."""
     for backup in caches.backups.all():
-        if not isinstance(backup, Backup) or backup.status.phase != Phase.RUNNING:
-            continue
-        named = run_value("backup", backup.metadata.namespace, backup.metadata.name)
-        jobs = [job for job in caches.jobs.by(BY_RUN, named) if isinstance(job, Job)]
-        if address := worker_address(backup, jobs, _pods(caches, "backup", backup.key)):
-            yield backup, address
+        if isinstance(backup, Backup) and backup.status.phase == Phase.RUNNING:
+            named = run_value("backup", backup.metadata.namespace, backup.metadata.name)
+            jobs = [job for job in caches.jobs.by(BY_RUN, named) if isinstance(job, Job)]
+            if address := worker_address(backup, jobs, _pods(caches, "backup", backup.key)):
+                yield backup, address
 
 
 def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
@@ -77,7 +72,7 @@ def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
     if found is None:
         return None
     if isinstance(found, Malformed):
-        return ScheduleFacts(BackupSchedule(found.metadata), unreadable=found.why)
+        return ScheduleFacts(readable(found, key.kind), unreadable=found.why)
     made = caches.backups.by(BY_SCHEDULE, f"{key.namespace}/{short(key.name)}")
     return ScheduleFacts(found, tuple(backup for backup in made if isinstance(backup, Backup)))
 

@@ -32,7 +32,7 @@ from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.reconcile.act import Actor, Refused
-from tidbbackup.reconcile.kinds import DECODE, RESOURCES, Caches, readable
+from tidbbackup.reconcile.kinds import KINDS, Caches, readable
 from tidbbackup.reconcile.observe import observe_backup, observe_schedule
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Reconcilers:
 
 async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
     """What the API server itself holds, past every cache."""
-    resource, decode = RESOURCES[wanted.kind], DECODE[wanted.kind]
+    resource, decode = KINDS[wanted.kind].resource, KINDS[wanted.kind].decode
     if wanted.names:
         each = [await look(client, Look(wanted.kind, wanted.namespace, name)) for name in wanted.names]
         return tuple(found for some in each for found in some)

@@ -34,7 +34,7 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
         message = f"this BackupSchedule cannot be read ({facts.unreadable}): mend its spec, or create it anew"
         return Plan((Announce(KIND, schedule.metadata, "Warning", INVALID_SPEC, message),))
     reading = read(schedule)
-    ledger = settle(facts, reading.books, now)
+    ledger = settle(facts, reading, now)
     status = wanted(facts, ledger, reading, now)
     patch = changes(schedule.status, status)
     # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
@@ -53,7 +53,7 @@ def _counted(schedule: BackupSchedule, passed: Passed) -> Tally:
 
 def _wake_at(reading: Reading, ledger: Ledger, now: datetime) -> datetime | None:
     # Also in a pause and while something is wrong: those due times are counted too.
-    table = reading.books.table
+    table = reading.table
     due = table.next_due(max(now, ledger.settled or now)) if table else None
     if ledger.held is None or due is None:
         return due

@@ -12,6 +12,7 @@ import attrs
 from attrs import frozen
 
 from tidbbackup.decide.schedule.cron import Timetable, count_between
+from tidbbackup.decide.schedule.readiness import Reading
 from tidbbackup.decide.schedule.scheduled import (
     ScheduleFacts,
     backup_name,
@@ -47,20 +48,9 @@ class Ledger:
     passed: tuple[Passed, ...] = ()
 
 
-@frozen
-class Books:
-    """By what due times are counted: None where the text of the spec is no schedule."""
-
-    table: Timetable | None
-    former: Timetable | None
-    """That of the schedule and zone the status last spoke of."""
-    usable: bool = True
-    """Whether a Backup can be made at all."""
-
-
-def settle(facts: ScheduleFacts, books: Books, now: datetime) -> Ledger:
+def settle(facts: ScheduleFacts, reading: Reading, now: datetime) -> Ledger:
     """What became of the due times since the last time."""
-    schedule, table = facts.schedule, books.table
+    schedule, table = facts.schedule, reading.table
     start, since = settled_until(schedule), counted_since(schedule)
     whole = now.replace(microsecond=0)
     if start > now + _SKEW:
@@ -68,14 +58,14 @@ def settle(facts: ScheduleFacts, books: Books, now: datetime) -> Ledger:
         return Ledger(whole, None)
     if _reopened(schedule):
         reason = reasons.SKIPPED_PAUSED if schedule.status.observedPause else reasons.MISSED_EDITED
-        return _all_passed(facts, books.former, Ledger(whole, schedule.status.lastDueTime), reason, now)
+        return _all_passed(facts, reading.former, Ledger(whole, schedule.status.lastDueTime), reason, now)
     ledger = Ledger(since, schedule.status.lastDueTime)
     if schedule.spec.pause:
         return _all_passed(facts, table, ledger, reasons.SKIPPED_PAUSED, now)
     newest = table.last_due(start, now) if table else None
     if newest is None or table is None:
         return ledger
-    reason = _why_not(facts, newest, books.usable, now)
+    reason = _why_not(facts, newest, reading, now)
     if reason == reasons.BACKUP_REFUSED:
         return attrs.evolve(ledger, held=newest)
     older = count_between(table, start, newest) - 1 - sum(start < due < newest for due in _ran(facts))
@@ -118,12 +108,12 @@ def _all_passed(
     return attrs.evolve(ledger, settled=newest, passed=(Passed(reason, count, newest),) if count > 0 else ())
 
 
-def _why_not(facts: ScheduleFacts, due: datetime, usable: bool, now: datetime) -> str:
+def _why_not(facts: ScheduleFacts, due: datetime, reading: Reading, now: datetime) -> str:
     """Why there is to be no Backup for this due time; empty if there is to be one, or is one."""
     spec, name = facts.schedule.spec, backup_name(facts.schedule.metadata.name, due)
     if any(backup.metadata.name == name for backup in facts.backups):
         return "" if due in _ran(facts) else reasons.MISSED_NAME_TAKEN
-    if not usable:
+    if reading.faulty:
         return reasons.MISSED_INVALID
     deadline = spec.startingDeadlineSeconds
     if deadline is not None and (now.replace(microsecond=0) - due).total_seconds() > deadline:

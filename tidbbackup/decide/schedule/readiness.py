@@ -11,11 +11,11 @@ from attrs import frozen
 
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.schedule.cron import InvalidSchedule, Timetable, UnknownZone, parse
-from tidbbackup.decide.schedule.ledger import Books
 from tidbbackup.decide.schedule.scheduled import NAME_LIMIT, name_excess
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import schedule_reasons as reasons
+from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.model.units import parse_duration
 
@@ -24,28 +24,33 @@ from tidbbackup.model.units import parse_duration
 class Reading:
     """What a spec says, as far as it says anything."""
 
-    books: Books
+    table: Timetable | None
+    """By what due times are counted; None where the text of the spec is no schedule."""
+    former: Timetable | None
+    """That of the schedule and zone the status last spoke of."""
     cause: Cause
     """Why it works, or does not."""
     faulty: bool = False
-    """Something is wrong with the spec; a pause is nothing wrong."""
+    """Something is wrong with the spec, and no Backup can be made; a pause is nothing wrong."""
 
 
 def read(schedule: BackupSchedule) -> Reading:
     """Read a schedule; never raises."""
     meta, spec, status = schedule.metadata, schedule.spec, schedule.status
-    assert meta.creationTimestamp is not None
-    table: Timetable | None = None
-    former: Timetable | None = None
-    with suppress(InvalidSchedule, UnknownZone):
-        table = parse(spec.schedule, spec.timeZone, meta.creationTimestamp)
-    with suppress(InvalidSchedule, UnknownZone):
-        former = parse(status.observedSchedule, status.observedTimeZone, meta.creationTimestamp)
+    table = _table(spec.schedule, spec.timeZone, meta)
+    former = _table(status.observedSchedule, status.observedTimeZone, meta)
     wrong = faults(schedule)
     if not wrong:
-        return Reading(Books(table, former, usable=True), _cause(schedule))
+        return Reading(table, former, _cause(schedule))
     told = Cause(wrong[0].reason, "; ".join(fault.message for fault in wrong))
-    return Reading(Books(table, former, usable=False), told, faulty=True)
+    return Reading(table, former, told, faulty=True)
+
+
+def _table(schedule: str, zone: str, meta: Meta) -> Timetable | None:
+    assert meta.creationTimestamp is not None
+    with suppress(InvalidSchedule, UnknownZone):
+        return parse(schedule, zone, meta.creationTimestamp)
+    return None
 
 
 def faults(schedule: BackupSchedule) -> list[Cause]:

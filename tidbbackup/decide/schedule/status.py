@@ -25,7 +25,7 @@ _MESSAGE_LIMIT = 2048
 def wanted(facts: ScheduleFacts, ledger: Ledger, reading: Reading, now: datetime) -> BackupScheduleStatus:
     """The status as it should be. With `ledger.due`, as if that Backup were there."""
     schedule, spec, status = facts.schedule, facts.schedule.spec, facts.schedule.status
-    table = None if reading.faulty or spec.pause else reading.books.table
+    table = None if reading.faulty or spec.pause else reading.table
     due = ledger.held or (table.next_due(max(now, ledger.settled or now)) if table else None)
     status = attrs.evolve(
         _of_backups(facts, ledger.due),
