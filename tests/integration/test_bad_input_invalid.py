@@ -70,7 +70,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "no rule": (
         {"tableFilter": ["shop"], "mydumper": {"tableRegex": "^a"}},
         "spec.tableFilter: cannot stand beside spec.mydumper.tableRegex: keep one of them; "
-        "spec.tableFilter: `shop`: has no dot behind the database: write database.table",
+        "spec.tableFilter: `shop`: has no dot after the database: write database.table",
     ),
     "excludes only": (
         {"dumpling": {"tableFilter": ["!a.b"], "options": ["--sql=SELECT 1"]}},

@@ -82,8 +82,8 @@ async def test_a_foreign_backup_is_never_run_and_goes_at_once(scene: Scene) -> N
 
     (said,) = [(kind, message) for kind, reason, message in await scene.events() if reason == "ForeignBackup"]
     assert said[0] == "Warning"
-    assert "neither run nor cleaned nor counted: it is another operator's history" in said[1]
-    assert "to run it anew, create it under another name" in said[1]
+    assert "neither run nor cleaned nor counted: it was run by another operator" in said[1]
+    assert "to run it again, create it under another name" in said[1]
     backup = await scene.get()
     assert backup is not None
     assert "conditions" not in backup["status"]

@@ -1,7 +1,7 @@
 """What every Kubernetes object has: its key, its metadata, its owner.
 
 Classes here and in the other wire modules keep the API's own spelling (camelCase), so that
-msgspec decodes bytes straight into them and a reader finds the field by the name kubectl shows.
+msgspec decodes bytes directly into them and a reader finds a field by the name that kubectl shows.
 Must not know any particular kind.
 """
 
@@ -26,7 +26,7 @@ class ObjectKey:
 
 @frozen
 class OwnerReference:
-    """Who an object belongs to; its uid tells a re-created owner from the old one."""
+    """The owner of an object; its uid distinguishes an owner that was created again from the old one."""
 
     apiVersion: str = ""
     kind: str = ""
@@ -44,7 +44,7 @@ class OwnerReference:
 class Meta:
     """The part of `metadata` that we use; times are aware and in UTC.
 
-    managedFields is left out on purpose: it can be more than half of an object.
+    managedFields is not read: it can be more than half of an object.
     """
 
     name: str = ""
@@ -67,6 +67,6 @@ class Meta:
 
 @frozen
 class Definition:
-    """A CustomResourceDefinition, as far as we look at one."""
+    """The fields of a CustomResourceDefinition that we read."""
 
     metadata: Meta

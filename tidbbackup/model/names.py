@@ -17,7 +17,7 @@ BACKUP_CRD = f"backups.{GROUP}"
 
 FINALIZER = "tidb.pingcap.com/backup-protection"
 BEGUN_UID = "tidb.pingcap.com/begun-uid"
-"""On a Backup, with the finalizer: its own uid. A copy of it has another uid, and so is known."""
+"""On a Backup, set with the finalizer: its own uid. A copy has another uid, so it is recognized."""
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 COMPONENT = "app.kubernetes.io/component"
@@ -29,31 +29,31 @@ SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
 DUE_TIME = "tidb.pingcap.com/due-time"
 SCHEDULE_UID = "tidb.pingcap.com/schedule-uid"
 DELETES_DATA = "tidb.pingcap.com/deletes-data"
-"""On a cleaning Job that was told to delete the archive: the policy may have changed since."""
+"""On a cleaning Job whose task is to delete the archive: the policy may have changed since."""
 MADE_OF = "tidb.pingcap.com/made-of"
-"""On a Job that is made anew until it completes: a digest of what it was made of, which may change."""
+"""On a Job that is created again until it completes: a digest of the spec and image it was made from."""
 ENDED_BY = "tidb.pingcap.com/ended-by"
 ENDED_BY_MESSAGE = "tidb.pingcap.com/ended-by-message"
-"""On an inspecting Job, what ended the run: its pod, which told that, is soon deleted with its node."""
+"""On an inspecting Job: the cause of the run's end. The run's pod, which shows it, is soon deleted."""
 
 _LABEL_LIMIT = 63
 _KEPT = 54
 
 
 def short(name: str) -> str:
-    """The name itself, or where too long for a label its first 54 characters, `-`, 8 hex of its sha256.
+    """The name itself; if it is too long for a label, its first 54 characters, `-`, 8 hex of its sha256.
 
-    Jobs and label values share the rule: the Job controller puts a Job's name into a label.
+    Jobs and label values have the same rule, because the Job controller puts a Job's name into a label.
     """
     if len(name) <= _LABEL_LIMIT:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    # Without a dot at its end: `.-` stands in no name that Kubernetes takes for a Job.
+    # Without a dot at its end: Kubernetes refuses `.-` in the name of a Job.
     return f"{name[:_KEPT].rstrip('.')}-{digest}"
 
 
 def job_name(verb: str, backup: str, attempt: int = 1) -> str:
-    """`backup-<bk>`, `clean-<bk>`: one Job of a verb at a time for one Backup name and attempt.
+    """`backup-<bk>`, `clean-<bk>`: at most one Job of a verb for one Backup name and attempt.
 
     A later attempt of an opt-in retry has `-r<n>` at its end.
     """
@@ -68,7 +68,7 @@ def labels(component: str, backup: str) -> dict[str, str]:
 def archive_key(prefix: str, created: datetime, uid: str) -> str:
     """`[prefix/]backup-<creation time>-<first 8 of uid>.tgz`: unique by the uid, sorted by the time.
 
-    Computed from metadata and immutable spec alone, never read back from a status that others can write.
+    It is computed from metadata and the immutable spec, never read from a status, which others can write.
     """
     name = f"{archive_stem(created, uid)}.tgz"
     clean = prefix.strip("/")

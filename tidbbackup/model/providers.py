@@ -1,4 +1,4 @@
-"""S3-compatible storage in the words of the specification: providers, ACLs, classes, and where an object is.
+"""S3-compatible storage as in the specification: providers, ACLs, classes, and the address of an object.
 
 Differences between providers are rows of one table, never branches. Must not know any S3 client.
 """
@@ -19,8 +19,8 @@ STORAGE_CLASSES = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA"
 
 ENCRYPTIONS = ("AES256", "aws:kms")
 
-# Asked for and refused as unsupported, these two go on with a Warning: they ask for no more
-# than the bucket's own rule gives.
+# If the provider does not support these two, they are not sent, with a Warning: they ask for the
+# bucket's default.
 HARMLESS_ACLS = ("private", "bucket-owner-full-control")
 
 
@@ -31,27 +31,27 @@ MIB = 1 << 20
 class Provider:
     """One row of quirks. Sources: the specification's list and each provider's documentation.
 
-    Not here, because nothing depends on it: how objects are listed (none ever are), what an ETag is
-    (never read as a digest), trailers and DeleteObjects (never sent).
+    These are not here, because nothing depends on them: how objects are listed (we list none), what an
+    ETag is (we never read it as a digest), trailers and DeleteObjects (we send none).
     """
 
     name: str
     title: str
     scheme: str = "https"
     virtual_only: bool = False
-    """Path style is refused by the service, so an endpoint is addressed by host name too."""
+    """The service refuses path style, so the bucket is in the host name also with an endpoint."""
     storage_class: str = ""
     """Sent when the spec names none; empty sends no header."""
     region: str = "us-east-1"
     """Used for signing when the spec names none."""
     acls: tuple[str, ...] = ACLS
-    """Canned ACLs of objects that it documents."""
+    """Canned ACLs of objects that the provider documents."""
     full_checksum: bool = False
     """Takes a CRC32 of each part and checks one of the whole object (ChecksumType FULL_OBJECT)."""
     unequal_parts: bool = False
-    """Takes parts of different sizes; known to us, not guessed."""
+    """Accepts parts of different sizes, as its documentation says."""
     loses_tags: bool = False
-    """Drops the tags of a multipart upload without a word, but takes them afterwards (seen: Ceph 16.2)."""
+    """Ignores the tags of a multipart upload, but accepts them afterwards (seen: Ceph 16.2)."""
     min_part: int = 5 * MIB
     max_part: int = 5 << 30
     """Bytes. The last part may be smaller than `min_part`."""
@@ -71,31 +71,31 @@ PROVIDERS = {
         Provider("minio", "MinIO", full_checksum=True, unequal_parts=True),
         Provider("netease", "NetEase Object Storage", virtual_only=True),
         Provider("wasabi", "Wasabi", unequal_parts=True),
-        # Whatever it is: only what all of them take.
+        # An unknown service gets only what all services accept.
         Provider("other", "any other S3-compatible service"),
     )
 }
 
 
 def row_of(provider: str) -> Provider:
-    """The quirks of a provider; of one that this version does not know, the most careful."""
+    """The row of a provider; for an unknown one the most careful row."""
     return PROVIDERS.get(provider, PROVIDERS["other"])
 
 
 @frozen
 class Transfer:
-    """How the bytes are to travel, where `s3.options` says so; None: as we see fit. Bytes and seconds."""
+    """How the bytes are sent, as `s3.options` says; None: our default. Bytes and seconds."""
 
     partBytes: int | None = None
     maxParts: int | None = None
     concurrency: int | None = None
-    """Parts under way at once."""
+    """Parts that are sent at the same time."""
     bytesPerSecond: int | None = None
     rounds: int | None = None
-    """How often a part is sent at most, each time with all attempts."""
+    """How often a part is tried at most, each time with all low-level retries."""
     roundPause: float | None = None
     attempts: int | None = None
-    """Of one request, the first included."""
+    """Attempts of one request, the first included."""
     idleTimeout: float | None = None
     connectTimeout: float | None = None
     caFile: str = ""
@@ -105,7 +105,7 @@ class Transfer:
 
 @frozen
 class ObjectTarget:
-    """Where one archive goes and how to get there; everything resolved, no secret."""
+    """The address of one archive and how to reach it; everything is resolved, and there is no secret."""
 
     provider: str
     bucket: str
@@ -130,7 +130,7 @@ class ObjectTarget:
 
     @property
     def url(self) -> str:
-        """The archive's address as status and people write it."""
+        """The archive's address as in the status."""
         return f"s3://{self.bucket}/{self.key}"
 
     @property

@@ -1,6 +1,6 @@
-"""Reasons: the constant CamelCase words of conditions and Events, by who is to blame.
+"""Reasons of conditions and Events: constant CamelCase words, grouped by the part that causes them.
 
-docs/failures.md explains each; a test holds the two together. Must not know how a reason is found out.
+docs/failures.md explains each; a test holds the two together. Must not know how a reason is found.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ INVALID_SPEC = "InvalidSpec"
 NAME_TAKEN = "NameTaken"
 FOREIGN_BACKUP = "ForeignBackup"
 
-# The pod could not start or was taken away. The worker had no say.
+# The pod could not start, or was killed or deleted. The worker did not report these.
 UNSCHEDULABLE = "Unschedulable"
 VOLUME_UNAVAILABLE = "VolumeUnavailable"
 IMAGE_UNAVAILABLE = "ImageUnavailable"
@@ -31,7 +31,7 @@ POD_DELETED = "PodDeleted"
 RESULT_LOST = "ResultLost"
 NOTHING_STORED = "NothingStored"
 
-# The worker's own words.
+# The worker reports these.
 LOGIN_FAILED = "LoginFailed"
 DATABASE_UNREACHABLE = "DatabaseUnreachable"
 DATABASE_LOST = "DatabaseLost"
@@ -78,7 +78,7 @@ RELEASE_FAILED = "ReleaseFailed"
 RELEASE_GIVEN_UP = "ReleaseGivenUp"
 EXPIRED = "Expired"
 CLOCKS_DIFFER = "ClocksDiffer"
-"""Of a Backup or a schedule: nothing goes by its age, or by the schedule's rules, until they agree."""
+"""Of a Backup or a schedule: nothing is deleted by its age or by retention until the clocks agree."""
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 CRD_TERMINATING = "CRDTerminating"
 
@@ -106,10 +106,10 @@ NEVER_STARTED = frozenset(
         *(QUOTA_EXCEEDED, POD_REFUSED, START_FAILED, PENDING_TOO_LONG),
     }
 )
-"""No worker was at work: nothing is left."""
+"""No worker has begun: nothing is left in the bucket."""
 
 LEFT_IN_THE_BUCKET = frozenset({BUCKET_NOT_FOUND, KEY_TAKEN})
-"""A cleaning is over, but has not deleted all that it was asked for: told as a Warning."""
+"""A cleaning has ended and has not deleted all that it should: a Warning."""
 
 DIED_WITHOUT_A_WORD = frozenset(
     {
@@ -117,4 +117,4 @@ DIED_WITHOUT_A_WORD = frozenset(
         STARTED_TOO_LATE,
     }
 )
-"""A worker may have been at work and nobody knows how far it got: an upload or an archive may be there."""
+"""A worker may have begun and left no result: an upload or an archive may exist."""

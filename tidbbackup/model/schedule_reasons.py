@@ -1,19 +1,19 @@
-"""Reasons in the conditions and Events of a BackupSchedule. Must not know how a reason is found out."""
+"""Reasons in the conditions and Events of a BackupSchedule. Must not know how a reason is found."""
 
 from __future__ import annotations
 
 # Ready.
 READY = "Ready"
-"""The condition, and the reason where it is True."""
+"""The condition, and its reason when it is True."""
 PAUSED = "Paused"
 INVALID_SCHEDULE = "InvalidSchedule"
 UNKNOWN_ZONE = "UnknownZone"
 NAME_TOO_LONG = "NameTooLong"
 INVALID_TEMPLATE = "InvalidTemplate"
 INVALID_RETENTION = "InvalidRetention"
-"""Beside Ready, as a Warning: backups are made, but none is removed by its age or number."""
+"""In the condition Warning: Backups are created, but none is deleted by its age or number."""
 
-# What became of a due time. Each has exactly one of these.
+# The outcome of a due time. Each has exactly one of these.
 BACKUP_CREATED = "BackupCreated"
 SKIPPED_OVERLAP = "SkippedOverlap"
 SKIPPED_PAUSED = "SkippedPaused"
@@ -25,9 +25,9 @@ MISSED_NAME_TAKEN = "MissedNameTaken"
 MISSED_REFUSED = "MissedRefused"
 
 BACKUP_REFUSED = "BackupRefused"
-"""Not for good: it is tried again until the next due time or the starting deadline."""
+"""Temporary: it is tried again until the next due time or the starting deadline."""
 
-# Why retention removes a Backup.
+# Why retention deletes a Backup.
 RETENTION_EXPIRED = "RetentionExpired"
 RETENTION_MAX_BACKUPS = "RetentionMaxBackups"
 RETENTION_FAILED_LIMIT = "RetentionFailedLimit"

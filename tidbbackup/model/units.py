@@ -27,7 +27,7 @@ _DURATION_UNITS = {
 QUANTITY_PATTERN = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
 _QUANTITY = re.compile(r"([+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?")
 QUANTITY_LIMIT = 2**63 - 1
-"""More than this means this: so Kubernetes reads a quantity that is too large."""
+"""The largest quantity; Kubernetes reads a larger one as this."""
 _QUANTITY_UNITS = {
     "": Decimal(1),
     "n": Decimal("1e-9"),
@@ -49,7 +49,7 @@ _QUANTITY_UNITS = {
 
 
 def parse_duration(text: str) -> timedelta:
-    """A Go duration such as `1h30m`, with `d` (24 h) and `w` (7 d) besides.
+    """A Go duration such as `1h30m`, and also `d` (24 h) and `w` (7 d).
 
     Raises:
         ValueError: not a duration, negative, or beyond what a timedelta holds.
@@ -86,7 +86,7 @@ def parse_quantity(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a quantity: write it like 10Gi, 500Mi or 1.5Ti")
     number, unit = match.groups(default="")
-    # Without traps: what is beyond all bounds becomes infinite, and is capped like anything too large.
+    # Without traps: a number that Decimal cannot hold becomes infinite, and is capped too.
     with localcontext(Context(prec=len(text) + 40, traps=[])):
         factor = _QUANTITY_UNITS.get(unit)
         exact = Decimal(number + unit) if factor is None else Decimal(number) * factor
@@ -98,7 +98,7 @@ def parse_quantity(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """Bytes for people, in decimal units as the original shows them: `1.2 GB`."""
+    """Bytes for people, in decimal units as in TiDB Operator: `1.2 GB`."""
     value, bigger = float(size), ["PB", "TB", "GB", "MB", "kB", "B"]
     unit = bigger.pop()
     while value >= 999.5 and bigger:
@@ -112,5 +112,5 @@ def format_time(moment: datetime) -> str:
 
 
 def compact_time(moment: datetime) -> str:
-    """The time in object names: `20261123T030000Z`. No colons: GNU tar takes them for hosts."""
+    """The time in object names: `20261123T030000Z`. Without colons: GNU tar takes them for remote hosts."""
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,7 +1,7 @@
 """How a field of a custom resource is declared: its default, its meaning, and what its schema refuses.
 
-The CRDs are generated from these declarations (model/resource/schema.py), so model and schema cannot drift
-apart. Must not know any particular resource.
+The CRDs are generated from these declarations (model/resource/schema.py), so model and schema cannot
+differ. Must not know any particular resource.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ import attrs
 import msgspec
 from attrs import frozen
 
-# What a text may hold at the most where nothing else limits it; CEL needs every text bounded.
+# The limit of a text without another limit; CEL needs a limit for every text.
 NAME_LENGTH = 253
 TEXT_LENGTH = 1024
-# A time and this many seconds is still a date; Kubernetes has the same limit.
+# A time plus this many seconds is still a valid date; Kubernetes has the same limit.
 SECONDS_LIMIT = 2**31 - 1
-# Far beyond honest use: an object stored before the limit that breaks it cannot even get a status.
+# Far above real use: an object over the limit, stored before the limit existed, cannot get a status.
 FREE_ITEMS = 1024
 FREE_PROPERTIES = 64
 
 
 def declared(default: Any, description: str, /, **schema: Any) -> Any:
-    """An attrs field with what `kubectl explain` says of it and the schema words that bound it.
+    """An attrs field with its description for `kubectl explain` and its limits in the schema.
 
-    A default that is empty or false stands in the schema only where it is among those words.
+    A default that is empty or false is in the schema only if `schema` has it.
     """
     metadata = {"description": description, "schema": schema}
     return attrs.field(default=default, metadata=metadata)
 
 
 def required(description: str, **schema: Any) -> Any:
-    """A field that the schema insists on; the model still reads an object without it."""
+    """A field that the schema requires; the model also reads an object without it."""
     return attrs.field(default="", metadata={"description": description, "schema": schema, "required": True})
 
 
 def passed_on(description: str, shape: type[list[Any] | dict[str, Any]] = dict) -> Any:
-    """A Free field; the API server judges it where it is used, in the pod."""
+    """A Free field; the API server validates it in the pod."""
     bound = {"maxItems": FREE_ITEMS} if shape is list else {"maxProperties": FREE_PROPERTIES}
     return attrs.field(default=None, metadata={"description": description, "schema": bound, "free": shape})
 
 
 @frozen
 class Free:
-    """A field in Kubernetes' own words that goes into the pod as it is; bytes until somebody needs it.
+    """A field of Kubernetes' own types that is copied into the pod; it stays bytes until its value is read.
 
-    Decoded, a field of many small parts takes fifteen times the memory that it takes as bytes.
+    A field of many small parts takes fifteen times as much memory decoded as it takes as bytes.
     """
 
     raw: bytes
 
     @property
     def value(self) -> Any:
-        """The JSON value, decoded anew each time, without members that are null."""
+        """The JSON value without members that are null, decoded at each call."""
         return without_nulls(msgspec.json.decode(self.raw))
 
 
 def objects(free: Free | None) -> list[dict[str, Any]]:
-    """What a list of objects holds; nothing where it is absent."""
+    """The objects of a list; empty if it is absent."""
     return free.value if free else []
 
 
 def members(free: Free | None) -> dict[str, Any]:
-    """What an object holds; nothing where it is absent."""
+    """The members of an object; empty if it is absent."""
     return free.value if free else {}
 
 
@@ -74,7 +74,7 @@ EMPTY = msgspec.Raw(b"{}")
 _NULL = msgspec.Raw(b"null")
 
 
-_ANY_OBJECT = msgspec.defstruct("AnyObject", [], gc=False)  # Its members are passed over.
+_ANY_OBJECT = msgspec.defstruct("AnyObject", [], gc=False)  # Its members are ignored.
 _SHAPES: dict[type, msgspec.json.Decoder[Any]] = {
     dict: msgspec.json.Decoder(_ANY_OBJECT),
     list: msgspec.json.Decoder(list[_ANY_OBJECT]),  # type: ignore[valid-type]
@@ -89,9 +89,9 @@ def _free(shape: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Free | None:
 
 
 class Reader(Generic[T]):
-    """Reads one class of declared fields; what it has no field for is passed over without being decoded.
+    """Reads one class of declared fields; unknown members are skipped without being decoded.
 
-    A field left empty in YAML is null; the specification allows that, and it means absent.
+    A field that is empty in YAML is null; the specification allows that, and it means absent.
     `from` is a Python keyword: the model has `source` for it. `parts` read the fields of their names.
     """
 
@@ -104,7 +104,7 @@ class Reader(Generic[T]):
         self._wire = msgspec.json.Decoder(msgspec.defstruct("Wire", wire, rename={"source": "from"}))
 
     def read(self, data: bytes | msgspec.Raw) -> T:
-        """Raises msgspec.ValidationError where a field has the wrong type; it names the path."""
+        """Raises msgspec.ValidationError with the path if a field has the wrong type."""
         wire = self._wire.decode(data)
         given = {}
         for name in wire.__struct_fields__:

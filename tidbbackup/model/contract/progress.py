@@ -1,6 +1,6 @@
-"""How far a run is: the rule for its percent, and what the worker answers when it is asked.
+"""The progress of a run: the rule for its percent, and the worker's answer to `/progress`.
 
-Must not know who asks, nor what a status looks like.
+Must not know the client, nor the status of a Backup.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from attrs import frozen
 from tidbbackup.model.units import format_size
 
 WORKER_PORT = 8081
-"""Where the worker is asked, on its pod's own address."""
+"""The port of the worker on its pod's address."""
 PROGRESS_PATH = "/progress"
 MAX_BYTES = 4096
-"""No report is longer."""
+"""The limit of a report."""
 
 _BEFORE_THE_END = 99
 
@@ -25,7 +25,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 @frozen
 class Report:
-    """How far a run is at one instant. Bytes."""
+    """The progress of a run at one instant. Bytes."""
 
     step: Annotated[str, msgspec.Meta(pattern="^[a-z]{1,32}$")]
     """preflight, dump, upload, verify, manifest."""
@@ -38,22 +38,22 @@ class Report:
 
     @property
     def text(self) -> str:
-        """For people: `dump 43%`, or `dump 1.2 GB` where nobody knows of how much."""
+        """For people: `dump 43%`, or `dump 1.2 GB` if the expected size is unknown."""
         if self.percent is not None:
             return f"{self.step} {self.percent}%"
         return f"{self.step} {format_size(self.dumpedBytes)}" if self.dumpedBytes else self.step
 
 
 def encode_report(report: Report) -> bytes:
-    """As it goes over the wire."""
+    """As JSON."""
     return msgspec.json.encode(report)
 
 
 def decode_report(data: bytes) -> Report:
-    """Read a report of a peer that is not trusted.
+    """Read a report; the peer is not trusted.
 
     Raises:
-        ValueError: no report, or not one that a worker of ours can have sent.
+        ValueError: no report, or one that our worker cannot have sent.
     """
     if len(data) > MAX_BYTES:
         raise ValueError(f"longer than {MAX_BYTES} bytes")
@@ -66,17 +66,17 @@ def decode_report(data: bytes) -> Report:
 def percent(
     dumped: int, packed: int, estimated: int, *, dumping: bool, before: int | None = None
 ) -> int | None:
-    """How much of a run is done: writing the dump is one half of it, reading it into the archive the other.
+    """The percent of a run: one half is writing the dump, the other is reading it into the archive.
 
-    Invariants: never above 99 (the end is told by the phase alone), never below `before`, and None only
-    while nothing is known of how much there will be.
+    Invariants: never above 99 (only the phase shows the end), never below `before`, and None only while
+    the expected size is unknown.
 
     Args:
         dumped: bytes of the dump so far.
         packed: of these, read into the archive.
         estimated: bytes expected of the dump; 0: not known.
         dumping: the dump still grows. Once it does not, its size is known.
-        before: what was said last.
+        before: the last percent.
     """
     if dumping and not estimated:
         return before

@@ -1,6 +1,6 @@
 """What the worker tells the controller: one JSON termination message, small enough by construction.
 
-Must not know who reads it. Kubernetes cuts a termination message at 4096 bytes, so ours stays below 3500.
+Must not know its reader. Kubernetes truncates a termination message at 4096 bytes, so ours stays below 3500.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @frozen
 class Notice:
-    """Something the user should know although the run goes on."""
+    """A warning: the run continues."""
 
     reason: str
     message: str
@@ -41,7 +41,7 @@ class Notice:
 
 @frozen
 class WorkerResult:
-    """The worker's last words. Sizes in bytes, times in UTC."""
+    """The worker's result. Sizes in bytes, times in UTC."""
 
     outcome: Outcome
     step: str = ""
@@ -58,15 +58,15 @@ class WorkerResult:
     databases: tuple[str, ...] = ()
     databaseCount: int = 0
     uploadLeftOpen: bool = False
-    """The worker could not abort its own multipart upload: somebody has to."""
+    """The worker could not abort its multipart upload: a cleaning must."""
     gcLifeTimeHeld: bool = False
-    """The worker could not put TiDB's GC life time back: somebody has to."""
+    """The worker could not restore TiDB's GC life time: a release must."""
     notices: tuple[Notice, ...] = ()
     formatVersion: int = FORMAT_VERSION
 
 
 def encode_result(result: WorkerResult) -> bytes:
-    """The termination message: long texts are cut, then lists, until it fits MAX_BYTES."""
+    """The termination message: long texts are truncated, then lists, until it fits into MAX_BYTES."""
     small = attrs.evolve(
         result,
         step=_cut(result.step, _MAX_WORD),
@@ -87,12 +87,12 @@ def encode_result(result: WorkerResult) -> bytes:
             message=_cut(small.message, max(len(small.message) - 256, 0)),
         )
         data = msgspec.json.encode(small)
-    # A path is whole or not there: the controller can compute it, but not guess that it was cut.
+    # A path is whole or absent: the controller can compute it, but cannot see that it was truncated.
     return data if len(data) <= MAX_BYTES else msgspec.json.encode(attrs.evolve(small, path=""))
 
 
 def decode_result(text: str) -> WorkerResult | None:
-    """The result in a termination message, or None where there is none to be read."""
+    """The result in a termination message; None if it has none."""
     try:
         return msgspec.json.decode(text, type=WorkerResult)
     except msgspec.MsgspecError:
@@ -100,6 +100,6 @@ def decode_result(text: str) -> WorkerResult | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, all of which UTF-8 can hold: a program's stderr may have others."""
+    """At most `limit` characters, all valid in UTF-8: a program's stderr may have others."""
     sound = text[: limit + 1].encode(errors="replace").decode()
     return sound if len(sound) <= limit else sound[: max(limit - 1, 0)] + "…" * (limit > 0)

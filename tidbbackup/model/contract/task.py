@@ -16,13 +16,13 @@ FORMAT_VERSION = 1
 
 TASK_VARIABLE = "TIDBBACKUP_TASK"
 LONGEST_GC_LIFE_TIME = timedelta(hours=8760)
-"""TiDB takes no more in its variable of that meaning, and cannot read what is beyond Go's durations."""
+"""The limit of TiDB's system variable; TiDB cannot read a value above the limit of Go's durations."""
 PASSWORD_VARIABLE = "DB_PASSWORD"  # noqa: S105  a variable's name
 
 
 @frozen
 class DatabaseTarget:
-    """Where the database listens and as whom to log in; the password comes by PASSWORD_VARIABLE."""
+    """Address and user of the database; the password is in PASSWORD_VARIABLE."""
 
     host: str
     port: int = 4000
@@ -33,19 +33,19 @@ class DatabaseTarget:
 
 @frozen
 class DumpSettings:
-    """What to dump and with which flags of mydumper (already judged: only allowed ones get here)."""
+    """What to dump and with which flags of mydumper (already validated: only allowed ones)."""
 
     options: tuple[str, ...] = ()
     """Empty means the worker's defaults."""
     tableRegex: str = ""
-    """Empty means all but the system databases."""
+    """Empty means all except the system databases."""
     tableFilter: tuple[str, ...] = ()
-    """Rules of a table filter, in place of a regex."""
+    """Rules of a table filter, instead of a regex."""
 
 
 @frozen
 class WorkerTask:
-    """One piece of work for one Backup."""
+    """The task of one worker for one Backup."""
 
     backup: str
     namespace: str
@@ -56,17 +56,17 @@ class WorkerTask:
     stagingBytes: int = 0
     """Size of the staging volume in bytes; 0: unknown."""
     gcLifeTime: str = ""
-    """TiDB's GC life time to be held during the dump, as asked for; empty means the worker's default."""
+    """TiDB's GC life time during the dump, as in the spec; empty means the worker's default."""
     deleteData: bool = False
     """For `worker clean`: delete archive and manifest too, not only open uploads."""
     formatVersion: int = FORMAT_VERSION
 
 
 def encode_task(task: WorkerTask) -> str:
-    """The task as it stands in the Job.
+    """The task as it is in the Job.
 
-    Kubernetes replaces `$(NAME)` in an environment value by another variable, such as a key: no `$` may
-    stand in it, so that a prefix or a regular expression can never pull a secret into the task.
+    Kubernetes replaces `$(NAME)` in an environment value by another variable, such as an access key. So the
+    task has no `$`: a prefix or a regular expression can never copy a secret into it.
     """
     return msgspec.json.encode(task).decode().replace("$", "\\u0024")
 

@@ -1,7 +1,7 @@
 """One half of a table filter's rule, the pattern for a database or a table, as an expression over bytes.
 
-What comes out is ASCII, has no capturing group, and means the same to PCRE without UTF-8 and to Python's re,
-both ignoring case: mydumper searches with the one, the worker foretells with the other. Written after the
+The expression is ASCII, has no capturing group, and means the same to PCRE without UTF-8 and to Python's re,
+both ignoring case: mydumper searches with PCRE, the worker predicts its selection with re. Written after the
 rules of TiDB's table-filter package. Must not know what a rule does.
 """
 
@@ -30,14 +30,14 @@ _PLAIN = re.compile(r"[0-9A-Za-z$_\u0080-\U0010ffff]")
 
 @frozen
 class Pattern:
-    """What one half of a rule matches."""
+    """One half of a rule, as an expression."""
 
     text: str
-    """Matches exactly the names that are meant, when it has to match all of a name."""
+    """Matches exactly the names of this half, if it has to match a whole name."""
     name: str | None = None
-    """The one name that it means; None: it is a wildcard or a regular expression."""
+    """The one name that it matches; None: it is a wildcard or a regular expression."""
     copies: int = 0
-    """What it weighs beyond its text, see filter_text.weight."""
+    """Its memory in PCRE beyond its text, see text.weight."""
 
     @property
     def everything(self) -> bool:
@@ -49,7 +49,7 @@ def read_pattern(line: str) -> tuple[Pattern, str]:
     """The pattern at the beginning of a line, and what follows it.
 
     Raises:
-        ValueError: it is none, in words that fit behind the rule.
+        ValueError: it is no pattern; the message can follow the rule.
     """
     if line[:1] == "/":
         found = _REGEX.match(line)
@@ -101,7 +101,7 @@ def _wildcard(line: str) -> tuple[Pattern, str]:
 
 
 def _glob(tokens: list[str | Class | None], stars: list[int]) -> str:
-    """Between two stars the leftmost place is as good as any: atomic, so that no name takes long."""
+    """Between two stars the leftmost match is enough: atomic, so that no name takes long."""
     texts = [_token(token) for token in tokens]
     if not stars:
         return "".join(texts)

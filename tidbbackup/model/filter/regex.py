@@ -1,7 +1,7 @@
 """`/…/` in a table filter: a regular expression of Go's kind, searched in one name, translated.
 
-Go matches characters and knows the ends of the name; we need bytes and a name in the midst of a longer text.
-So it is read and written anew; what has no sure translation is refused. Must not know rules.
+Go matches characters and knows the ends of the name; we match bytes, and the name is a part of a longer text.
+So the expression is parsed and translated; what has no exact translation is refused. Must not know rules.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tidbbackup.model.filter.text import (
     weight,
 )
 
-# A name has 64 characters at the most.
+# A name has at most 64 characters.
 MAX_REPEATS = 64
 _MAX_WEIGHT = 20_000
 _MAX_DEPTH = 20
 
 _BOUNDS = re.compile(r"\{(\d{1,6})(?:(,)(\d{0,6}))?\}")
-# Also where it is escaped or in brackets, which only refuses too much.
+# Also if it is escaped or in brackets, which only refuses more than necessary.
 _ENDLESS = re.compile(r"[*+]|\{\d+,\d*\}")
 _STARTS = ("^", "\\A")
 _ENDS = ("$", "\\z")
@@ -34,10 +34,10 @@ _CONTROLS = {"t": "\t", "n": "\n", "f": "\f", "r": "\r", "v": "\v", "a": "\a"}
 
 
 def translated(source: str) -> tuple[str, int]:
-    """The expression that matches a whole name where the given one is found in it, and its weight.
+    """The expression that matches a whole name if the given one is found in it, and its weight.
 
     Raises:
-        ValueError: it is none, or has no translation.
+        ValueError: it is no regular expression, or has no translation.
     """
     reader = _Reader(source)
     if reader.ahead("(?i)"):
@@ -53,20 +53,20 @@ def translated(source: str) -> tuple[str, int]:
 
 @define
 class _Reader:
-    """Goes through the source once, writing as it goes."""
+    """Reads the source once and writes the translation."""
 
     source: str
     at: int = 0
     depth: int = 0
     copies: int = 0
-    """Weight that stands in no text: PCRE copies what has bounds."""
+    """Weight beyond the text: PCRE copies repetitions with bounds."""
 
     def ahead(self, *texts: str) -> bool:
         """Whether one of these comes next."""
         return self.source.startswith(texts, self.at)
 
     def taken(self, *texts: str) -> bool:
-        """Go past one of these if it comes next."""
+        """Skip one of these if it comes next."""
         for text in texts:
             if self.ahead(text):
                 self.at += len(text)
@@ -74,7 +74,7 @@ class _Reader:
         return False
 
     def branch(self) -> str:
-        """One of the alternatives of the whole: bound to an end of the name only where it says so."""
+        """One top-level alternative: anchored at an end of the name only by `^` or `$`."""
         start = "" if self.taken(*_STARTS) else ANYTHING
         body, heavy = self.sequence()
         if heavy > _MAX_WEIGHT:
@@ -91,7 +91,7 @@ class _Reader:
             group = self.source[begun : self.at] if inside else ""
             bound, times = self.quantifier()
             if _ENDLESS.search(group) and bound not in ("", "?", "??"):
-                raise ValueError(f"`{group}{bound}` repeats what repeats, which can take for ever")
+                raise ValueError(f"`{group}{bound}` repeats a repetition, which can take very long")
             out += text + bound
             heavy += (inside or weight(text)) * times
         return out, heavy
@@ -113,7 +113,7 @@ class _Reader:
         return character(sign)
 
     def escape(self) -> str:
-        """What a backslash makes of the next character."""
+        """The meaning of a backslash and the next character."""
         sign = self.source[self.at : self.at + 1]
         self.at += 1
         if sign in ("b", "B"):
@@ -127,7 +127,7 @@ class _Reader:
         return character(sign)
 
     def group(self) -> tuple[str, int]:
-        """`(…)` and `(?:…)`, and its weight; what it captures nobody asks for."""
+        """`(…)` and `(?:…)`, and its weight; captures are not used."""
         self.at += 1
         if not self.taken("?:") and self.ahead("?"):
             raise ValueError("of groups with `(?`, only (?:…) and one (?i) at the beginning are supported")
@@ -138,7 +138,7 @@ class _Reader:
         while self.taken("|"):
             branches.append(self.sequence())
         if not self.taken(")"):
-            raise ValueError("a group is not closed, or holds ^ or $, which have to stand at the very ends")
+            raise ValueError("a group is not closed, or has ^ or $ inside, which may only be at the ends")
         self.depth -= 1
         texts, weights = zip(*branches, strict=True)
         return f"(?:{'|'.join(texts)})", sum(weights) + weight("(?:|)")
@@ -158,5 +158,5 @@ class _Reader:
         if bound and self.taken("?"):
             bound += "?"
         if bound and self.ahead("*", "+", "?", "{"):
-            raise ValueError(f"`{bound}{self.source[self.at]}` repeats what repeats")
+            raise ValueError(f"`{bound}{self.source[self.at]}` repeats a repetition")
         return bound, times

@@ -1,7 +1,7 @@
-"""`spec.tableFilter`: TiDB's table filter rules, read and compiled to the one expression that mydumper takes.
+"""`spec.tableFilter`: TiDB's table filter rules, parsed and compiled to one expression for mydumper.
 
-A rule is `database.table`, `!` before it excludes; of the rules that match a table the last one decides, and
-without one it is left out. (pingcap/tidb, table-filter; the system databases are ours, see below.)
+A rule is `database.table`, `!` before it excludes; of the rules that match a table the last one decides; a
+table that no rule matches is left out. (pingcap/tidb, table-filter; system databases differ, see below.)
 Must not know a server, nor how mydumper is called.
 """
 
@@ -17,19 +17,19 @@ from tidbbackup.model.filter.pattern import Pattern, read_pattern
 from tidbbackup.model.filter.text import ANYTHING, END, weight
 
 SYSTEM_DATABASES = ("mysql", "information_schema", "performance_schema", "sys")
-"""Of MySQL and MariaDB, as they spell them: `Sys` beside `sys` is a user's. Taken only where a rule says
-their name: `*.*` means the users' tables."""
+"""Of MySQL and MariaDB, in their exact spelling: `Sys` beside `sys` is a user's. Only a rule with their
+name takes them: `*.*` means the users' tables."""
 TIDB_SYSTEM_DATABASES = (
     *(*SYSTEM_DATABASES, "INFORMATION_SCHEMA", "PERFORMANCE_SCHEMA"),
     *("METRICS_SCHEMA", "INSPECTION_SCHEMA"),
 )
-"""Of TiDB, as it spells them."""
+"""Of TiDB, in its exact spelling."""
 
 _MAX_WEIGHT = 55_000
 _MAX_LENGTH = 100_000
-"""A single argument has 131,072 bytes at the most."""
+"""Linux limits a single argument to 131,072 bytes."""
 _DOT = r"\x2E"
-# What mydumper calls the database itself: `database.(null)`.
+# mydumper's name for the database itself: `database.(null)`.
 _DATABASE = r"\x28null\x29"
 
 
@@ -48,22 +48,22 @@ class Rule:
             object.__setattr__(self, name, re.compile(pattern.text.encode("ascii"), re.IGNORECASE))
 
     def spares(self, system: Collection[str]) -> bool:
-        """Whether the rule says nothing about system databases: it takes, and names none of them."""
+        """Whether the rule does not apply to system databases: it takes tables and names none of them."""
         return self.takes and (self.database.name or "").lower() not in {name.lower() for name in system}
 
     def matches_database(self, database: str, system: Collection[str]) -> bool:
-        """Whether it speaks of tables of this database."""
+        """Whether it matches tables of this database."""
         spared = database in system and self.spares(system)
         return not spared and self._database.fullmatch(_raw(database)) is not None
 
     def matches_table(self, table: str) -> bool:
-        """Whether it speaks of a table of this name, wherever it speaks of the database."""
+        """Whether it matches a table of this name, in any database that it matches."""
         return self._table.fullmatch(_raw(table)) is not None
 
 
 @frozen
 class TableFilter:
-    """Rules that have been read."""
+    """Parsed rules."""
 
     rules: tuple[Rule, ...]
     system: tuple[str, ...] = TIDB_SYSTEM_DATABASES
@@ -77,7 +77,7 @@ class TableFilter:
         return False
 
     def takes_database(self, database: str) -> bool:
-        """Whether `CREATE DATABASE` belongs to the dump: some table in it could be taken."""
+        """Whether the dump has `CREATE DATABASE`: a rule could take a table of it."""
         for rule in reversed(self.rules):
             if rule.matches_database(database, self.system) and (rule.takes or rule.table.everything):
                 return rule.takes
@@ -117,7 +117,7 @@ def _rule(text: str) -> Rule:
     excludes = text.startswith("!")
     database, rest = read_pattern(text[excludes:])
     if not rest.startswith("."):
-        raise ValueError("has no dot behind the database: write database.table")
+        raise ValueError("has no dot after the database: write database.table")
     table, rest = read_pattern(rest[1:])
     if rest:
         raise ValueError(f"`{rest[:20]}` follows the table")
@@ -125,10 +125,10 @@ def _rule(text: str) -> Rule:
 
 
 def expression(rules: TableFilter) -> str:
-    """One expression that finds something in `database.table` exactly if the rules take it.
+    """One expression that is found in `database.table` exactly if the rules take the table.
 
     ASCII, anchored, without groups that capture, for PCRE and re alike, with multi-line and ignoring case.
-    In a name with a dot the end of the database cannot be told: whoever has the names has to compare.
+    In a name with a dot the end of the database is ambiguous: the caller, who has the names, must compare.
     """
     ours = _last_decides(rules.rules)
     named = _last_decides(tuple(rule for rule in rules.rules if not rule.spares(rules.system)))
@@ -137,7 +137,7 @@ def expression(rules: TableFilter) -> str:
 
 
 def exactly(names: Collection[str]) -> str:
-    """An expression for one of these names in this spelling, although the whole ignores case."""
+    """An expression for one of these names in this spelling, although the rest ignores case."""
     return f"(?-i:{'|'.join(names)})"
 
 

@@ -1,6 +1,6 @@
 """Characters and classes of characters as regular expressions over UTF-8 bytes, in ASCII.
 
-Ignoring case reaches ASCII only where bytes are matched, so letters beyond it are written in both cases.
+If bytes are matched, "ignoring case" applies to ASCII only, so other letters are written in both cases.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from attrs import frozen
 
 ANYTHING = "(?s:.*)"
 END = "(?!(?s:.))"
-"""The end of the text: `\\z` is not known to Python, `\\Z` is another thing in PCRE."""
+"""The end of the text: Python has no `\\z`, and `\\Z` means something else in PCRE."""
 
-# All UTF-8 beyond ASCII: a first byte and what belongs to it.
+# All UTF-8 beyond ASCII: a first byte and its continuation bytes.
 _BEYOND_ASCII = r"[\xC0-\xFF][\x80-\xBF]*"
 
 
@@ -25,7 +25,7 @@ class Class:
 
 
 def character(sign: str) -> str:
-    """One character, in either case, fit to be followed by a quantifier."""
+    """One character, in either case; a quantifier can follow it."""
     if sign.isascii():
         return sign if sign.isalnum() or sign == "_" else _byte(ord(sign))
     forms = sorted({form for form in (sign, sign.lower(), sign.upper()) if form.lower() == sign.lower()})
@@ -33,7 +33,7 @@ def character(sign: str) -> str:
 
 
 def any_character(*, line_feed: bool = True) -> str:
-    """One character, whatever it is."""
+    """Any one character."""
     below = r"[\x00-\x7F]" if line_feed else r"[\x00-\x09\x0B-\x7F]"
     return f"(?:{below}|{_BEYOND_ASCII})"
 
@@ -63,21 +63,21 @@ def set_class(letter: str) -> Class | None:
 
 
 def read_class(text: str, at: int, *, negated: bool, words: str) -> tuple[Class, int]:
-    """The class whose inside begins at a place, and the place behind its `]`.
+    """The class whose content begins at `at`, and the position after its `]`.
 
     Args:
-        text: where it stands.
-        at: the place behind `[` and what negates it.
-        negated: whether something did.
-        words: letters that mean a set of characters behind a backslash.
+        text: the expression.
+        at: the position after `[` and its negation.
+        negated: whether the class is negated.
+        words: letters that mean a set of characters after a backslash.
 
     Raises:
-        ValueError: it has no end, is empty, or holds what we do not translate.
+        ValueError: it has no end, is empty, or has something that we do not translate.
     """
     members: list[str] = []
     ranges: list[tuple[str, str]] = []
     waiting = False
-    """Whether a `-` stands between the last member and what comes."""
+    """Whether a `-` is between the last member and the next one."""
     while at < len(text) and text[at] != "]":
         sign, escaped = text[at], text[at] == "\\"
         at += 1 + escaped
@@ -126,5 +126,5 @@ def _byte(value: int) -> str:
 
 
 def weight(text: str) -> int:
-    """About how many bytes PCRE makes of an expression; it can make 65,535 at the most."""
+    """About how many bytes PCRE compiles an expression to; its limit is 65,535."""
     return 2 * (len(text) - 3 * text.count("\\x")) + 32 * text.count("[") + 4 * text.count("(")

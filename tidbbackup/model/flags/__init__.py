@@ -1,1 +1,1 @@
-"""Flags that users bring along for mydumper, dumpling and rclone, and what each means here."""
+"""Flags of mydumper, dumpling and rclone in a spec, and the effect of each here."""

@@ -1,6 +1,6 @@
-"""`dumpling.options`, of specs for TiDB Operator v1.1.3 and later: what they mean for mydumper.
+"""`dumpling.options`, of specs for TiDB Operator v1.1.3 and later, translated to mydumper's options.
 
-Tables of what becomes of each flag; docs/dump.md shows them. Must not know how a flag is carried out.
+Tables with the translation of each flag; docs/dump.md shows them. Must not know how a flag is carried out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from attrs import frozen
 
 from tidbbackup.model.flags.mydumper import Flag
 
-# The same thing under another name, or the same.
+# The same option, under its name or another.
 _MEANS = {
     "threads": "--threads",
     "rows": "--rows",
@@ -19,7 +19,7 @@ _MEANS = {
     "statement-size": "--statement-size",
     "complete-insert": "--complete-insert",
 }
-# Accepted without effect: it tunes or describes dumpling itself, or asks for what we do anyway.
+# Accepted without effect: it tunes dumpling itself, or asks for what we do anyway.
 NO_EFFECT = (
     *("loglevel", "logfmt", "status-addr", "params", "tidb-mem-quota-query", "consistency", "compress"),
     *("escape-backslash", "no-header", "no-views", "no-sequences", "dump-empty-database", "read-timeout"),
@@ -61,19 +61,19 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @frozen
 class Translated:
-    """What dumpling's options mean here."""
+    """dumpling's options, translated."""
 
     flags: tuple[Flag, ...] = ()
-    """mydumper's."""
+    """mydumper's options."""
     idle: tuple[str, ...] = ()
-    """Names of those without effect."""
+    """Names of the options without effect."""
 
 
 def translated(options: tuple[str, ...]) -> Translated:
-    """dumpling's options in mydumper's words.
+    """dumpling's options as mydumper's.
 
     Raises:
-        ValueError: one that is not honoured, with its cure. Names no value: it may be a password.
+        ValueError: an option that is not honoured; with its cure, not its value: it may be secret.
     """
     found: dict[str, str] = {}
     idle = []

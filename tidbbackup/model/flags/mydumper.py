@@ -1,6 +1,7 @@
-"""Flags of mydumper that users bring along in `mydumper.options`.
+"""Flags of mydumper in `mydumper.options`.
 
-Tables of what we do with each, and the one way of reading them. Must not know how a flag is carried out.
+Tables with the treatment of each flag, and the function that parses them. Must not know how a flag is
+carried out.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from attrs import frozen
 
 NUMBER, TEXT, BARE = "a whole number", "a value", "no value"
 
-# mydumper's flags that say how to dump, and what each takes. Which of them the mydumper at hand knows, only
-# the worker can tell: --order-by-primary and --set-names are of later versions.
+# mydumper's flags for how to dump, and the value of each. Only the worker can find out which of them its
+# mydumper knows: --order-by-primary and --set-names are of later versions.
 MYDUMPER_ALLOWED = {
     "--threads": NUMBER,
     "--rows": NUMBER,
@@ -35,9 +36,9 @@ _LOGIN = "login and address come from spec.from"
 _OURS = "where files go is the worker's own"
 _SELECTS = "say what to dump by spec.tableFilter or spec.mydumper.tableRegex"
 _PARTIAL = "the backup would not be whole"
-_RUNS = "it runs programs, or goes on for ever"
+_RUNS = "it runs programs, or does not end"
 
-# Why each of these is refused. What is in neither table is refused too.
+# Why each of these is refused. A flag in neither table is refused too.
 MYDUMPER_REFUSED = {
     **dict.fromkeys(("host", "port", "user", "password", "ask-password", "socket", "defaults-file"), _LOGIN),
     **dict.fromkeys(("ssl", "ssl-mode", "ca", "capath", "cert", "key", "cipher"), _LOGIN),
@@ -54,7 +55,7 @@ MYDUMPER_REFUSED = {
     "routines": "they are dumped where there are any",
 }
 
-# Known to PingCAP's fork of mydumper only, and in the default list of v1.1: no effect, with a Warning.
+# A flag of PingCAP's fork of mydumper only, in the default list of v1.1: no effect, with a Warning.
 MYDUMPER_FORK_ONLY = frozenset({"--tidb-force-priority"})
 
 _LARGEST = 2**31 - 1
@@ -72,7 +73,7 @@ def read_mydumper_flags(options: tuple[str, ...]) -> tuple[Flag, ...]:
     """The flags in `mydumper.options`, each item one flag: `--name` or `--name=value`.
 
     Raises:
-        ValueError: an item is not of that form. Names no item: it may be a password.
+        ValueError: an item is not of that form. The message does not have the item: it may be a password.
     """
     flags: list[Flag] = []
     for number, item in enumerate(options, start=1):
@@ -84,7 +85,7 @@ def read_mydumper_flags(options: tuple[str, ...]) -> tuple[Flag, ...]:
 
 
 def wrong_with(flag: Flag) -> str:
-    """Why mydumper does not get this flag, in words that fit behind its name, never its value."""
+    """Why mydumper does not get this flag; the message can follow its name and never has its value."""
     takes = MYDUMPER_ALLOWED.get(flag.name)
     if flag.name in MYDUMPER_FORK_ONLY:
         return ""

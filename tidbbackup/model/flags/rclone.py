@@ -1,8 +1,8 @@
-"""rclone's flags in `s3.options`: what each is to us, and the one way of reading them.
+"""rclone's flags in `s3.options`: the treatment of each, and the function that parses them.
 
-Three tables: honoured, accepted without effect, refused by name. What stands in none is no flag we know.
+Three tables: honoured, accepted without effect, refused by name. A flag in none of them is unknown.
 Sources: rclone's own flag list and its parsing (pflag, SizeSuffix, Go durations, ParseBool).
-Must not know how a setting is carried out, nor repeat in an error what may be a key.
+Must not know how a setting is carried out; an error never has text that may be an access key.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tidbbackup.model.providers import Transfer
 
 @frozen
 class Honoured:
-    """A flag that does here what it does in rclone."""
+    """A flag that has the same effect as in rclone."""
 
     sets: str
-    """Name of the field of ObjectTarget or of Transfer; empty: it is so anyway."""
+    """Name of the field of ObjectTarget or of Transfer; empty: its effect is the default here."""
     read: values.Reader
     boolean: bool = False
     """Needs no value."""
 
 
 HONOURED: dict[str, Honoured] = {
-    # The specification's own example: rclone needs it on KMS buckets because it compares ETags, we never do.
+    # The specification's own example: rclone needs it on KMS buckets because it compares ETags; we do not.
     "--ignore-checksum": Honoured("", values.boolean, boolean=True),
     "--s3-acl": Honoured("acl", values.acl),
     "--s3-storage-class": Honoured("storageClass", values.storage_class),
@@ -50,7 +50,7 @@ HONOURED: dict[str, Honoured] = {
     "--no-check-certificate": Honoured("uncheckedCertificate", values.boolean, boolean=True),
 }
 
-# What they tune does not exist here, or is never done: one object, sent once, as a stream.
+# They tune features that do not exist here: one object is sent once, as a stream.
 _NO_EFFECT_BOOLEAN = frozenset(
     {
         *("--checksum", "--fast-list", "--human-readable", "--ignore-existing", "--ignore-size"),
@@ -78,7 +78,7 @@ NO_EFFECT_WITH_VALUE = frozenset(
 NO_EFFECT = _NO_EFFECT_BOOLEAN | NO_EFFECT_WITH_VALUE
 
 _KEYS_IN_SPEC = "would put a secret into the spec: put keys into the Secret that spec.s3.secretName names"
-_PLACE = "would move the archive, which has one place for life: use spec.s3.{}"
+_PLACE = "would move the archive, whose address cannot change: use spec.s3.{}"
 _FILE = "reads or writes files of the pod: leave it out"
 _IDENTITY = "takes credentials from elsewhere: use spec.s3.secretName or spec.serviceAccount"
 _PROGRAM = "runs a program: leave it out"
@@ -134,15 +134,15 @@ REFUSED: dict[str, str] = {
 }
 """By name, `*` for any rest; the reason, and what to do instead."""
 
-# What a flag is called ends here: the rest may be a key, and is never repeated.
+# The longest name of a flag: the rest may be an access key, and is never repeated.
 _FLAG_NAME = re.compile(r"-[A-Za-z0-9-]*")
-# A value longer than this may be a key that has lost its way.
+# A longer value may be an access key in the wrong place.
 _VALUE_SHOWN = 15
 
 
 @frozen
 class Mistake:
-    """One flag that cannot be honoured as it stands. `shown` holds no value that may be a key."""
+    """One flag that cannot be honoured. `shown` has no value that may be an access key."""
 
     shown: str | None
     cure: str
@@ -150,7 +150,7 @@ class Mistake:
 
 @frozen
 class Asked:
-    """What a list of flags asks for."""
+    """The settings in a list of flags."""
 
     target: dict[str, Any] = field(factory=dict)
     """Fields of ObjectTarget."""
@@ -163,7 +163,7 @@ def read_rclone_flags(options: tuple[str, ...]) -> tuple[Flag, ...]:
     """The flags in a list as rclone reads it: `--f=v`, or `--f` and `v` as two items.
 
     Raises:
-        ValueError: an item is no flag and no flag stands before it. Names no item: it may be a key.
+        ValueError: an item is no flag and no flag is before it; without the item, which may be an access key.
     """
     flags: list[Flag] = []
     waiting = ""
@@ -189,9 +189,9 @@ def read_rclone_flags(options: tuple[str, ...]) -> tuple[Flag, ...]:
 
 
 def asked(options: tuple[str, ...]) -> Asked:
-    """Everything that the flags ask for, and everything that is wrong with them. As in rclone the last wins.
+    """All settings of the flags, and all mistakes in them. As in rclone the last of two equal flags counts.
 
-    Never raises: what is wrong is a Mistake, and asks for nothing.
+    Never raises: a wrong flag is a Mistake and sets nothing.
     """
     try:
         flags = read_rclone_flags(options)

@@ -1,6 +1,6 @@
-"""The values of rclone's flags, read as rclone reads them and kept within what S3 and we can do.
+"""The values of rclone's flags, parsed as in rclone, within the limits of S3 and of the worker.
 
-Each raises ValueError with what to write instead; none repeats the value. Must not know the flags.
+Each function raises ValueError with the cure and without the value. Must not know the flags.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
-# A run in which nothing moves for half an hour is stalled: silence has to be told before, with the time that
-# a part's bytes may take besides. A pause does not count as standing still, but what is longer helps nobody.
+# A run without a byte for half an hour is stalled: a broken connection must be reported before that, plus the
+# time to send a part. A pause does not count as stalled, but a longer one has no use.
 _LONGEST_SILENCE_SECONDS = 900.0
 _LONGEST_PAUSE_SECONDS = 1800.0
 
 
 def size(written: str) -> int:
-    """A SizeSuffix in bytes: binary units, a bare number is KiB.
+    """A SizeSuffix in bytes: binary units; a number without a unit is KiB.
 
     Raises:
         ValueError: not a size.
@@ -79,7 +79,7 @@ def tries(written: str) -> int:
 
 
 def time_out(written: str) -> float:
-    """Seconds until something counts as broken."""
+    """Seconds until a connection counts as broken."""
     seconds = _seconds(written)
     if not 1 <= seconds <= _LONGEST_SILENCE_SECONDS:
         raise ValueError("write a duration from 1s to 15m")
@@ -125,7 +125,7 @@ def storage_class(written: str) -> str:
 
 
 def text(written: str) -> str:
-    """Any text that can stand in a header."""
+    """Any text that a header can have."""
     if not written.isprintable() or not written.isascii():
         raise ValueError("write printable ASCII characters")
     return written

@@ -1,6 +1,6 @@
-"""The Backup resource: what a user writes, and what we answer in its status.
+"""The Backup resource: its spec, which a user writes, and its status, which we write.
 
-Must not judge (decide/spec/valid.py does) and must not know how a Backup is carried out.
+Must not validate (decide/spec/valid.py does) and must not know how a Backup is run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Phase(StrEnum):
 
 
 WARNING = "Warning"
-"""The condition that stands beside the phase and never is one."""
+"""A condition that is never a phase."""
 
 
 class CleanPolicy(StrEnum):
@@ -63,7 +63,7 @@ class MydumperSpec:
         (), "Flags of mydumper; they replace the defaults.", maxItems=64, itemLength=TEXT_LENGTH
     )
     tableRegex: str = declared(
-        "", "Regular expression over database.table of what to dump.", maxLength=TEXT_LENGTH
+        "", "Regular expression for what to dump, searched in database.table.", maxLength=TEXT_LENGTH
     )
 
 
@@ -104,7 +104,7 @@ class BackupSpec:
     )
     storageSize: str = declared(
         "",
-        "Size of the staging volume; the dump has to fit. Absent: staging on the node's own disk (emptyDir).",
+        "Size of the staging volume; may be smaller than the dump. Absent: on the node's disk (emptyDir).",
         pattern=QUANTITY_PATTERN,
         maxLength=64,
     )
@@ -114,7 +114,7 @@ class BackupSpec:
     )
     tikvGCLifeTime: str = declared(
         "",
-        "How long TiKV keeps old versions during the dump, up to 8760h; 72h if absent, 0s to leave it alone.",
+        "How long TiKV keeps old versions during the dump, up to 8760h; absent: 72h, 0s: not changed.",
         maxLength=64,
     )
     tableFilter: tuple[str, ...] = declared(
@@ -139,13 +139,13 @@ class BackupSpec:
     )
     podLabels: dict[str, str] | None = declared(
         None,
-        "Labels of all pods made for the backup, such as sidecar.istio.io/inject.",
+        "Labels of all pods of the Backup, such as sidecar.istio.io/inject.",
         maxProperties=64,
         itemLength=NAME_LENGTH,
     )
     priorityClassName: str = declared("", "Priority class of the backup pod.", maxLength=NAME_LENGTH)
     podSecurityContext: Free | None = passed_on(
-        "Security context of the backup pod; its fields win over ours."
+        "Security context of the backup pod; its fields replace ours."
     )
     imagePullSecrets: Free | None = passed_on("Secrets to pull the worker's image with.", list)
     env: Free | None = passed_on("More environment for the backup container.", list)
@@ -175,12 +175,12 @@ class BackupSpec:
     azblob: Free | None = passed_on("Not supported: use s3.")
     useKMS: bool = declared(False, "Not supported: true is refused; put the plain password into the Secret.")
     storageType: str = declared(
-        "", "No effect: a leftover in old examples; s3 says it all.", maxLength=NAME_LENGTH
+        "", "No effect: a field of old examples; s3 is enough.", maxLength=NAME_LENGTH
     )
     toolImage: str = declared(
         "", "No effect: the dumper is part of the worker's image.", maxLength=TEXT_LENGTH
     )
-    cleanOption: Free | None = passed_on("No effect: an archive is one object, there is nothing to tune.")
+    cleanOption: Free | None = passed_on("No effect: an archive is one object, so there is nothing to tune.")
     volumeAttributesClassName: str | None = declared(
         None, "No effect: the staging volume is ephemeral.", maxLength=NAME_LENGTH
     )
@@ -214,7 +214,9 @@ class RetryRecord:
     """One attempt after the first: why, when it is to begin, when it began."""
 
     retryNum: int = declared(0, "Which retry: 1 is the second attempt.")
-    detectFailedAt: datetime | None = declared(None, "When the attempt before it was seen to have ended.")
+    detectFailedAt: datetime | None = declared(
+        None, "When the controller saw the end of the attempt before it."
+    )
     expectedRetryAt: datetime | None = declared(None, "When it is to begin.")
     realRetryAt: datetime | None = declared(None, "When it began.")
     retryReason: str = declared("", "Why the attempt before it ended, one CamelCase word.")
@@ -223,7 +225,7 @@ class RetryRecord:
 
 @frozen
 class BackupStatus:
-    """What became of the Backup. Sizes in bytes, times in UTC."""
+    """The state of the Backup. Sizes in bytes, times in UTC."""
 
     phase: str = declared(
         "", "Scheduled, Running, Complete, Failed, Invalid, Clean or CleanFailed.", maxLength=64
@@ -236,16 +238,18 @@ class BackupStatus:
     backupSizeReadable: str = declared("", "The same for people.")
     commitTs: str = declared("", "TiDB's timestamp of the data in the archive.")
     timeStarted: datetime | None = declared(None, "When the worker began.")
-    timeCompleted: datetime | None = declared(None, "When it ended, well or not.")
+    timeCompleted: datetime | None = declared(None, "When the run ended, Complete or Failed.")
     timeTaken: str = declared("", "From start to end.")
-    progress: Progress | None = declared(None, "How far a running backup is, or how far one got that failed.")
+    progress: Progress | None = declared(
+        None, "The progress of a running backup, or how far a failed one got."
+    )
     databases: tuple[str, ...] = declared((), "The first 20 databases in the archive.")
     databaseCount: int | None = declared(None, "How many databases are in the archive.")
     checksum: str = declared("", "sha256:<hex> of the archive.")
     backoffRetryStatus: tuple[RetryRecord, ...] = declared(
         (), "The attempts after the first, by spec.backoffRetryPolicy."
     )
-    observedGeneration: int | None = declared(None, "The generation of the spec that this status speaks of.")
+    observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type, whatever its status."""
@@ -267,24 +271,24 @@ class Backup:
 
     @property
     def attempt(self) -> int:
-        """Which attempt is on or is to come: 1, and one more for each record of a retry."""
+        """The number of the attempt that runs or comes next: 1, and one more for each record of a retry."""
         return 1 + len(self.status.backoffRetryStatus)
 
     @property
     def tried_before(self) -> bool:
-        """There were attempts before, which died: of those the word of the last one tells nothing."""
+        """There were attempts before that left no result; the result of the last one says nothing of them."""
         return self.attempt > 1
 
     @property
     def foreign(self) -> str:
-        """Why this object tells of something that another object did, and the cure; empty for one of ours.
+        """Why this object is foreign, and the cure; empty if it is ours.
 
-        Ours is what has not begun, and what was begun as this very object. No other place tells this.
+        Ours is an object that has not begun, or was begun with this uid. Only this property decides it.
         """
         meta, status = self.metadata, self.status
         if status.phase and status.observedGeneration is None:
             return (
-                f"it is another operator's history (phase {status.phase}); to run it anew, create it under "
+                f"it was run by another operator (phase {status.phase}); to run it again, create it under "
                 "another name"
             )
         begun = meta.annotations.get(BEGUN_UID, meta.uid)
@@ -296,8 +300,8 @@ class Backup:
         stem = archive_stem(meta.creationTimestamp, meta.uid) if meta.creationTimestamp else ""
         if status.backupPath and not status.backupPath.rpartition("/")[2].startswith(stem):
             return (
-                f"it is a copy of another Backup or was restored: status.backupPath is the archive of that, "
-                f"{status.backupPath}; to run it anew, create a Backup from its spec alone"
+                f"it is a copy of another Backup or was restored: status.backupPath is the archive "
+                f"of the original, {status.backupPath}; to run it again, create a Backup from its spec alone"
             )
         return ""
 
@@ -316,7 +320,7 @@ spec_from_wire = Reader(BackupSpec).read
 
 
 def decode_backup(data: bytes | msgspec.Raw) -> Backup:
-    """A Backup from its JSON; fields that we do not know are passed over.
+    """A Backup from its JSON; unknown fields are ignored.
 
     Raises:
         msgspec.ValidationError: not a Backup; the message names the path.
@@ -326,7 +330,7 @@ def decode_backup(data: bytes | msgspec.Raw) -> Backup:
 
 
 def spec_to_wire(spec: BackupSpec) -> dict[str, Any]:
-    """The JSON that `spec_from_wire` reads as this spec, without what says no more than a default."""
+    """The JSON that `spec_from_wire` reads as this spec, without fields that have their default."""
     wire = _written(spec)
     if "source" in wire:
         wire["from"] = wire.pop("source")

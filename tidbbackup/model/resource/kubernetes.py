@@ -1,6 +1,6 @@
-"""The little we need of Kubernetes' own kinds: Job, Pod, Event. Names of fields as in the API.
+"""The fields that we read of Kubernetes' own kinds: Job, Pod, Event. Names of fields as in the API.
 
-Must not judge what they mean (decide/run/diagnosis.py does).
+Must not interpret them (decide/run/diagnosis.py does).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import Condition
 
 CONTAINER = "backup"
-"""What the one container of our pods is called; a webhook may add others."""
+"""The name of our pods' one container; a webhook may add others."""
 
 
 @frozen
 class JobStatus:
-    """How far the Job is; conditions Complete, Failed, FailureTarget, SuccessCriteriaMet decide."""
+    """The status of a Job; conditions Complete, Failed, FailureTarget, SuccessCriteriaMet decide."""
 
     conditions: tuple[Condition, ...] = ()
     startTime: datetime | None = None
@@ -37,7 +37,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """No pod of it runs any more, and none will be made."""
+        """No pod of it runs any more, and none will be created."""
         return self.condition("Complete") is not None or self.condition("Failed") is not None
 
 
@@ -87,7 +87,7 @@ class ContainerStatus:
 
 @frozen
 class PodStatus:
-    """What scheduler and kubelet say of a pod."""
+    """The status that scheduler and kubelet write."""
 
     phase: str = ""
     reason: str = ""
@@ -118,24 +118,24 @@ class Pod:
 
     @property
     def state(self) -> ContainerState:
-        """The state of our container; empty while kubelet has said nothing of it."""
+        """The state of our container; empty until the kubelet has written it."""
         ours = (found.state for found in self.status.containerStatuses if found.name == CONTAINER)
         return next(ours, ContainerState())
 
     @property
     def ended(self) -> bool:
-        """All its containers have stopped for good."""
+        """All its containers have ended and will not be restarted."""
         return self.status.phase in ("Succeeded", "Failed")
 
     @property
     def over(self) -> bool:
-        """Our container has: our pods restart nothing. One that a webhook put beside it may run on."""
+        """Our container has ended; our pods restart none. A container that a webhook added may still run."""
         return self.ended or self.state.terminated is not None
 
 
 @frozen
 class Happening:
-    """One Kubernetes Event: what somebody said of an object. (`Event` alone is the field's worst pun.)"""
+    """One Kubernetes Event. (It is not named Event, because asyncio has a class of that name.)"""
 
     metadata: Meta
     type: str = ""

@@ -17,7 +17,7 @@ from tidbbackup.model.units import QUANTITY_PATTERN
 from tidbbackup.model.wire import EMPTY, NAME_LENGTH, Free, Reader, declared, passed_on, required
 
 KIND = "BackupSchedule"
-# Hostile input is answered by a condition, not by the schema: the limit only bounds storage.
+# A condition answers a wrong schedule, not the schema: this limit only bounds its size.
 _HOSTILE_LENGTH = 16_384
 
 
@@ -30,23 +30,23 @@ class BackupScheduleSpec:
         maxLength=_HOSTILE_LENGTH,
     )
     timeZone: str = declared(
-        "UTC", "Zone in which the schedule is read, such as Europe/Berlin.", maxLength=NAME_LENGTH
+        "UTC", "Time zone of the schedule, such as Europe/Berlin.", maxLength=NAME_LENGTH
     )
-    # In the schema too: else kubectl's column Paused would be empty where nobody has written it.
-    pause: bool = declared(False, "true: no new backups; retention goes on.", default=False)
+    # In the schema too: without it kubectl's column Paused would be empty if the field is absent.
+    pause: bool = declared(False, "true: no new Backups; retention continues.", default=False)
     maxBackups: int | None = declared(
         None, "How many complete backups to keep; 0 or absent: no limit.", minimum=0
     )
     maxReservedTime: str | None = declared(
         None,
-        "How long to keep a backup, as 72h or 7d; wins over maxBackups where both are set.",
+        "How long to keep a backup, such as 72h or 7d; if both are set, maxBackups has no effect.",
         maxLength=64,
     )
     minBackups: int = declared(
         1,
         "Retention never leaves fewer complete backups than this; 0: no floor.",
         minimum=0,
-        # Each of them is looked up at the API server before another one goes.
+        # A live read checks each of them before another one is deleted.
         maximum=1000,
     )
     failedBackupsLimit: int = declared(3, "How many failed or invalid backups to keep.", minimum=0)
@@ -55,28 +55,28 @@ class BackupScheduleSpec:
     )
     concurrencyPolicy: str = declared(
         "Forbid",
-        "Forbid: skip a run while the last one still works; Allow: let them overlap.",
+        "Forbid: skip a run while the last one still runs; Allow: let them overlap.",
         enum=["Forbid", "Allow"],
     )
     storageClassName: str | None = declared(
-        None, "StorageClass of the staging volume where the template names none.", maxLength=NAME_LENGTH
+        None, "StorageClass of the staging volume if the template has none.", maxLength=NAME_LENGTH
     )
     storageSize: str = declared(
         "",
-        "Size of the staging volume where the template names none.",
+        "Size of the staging volume if the template has none.",
         pattern=QUANTITY_PATTERN,
         maxLength=64,
     )
     serviceAccount: str = declared(
-        "", "Service account of the backup pods where the template names none.", maxLength=NAME_LENGTH
+        "", "Service account of the backup pods if the template has none.", maxLength=NAME_LENGTH
     )
     imagePullSecrets: Free | None = passed_on(
-        "Secrets to pull the worker's image with, where the template names none.", list
+        "Secrets to pull the worker's image with, if the template has none.", list
     )
     backupTemplate: BackupSpec | None = declared(None, "The spec of each Backup this schedule makes.")
 
     def backup_spec(self) -> BackupSpec:
-        """The spec of each Backup: the template, and what only the schedule says."""
+        """The spec of each Backup: the template, completed by the schedule's own fields."""
         template = self.backupTemplate or BackupSpec()
         return attrs.evolve(
             template,
@@ -100,11 +100,11 @@ class BackupScheduleStatus:
         None, "Due times count from here: creation, or the last change of schedule, zone or pause."
     )
     lastDueTime: datetime | None = declared(
-        None, "The newest due time that is settled: its Backup was made, or it is counted below."
+        None, "The newest due time with an outcome: its Backup was created, or it is counted below."
     )
     missedRuns: int | None = declared(
         None,
-        "How many due times had no Backup: no controller was up, it was too late, or none could be made.",
+        "How many due times had no Backup: no controller ran, it was too late, or it could not be created.",
     )
     skippedRuns: int | None = declared(
         None, "How many due times had no Backup because the one before still ran."
@@ -112,15 +112,15 @@ class BackupScheduleStatus:
     pausedRuns: int | None = declared(None, "How many due times had no Backup because of a pause.")
     active: tuple[str, ...] = declared((), "Names of the Backups that are running.")
     conditions: tuple[Condition, ...] = declared((), "Whether the schedule can work.", mapKey="type")
-    observedGeneration: int | None = declared(None, "The generation of the spec that this status speaks of.")
+    observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")
     observedSchedule: str = declared("", "The schedule that due times are counted by.")
     observedTimeZone: str = declared("", "The zone that due times are counted in.")
-    observedPause: bool | None = declared(None, "Whether due times are being passed over by a pause.")
+    observedPause: bool | None = declared(None, "Whether due times are being skipped because of a pause.")
 
 
 @frozen
 class BackupSchedule:
-    """Makes Backups at given times, and removes old ones."""
+    """Creates Backups at given times, and deletes old ones."""
 
     metadata: Meta
     spec: BackupScheduleSpec = attrs.field(factory=BackupScheduleSpec)

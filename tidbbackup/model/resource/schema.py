@@ -1,7 +1,7 @@
 """The CRDs, generated from the model: what the API server refuses and what `kubectl explain` says.
 
-`make crds` writes them to manifests/crd, a test compares. Must not hold a fact about a field: the
-declarations in backup.py, schedule.py and storage_spec.py do. Only immutability and columns live here.
+`make crds` writes them to manifests/crd, and a test compares them. Must not have facts about a field: the
+declarations in backup.py, schedule.py and storage_spec.py have them. Only immutability and columns live here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tidbbackup.model.names import GROUP, MANAGED_BY, OURS, VERSION
 from tidbbackup.model.resource.backup import Backup, BackupSpec, BackupStatus
 from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleSpec, BackupScheduleStatus
 
-# What a run has begun with stays: a Backup that says where its archive is must go on saying the truth.
+# These fields cannot change once a run has begun: the status must stay true about the archive.
 _FIXED_ONCE_BEGUN = (
     ("from.host", "from.port", "from.user"),
     ("s3.provider", "s3.bucket", "s3.prefix", "s3.endpoint", "s3.region"),
@@ -27,22 +27,22 @@ _FIXED_ONCE_BEGUN = (
 )
 
 _BACKUP_COLUMNS = (
-    ("Status", "string", ".status.phase", 0, "What became of it"),
+    ("Status", "string", ".status.phase", 0, "Phase"),
     ("BackupPath", "string", ".status.backupPath", 0, "Where the archive is"),
     ("BackupSize", "string", ".status.backupSizeReadable", 0, "Size of the archive"),
     ("CommitTS", "string", ".status.commitTs", 0, "TiDB's timestamp of the data"),
-    ("Progress", "string", ".status.progress.text", 0, "How far it is, or got before it failed"),
+    ("Progress", "string", ".status.progress.text", 0, "Progress, or how far a failed backup got"),
     ("Started", "date", ".status.timeStarted", 1, "When the worker began"),
     ("Completed", "date", ".status.timeCompleted", 1, "When it ended"),
     ("TimeTaken", "string", ".status.timeTaken", 1, "From start to end"),
-    ("CleanPolicy", "string", ".spec.cleanPolicy", 1, "What deleting does to the archive"),
+    ("CleanPolicy", "string", ".spec.cleanPolicy", 1, "What happens to the archive on deletion"),
     ("Reason", "string", '.status.conditions[?(@.status=="True")].reason', 1, "Why"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Since creation"),
 )
 
 _SCHEDULE_COLUMNS = (
     ("Schedule", "string", ".spec.schedule", 0, "When"),
-    ("Paused", "boolean", ".spec.pause", 0, "Whether new backups are held back"),
+    ("Paused", "boolean", ".spec.pause", 0, "Whether new Backups are paused"),
     ("MaxBackups", "integer", ".spec.maxBackups", 0, "How many are kept"),
     ("MaxReservedTime", "string", ".spec.maxReservedTime", 0, "How long they are kept"),
     ("TimeZone", "string", ".spec.timeZone", 1, "Zone of the schedule"),
@@ -147,7 +147,7 @@ def _property(attribute: attrs.Attribute[Any], hint: Any, *, nullable: bool) -> 
     schema |= words | {"description": attribute.metadata["description"]}
     worth_telling = attribute.default not in (None, "", (), False, attrs.NOTHING) or "default" in words
     if worth_telling and nullable:
-        # A null is pruned before a default is set, so such a field may be left empty in YAML as well.
+        # The API server prunes a null before it sets a default, so such a field may be empty in YAML too.
         return schema | {"default": attribute.default}
     if nullable and not attribute.metadata.get("required"):
         # "You can also leave the configuration item fields empty", says the specification: YAML's null.
@@ -182,8 +182,8 @@ _SCALARS: dict[Any, dict[str, Any]] = {
 
 
 def _fixed(paths: tuple[str, ...]) -> dict[str, Any]:
-    # Written with has() rather than CEL's optionals: of those the API server cannot bound the cost.
-    # backupPath is written before the Job is made. A rule can read no annotation and no finalizer.
+    # With has() instead of CEL's optionals, because the API server cannot bound the cost of those.
+    # backupPath is written before the Job is created. A rule cannot read annotations or finalizers.
     open_still = (
         "!has(oldSelf.status) || ((!has(oldSelf.status.backupPath) || oldSelf.status.backupPath == '') "
         "&& (!has(oldSelf.status.phase) || oldSelf.status.phase in ['', 'Invalid']))"

@@ -1,6 +1,6 @@
-"""`spec.s3` and `spec.from` as users write them. Judged in decide, resolved there into an ObjectTarget.
+"""`spec.s3` and `spec.from` as users write them. decide validates them and resolves them to an ObjectTarget.
 
-Must not know what is allowed: the schema here refuses only what can mean nothing.
+Must not know what is allowed: the schema here refuses only values without any meaning.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Source:
         "Address of the database: a host name or an IP address.", minLength=1, maxLength=NAME_LENGTH
     )
     port: int = declared(4000, "Port of the database.", minimum=1, maximum=65535)
-    user: str = declared("root", "Whom to log in as.", maxLength=NAME_LENGTH)
+    user: str = declared("root", "User to log in as.", maxLength=NAME_LENGTH)
     secretName: str = required(
-        "Secret in this namespace whose key `password` holds the user's password.", maxLength=NAME_LENGTH
+        "Secret in this namespace whose key `password` has the user's password.", maxLength=NAME_LENGTH
     )
     tlsClientSecretName: str = declared(
         "",
@@ -43,7 +43,7 @@ class S3Spec:
     prefix: str = declared("", "Folder in the bucket for the archive.", maxLength=TEXT_LENGTH)
     path: str = declared("", "Used by Restore only; no effect in a Backup.", maxLength=TEXT_LENGTH)
     endpoint: str = declared(
-        "", "URL of the service where it is not Amazon's, as https://s3.example.com.", maxLength=2048
+        "", "URL of the service if it is not Amazon's, such as https://s3.example.com.", maxLength=2048
     )
     secretName: str = declared(
         "",
@@ -54,7 +54,7 @@ class S3Spec:
     acl: str = declared(
         "",
         "Canned ACL: private, public-read, public-read-write, authenticated-read, bucket-owner-read or "
-        "bucket-owner-full-control. Absent: no header is sent, the bucket's own rule (private) holds.",
+        "bucket-owner-full-control. Absent: no header is sent, the bucket's default (private) applies.",
         maxLength=NAME_LENGTH,
     )
     storageClass: str = declared(
@@ -72,10 +72,10 @@ class S3Spec:
     sse: str = declared("", "Server-side encryption: AES256 or aws:kms.", maxLength=NAME_LENGTH)
     sseKmsKeyId: str = declared("", "Key of KMS to encrypt with; needs sse: aws:kms.", maxLength=2048)
     forcePathStyle: bool | None = declared(
-        None, "true: bucket in the path; false: bucket in the host name. Absent: as the provider wants it."
+        None, "true: bucket in the path; false: bucket in the host name. Absent: as the provider needs it."
     )
     caSecretName: str = declared(
-        "", "Secret whose `ca.crt` signs the endpoint's certificate.", maxLength=NAME_LENGTH
+        "", "Secret whose `ca.crt` has signed the endpoint's certificate.", maxLength=NAME_LENGTH
     )
     tags: dict[str, str] | None = declared(
         None, "Tags of the archive.", maxProperties=10, itemLength=NAME_LENGTH
