@@ -33,7 +33,7 @@ LEAVES_AT_ONCE = [
 IMPATIENT = (
     *(sys.executable, "-c"),
     "from datetime import timedelta\n"
-    "from tidbbackup.decide import diagnosis\n"
+    "from tidbbackup.decide.run import diagnosis\n"
     "diagnosis._LOST_AFTER = timedelta(seconds=-25)\n"
     "from tidbbackup.cli import main\n"
     "main()",

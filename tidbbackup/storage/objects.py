@@ -21,6 +21,8 @@ from tidbbackup.storage.proof import NotS3, is_absent
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 1 << 20
+_WITHOUT_WORDS = frozenset({"400", "403", "404"})
+"""What a HEAD that is refused has in the place of S3's code: its answers have no body."""
 
 RUN_METADATA = "tidbbackup-run"
 """Metadata of archive and manifest that tells which run of a worker wrote them."""
@@ -55,10 +57,10 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
     try:
         answer = await client.head_object(Bucket=target.bucket, Key=key)
     except Exception as error:
-        if code_of(error) == "404":
-            await _prove_absent(client, target, key)
-            return None
-        raise explain(error, "looking at", target) from error
+        if code_of(error) not in _WITHOUT_WORDS:
+            raise explain(error, "looking at", target) from error
+        await _prove_absent(client, target, key, error)
+        return None
     return ObjectHead(
         answer["ContentLength"],
         dict(answer.get("Metadata", {})),
@@ -67,19 +69,24 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
     )
 
 
-async def _prove_absent(client: S3Client, target: ObjectTarget, key: str) -> None:
+async def _prove_absent(client: S3Client, target: ObjectTarget, key: str, refused: Exception) -> None:
     """Return if S3 says in its own words that the object is not there, which it cannot in answer to HEAD.
 
     Raises:
-        StorageError: it does not say so.
+        StorageError: it does not say so, but why it `refused` the HEAD.
     """
     try:
         answer = await client.get_object(Bucket=target.bucket, Key=key, Range="bytes=0-0")
-        answer["Body"].close()
-        raise NotS3("answered 404 to HEAD and not to GET")
     except Exception as error:
-        if not is_absent(error):
-            raise explain(error, f"looking at {key} of", target) from error
+        if is_absent(error):
+            return
+        raise explain(error, f"looking at {key} of", target) from error
+    answer["Body"].close()
+    raise explain(
+        NotS3("answered 404 to HEAD and not to GET") if code_of(refused) == "404" else refused,
+        "looking at",
+        target,
+    )
 
 
 async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None:
