@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Awaitable
 from typing import Any, cast
 
@@ -163,5 +165,41 @@ def test_the_process_ends_with_an_error(
         raise TaskEnded("task progress has ended unexpectedly: it returned")
 
     monkeypatch.setattr("tidbbackup.controller.run", ended)
+    # The handlers of a process are those of pytest here.
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     assert cli.main(["controller"]) == 1
     assert "task progress has ended unexpectedly" in capsys.readouterr().err
+
+
+_ASKED_WHILE_IT_CONNECTS = """
+import asyncio, os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from tidbbackup import cli, controller
+from tidbbackup.kube.connection import Connection, Credentials
+
+async def asked(*_):
+    os.kill(os.getpid(), signal.Signals[sys.argv[2]])
+    await asyncio.sleep(0.5)
+    print("went on", flush=True)
+    os._exit(7)
+
+async def connected(*_):
+    return Connection("http://127.0.0.1:9", None, Credentials(None, ""))
+
+controller.load_connection = connected
+setattr(controller, sys.argv[1], asked)
+sys.exit(cli.main(["controller", "--metrics-port", "0"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize("step", ["load_connection", "check_crds"])
+def test_asked_to_end_while_it_connects_it_does_so(step: str, number: str, code: int) -> None:
+    """A login plugin may take half a minute, and so may the API server's answer."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _ASKED_WHILE_IT_CONNECTS, step, number],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, b"", b"")

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -257,6 +259,74 @@ def test_a_life_time_that_may_still_be_raised_is_told_with_what_to_do(
     assert code == 1
     assert ("SELECT * FROM mysql.tidb WHERE variable_name = 'tikv_gc_life_time'" in said) is held
     assert ("set value and comment back to it with UPDATE" in said) is held
+
+
+_ASKED_AT_EACH_LINE = """
+import io, os, shutil, signal, sys, tempfile
+from pathlib import Path
+from tidbbackup import run
+from tidbbackup.screen import Screen
+from tidbbackup.worker import main as worker
+from tidbbackup.worker.failure import StepFailed
+
+FILE, FOLDER, NUMBER = Path(sys.argv[1]), Path(sys.argv[2]), signal.Signals[sys.argv[3]]
+TRACED = {module.__file__ for module in (run, shutil, tempfile)}
+KEYS = dict.fromkeys(("DB_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "x")
+run._IN_MEMORY = FOLDER
+
+async def dump(env, *_):
+    (env.staging / "dump").mkdir(parents=True, exist_ok=True)
+    raise StepFailed("Seen", "enough")
+
+worker.dump = dump
+
+def child(line):
+    # The signal comes at this line of those that run once there is a folder.
+    left = line
+
+    def trace(frame, event, _):
+        nonlocal left
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        if event == "line" and any(FOLDER.iterdir()):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), NUMBER)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run.run(str(FILE), run.Here(FOLDER), KEYS, None, io.StringIO(), Screen(io.StringIO()))
+    finally:
+        os._exit(int(left > 0))
+
+line, asked = 0, True
+while asked:
+    line += 1
+    if not (pid := os.fork()):
+        child(line)
+    asked = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 1
+    for each in FOLDER.iterdir():
+        print("left at line", line)
+        shutil.rmtree(each)
+print(line > 50)
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_asked_to_end_at_any_line_it_leaves_no_folder(tmp_path: Path, number: str) -> None:
+    """From the first folder on to the removal of the last."""
+    file, folder = tmp_path / "file.yaml", tmp_path / "folder"
+    file.write_text(GOOD)
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _ASKED_AT_EACH_LINE, file, folder, number],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr
 
 
 class _Heard(io.StringIO):

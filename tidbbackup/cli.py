@@ -1,6 +1,6 @@
 """The command line: one verb a use, no verb with logic of its own.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid, 143 stopped by SIGTERM.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid, 143 stopped by SIGTERM, 130 by SIGINT (Ctrl-C).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import TextIO, cast
 from tidbbackup import __version__
 from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
 
-OK, FAILED, USAGE, INVALID, TERMINATED = 0, 1, 2, 3, 143
+OK, FAILED, USAGE, INVALID = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
+    _end_at_once_on(signal.SIGTERM)
     options = _parser().parse_args(argv)
     match options.verb:
         case "controller":
@@ -136,7 +137,15 @@ def _run(options: argparse.Namespace) -> int:
     return run(options.file, here, os.environ, ask, sys.stdout, screen)
 
 
+def _end_at_once_on(number: signal.Signals) -> None:
+    # Before the imports, seconds on a busy node: for PID 1 the kernel drops a signal that has no handler, and
+    # what begins after them would be killed, not ended. Dying here: nothing has begun, the next run finds
+    # nothing of this one. An event loop puts its own handler in this one's place.
+    signal.signal(number, lambda *_: os._exit(128 + number))
+
+
 def _controller(options: argparse.Namespace) -> int:
+    _end_at_once_on(signal.SIGINT)
     # Imported here: the worker must start without paying for the Kubernetes client, and hear SIGTERM soon.
     import asyncio
 
@@ -165,10 +174,6 @@ def _controller(options: argparse.Namespace) -> int:
 
 
 def _worker(options: argparse.Namespace) -> int:
-    # Before the imports, seconds on a busy node: for PID 1 the kernel drops a signal that has no handler, and
-    # the dump would begin only to be killed. Dying here: nothing has begun, the next run finds nothing of
-    # this one. The event loop puts its own handler in this one's place.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
     # What imports make stays: to look for garbage in it, now or later, is a tenth of the start.
     gc.disable()
     from tidbbackup.worker.main import main as work

@@ -61,17 +61,16 @@ async def run(settings: Settings) -> None:
     Raises:
         CannotStart, kube.errors.KubeError, observability.CannotListen: with the cure in the message.
     """
-    with stop_signals() as stop:
-        connection = await load_connection(settings.kubeconfig, settings.context)
-        metrics = Metrics()
-        async with Client(connection, answered=metrics.request) as client:
-            await check_crds(client)
-            parts = assemble(client, settings, metrics)
-            readiness = partial(not_ready, parts.reflectors)
-            async with serve(
-                metrics, readiness, host=settings.metrics_host, port=settings.metrics_port
-            ) as port:
-                log.info("metrics and health on %s:%d", settings.metrics_host, port)
+    connection = await load_connection(settings.kubeconfig, settings.context)
+    metrics = Metrics()
+    async with Client(connection, answered=metrics.request) as client:
+        await check_crds(client)
+        parts = assemble(client, settings, metrics)
+        readiness = partial(not_ready, parts.reflectors)
+        async with serve(metrics, readiness, host=settings.metrics_host, port=settings.metrics_port) as port:
+            log.info("metrics and health on %s:%d", settings.metrics_host, port)
+            # From here on only: until something is at work, the process may end at once.
+            with stop_signals() as stop:
                 await _run_parts(parts, settings, stop)
     log.info("stopped")
 
@@ -179,10 +178,12 @@ def stop_signals() -> Iterator[asyncio.Event]:
     """An event that SIGTERM or SIGINT sets."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
         loop.add_signal_handler(number, stop.set)
     try:
         yield stop
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

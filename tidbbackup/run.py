@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -74,9 +75,7 @@ def run(
             screen.say(f"warning: {notice.message}")
         task = _with_files(worker_task(backup), backup, here)
         given = _with_secrets(backup, environ, ask)
-        with _folders(here) as folders:
-            given |= folders | {TASK_VARIABLE: encode_task(task)}
-            return asyncio.run(_run(given, out, screen))
+        return asyncio.run(_run(given | {TASK_VARIABLE: encode_task(task)}, here, out, screen))
     except (Unreadable, UsageError) as error:
         screen.say(f"tidbbackup run: {error}")
         return USAGE
@@ -196,21 +195,25 @@ def _folders(here: Here) -> Iterator[dict[str, str]]:
         }
 
 
-async def _run(given: Mapping[str, str], out: TextIO, screen: Screen) -> int:
+async def _run(given: Mapping[str, str], here: Here, out: TextIO, screen: Screen) -> int:
     started, journal = datetime.now(UTC), Journal()
-    env = read_environment(given)
-    showing = asyncio.create_task(screen.follow(journal.report))
-    try:
-        # Once: the network of this machine is there, and somebody waits for the answer.
-        result, code = await supervise(work_of("dump", Limits(connect=0)), env, journal, started)
-    finally:
-        # Whatever became of the screen is no part of the backup.
-        showing.cancel()
-        await asyncio.gather(showing, return_exceptions=True)
-        screen.clear()
-    # Before the loop is closed: that waits for threads, of which one may stand in a look-up.
-    _tell(result, code, out, screen)
-    out.flush()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A signal waits for the loop while folders are made or removed; supervise's own handler then gets it.
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+    with _folders(here) as folders:
+        env = read_environment({**given, **folders})
+        showing = asyncio.create_task(screen.follow(journal.report))
+        try:
+            # Once: the network of this machine is there, and somebody waits for the answer.
+            result, code = await supervise(work_of("dump", Limits(connect=0)), env, journal, started)
+        finally:
+            # Whatever became of the screen is no part of the backup.
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+            screen.clear()
+        # Before the loop is closed: that waits for threads, of which one may stand in a look-up.
+        _tell(result, code, out, screen)
+        out.flush()
     return code
 
 
