@@ -4,7 +4,8 @@
 #     docker buildx build --platform linux/amd64,linux/arm64 -t tidbbackup .
 #
 # BASE has to be a Debian 12; TARGETARCH (docker and podman set it) is checked against what BASE is.
-ARG BASE=docker.io/library/debian:bookworm-slim
+# The default is debian:bookworm-20260824-slim, for every architecture; docs/image.md says how to renew it.
+ARG BASE=docker.io/library/debian@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
 
 # --- the environment with everything pinned, one layer that changes with image/requirements.txt only -------------
 FROM ${BASE} AS build
@@ -29,14 +30,12 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
     && python3 trim.py /opt/package
 
 # --- what is shipped ----------------------------------------------------------------------------------------------
-FROM ${BASE}
+FROM ${BASE} AS whole
 ARG TARGETARCH
-LABEL org.opencontainers.image.title="tidbbackup" \
-      org.opencontainers.image.description="Backs up TiDB and MySQL to S3-compatible storage, on Kubernetes" \
-      org.opencontainers.image.licenses="Apache-2.0"
-# tzdata: a BackupSchedule may name any time zone.
+# upgrade: BASE is as old as its pin. tzdata: a BackupSchedule may name any time zone.
 RUN test "${TARGETARCH:-$(dpkg --print-architecture)}" = "$(dpkg --print-architecture)" \
     && apt-get update \
+    && apt-get upgrade -y \
     && apt-get install -y --no-install-recommends mydumper python3 tzdata \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/* \
@@ -47,6 +46,17 @@ COPY image/mend_mydumper.py /tmp/
 RUN python3 /tmp/mend_mydumper.py /usr/bin/mydumper && rm /tmp/mend_mydumper.py && mydumper --version
 COPY --from=build /opt/tidbbackup /opt/tidbbackup
 COPY --from=package /opt/package /opt/tidbbackup
+
+# --- the list of all that is in it, made where it is --------------------------------------------------------------
+FROM whole AS list
+COPY image/sbom.py /tmp/
+RUN python3 /tmp/sbom.py / > /tmp/sbom.cdx.json
+
+FROM whole
+COPY --from=list /tmp/sbom.cdx.json /opt/tidbbackup/
+LABEL org.opencontainers.image.title="tidbbackup" \
+      org.opencontainers.image.description="Backs up TiDB and MySQL to S3-compatible storage, on Kubernetes" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # Bytecode is in the image already, and its file system is read-only.
 ENV PATH=/opt/tidbbackup/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \

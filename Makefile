@@ -38,10 +38,21 @@ test-e2e: setup ## the image and the manifests on a real kubelet, as root
 	tests/cluster/setup.sh e2e ceph && $(PYTHON) -m tests.cluster.real.image; fi
 	@$(PYTHON) -m pytest -m e2e
 
+# What the labels of the image say; an address may have a login in it, which no label may have.
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' tidbbackup/__init__.py)
+SOURCE = $(shell git config --get remote.origin.url 2>/dev/null | sed 's|//[^/]*@|//|')
+REVISION = $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null)
+CREATED = $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
+LABELS = $(foreach each,version=$(VERSION) created=$(CREATED) $(SOURCE:%=source=%) $(REVISION:%=revision=%), \
+	--label 'org.opencontainers.image.$(each)')
+
 .PHONY: image
-image: ## the image, by docker or podman where they are, else without a registry
-	@if docker info >/dev/null 2>&1; then docker build -t tidbbackup:0.1.0 .; \
-	elif command -v podman >/dev/null; then podman build -t tidbbackup:0.1.0 .; \
+image: ## the image and the list of what is in it, by docker or podman where they are, else without a registry
+	@with=; if docker info >/dev/null 2>&1; then with=docker; elif command -v podman >/dev/null; then with=podman; fi; \
+	if [ -n "$$with" ]; then \
+	$$with build $(LABELS) -t tidbbackup:$(VERSION) . && \
+	$$with run --rm --network none --entrypoint cat tidbbackup:$(VERSION) /opt/tidbbackup/sbom.cdx.json \
+	>tidbbackup-$(VERSION).cdx.json; \
 	else tests/cluster/setup.sh e2e && $(PYTHON) -m tests.cluster.real.image; fi
 
 .PHONY: up

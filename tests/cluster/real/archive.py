@@ -47,6 +47,25 @@ def add_variants(source: Path, target: Path, variants: Iterable[Variant]) -> Non
         _add(made, "manifest.json", json.dumps(manifest).encode())
 
 
+def configuration_of(archive: Path) -> JSON:
+    """The configuration of the first image in it."""
+    with tarfile.open(archive) as found:
+        (first, *_) = json.loads(_content(found, "manifest.json"))
+        configuration: JSON = json.loads(_content(found, first["Config"]))
+        return configuration
+
+
+def content_of(archive: Path, name: str) -> bytes:
+    """A file of the first image, from the last layer that has it. Raises ValueError: none has."""
+    with tarfile.open(archive) as found:
+        (first, *_) = json.loads(_content(found, "manifest.json"))
+        for layer in reversed(first["Layers"]):
+            with tarfile.open(fileobj=io.BytesIO(_content(found, layer))) as files:
+                if name in files.getnames():
+                    return _content(files, name)
+    raise ValueError(f"no layer of {archive} has {name}")
+
+
 def _content(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     if file is None:

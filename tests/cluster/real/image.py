@@ -1,6 +1,7 @@
 """The image of this checkout's Dockerfile as a docker-archive, built without a registry and kept by content.
 
-`python -m tests.cluster.real.image` builds it and says where it is. Needs root, buildah and mmdebstrap.
+`python -m tests.cluster.real.image` builds it, says where it is and puts the list of what is in it beside.
+Needs root, buildah and mmdebstrap.
 Knows what goes into the build, not what the image is for.
 """
 
@@ -19,8 +20,9 @@ from pathlib import Path
 from tests.cluster.build import BuildFailed, Steps, run, say
 from tests.cluster.cache import folder as cache_folder
 from tests.cluster.real import machine_settings
-from tests.cluster.real.archive import Variant, add_variants
+from tests.cluster.real.archive import Variant, add_variants, content_of
 from tests.cluster.real.overlay import storage_driver
+from tidbbackup import __version__
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,6 +31,9 @@ PAUSE = Variant("localhost/tidbbackup-pause:e2e", {"Entrypoint": ["sleep", "infi
 """What holds a pod's namespaces."""
 AS_ROOT = Variant("localhost/tidbbackup-root:e2e", {"Entrypoint": None, "User": "0:0"})
 """sh and python3 for the contract suite, with the user that most images have."""
+
+SBOM = "opt/tidbbackup/sbom.cdx.json"
+"""The list of what is in the image, below its root."""
 
 _BASE = "docker.io/library/debian:bookworm-slim"
 _LEFT_OUT = ("man", "locale", "info", "doc")
@@ -99,6 +104,8 @@ def _build(cache: Path, archive: Path, root: Path, environ: Mapping[str, str]) -
                 ),
                 *(word for each in arguments for word in ("--build-arg", each)),
                 *("--ignorefile", str(root / ".dockerignore"), "--file", str(root / "Dockerfile")),
+                # No commit and no time, as `make image` has them: each commit would be another image.
+                *("--label", f"org.opencontainers.image.version={__version__}"),
                 *("--tag", IMAGE, str(root)),
             ],
             env,
@@ -109,6 +116,7 @@ def _build(cache: Path, archive: Path, root: Path, environ: Mapping[str, str]) -
         # The newest few stay: another checkout may be about to read its own.
         for old in sorted(cache.glob("tidbbackup-*.tar"), key=lambda path: path.stat().st_mtime)[:-2]:
             old.unlink()
+            old.with_suffix(".cdx.json").unlink(missing_ok=True)
         # Dying before this leaves nothing under the final name; the next run finds the layers and is quick.
         beside.rename(archive)
 
@@ -158,11 +166,13 @@ def main() -> int:
     """Build the image; 1 and the reason when that cannot be done."""
     try:
         archive = find_or_build()
+        archive.with_suffix(".cdx.json").write_bytes(content_of(archive, SBOM))
     except (BuildFailed, OSError, subprocess.SubprocessError) as error:
         print(f"image: {error}", file=sys.stderr)
         return 1
     megabytes = archive.stat().st_size // 1_000_000
     print(f"{IMAGE} is in {archive} ({megabytes} MB); for example: docker load --input {archive}")
+    print(f"what is in it: {archive.with_suffix('.cdx.json')}")
     return 0
 
 
