@@ -1,4 +1,7 @@
-"""Backups, Jobs and pods for the tests of decide, by what is special about them."""
+"""Backups, Jobs and pods for the tests of decide, by what is special about them.
+
+The tables of decide are written in these words and import all of them (`import *`): `__all__` is their list.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,47 @@ from tidbbackup.model.resource.kubernetes import (
     Terminated,
     Waiting,
 )
+
+__all__ = [
+    "COMPLETE",
+    "FAILED",
+    "FROM",
+    "IMAGE",
+    "JOB_LOOK",
+    "JOB_UID",
+    "KEY",
+    "NOW",
+    "NO_RUN",
+    "PODS_LOOK",
+    "S3",
+    "UID",
+    "URL",
+    "backup",
+    "cause_of",
+    "clean",
+    "cleaning_pod",
+    "done",
+    "facts",
+    "gave_up",
+    "going",
+    "happening",
+    "job",
+    "later",
+    "notice",
+    "outline",
+    "patch_of",
+    "plan_or_look",
+    "pod",
+    "result",
+    "running",
+    "said",
+    "status",
+    "tallies",
+    "terminated",
+    "true",
+    "waiting",
+    "without_run",
+]
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 UID = "01234567-89ab-cdef-0123-456789abcdef"

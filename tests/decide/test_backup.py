@@ -5,33 +5,7 @@ from datetime import datetime, timedelta
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    JOB_LOOK,
-    JOB_UID,
-    NOW,
-    PODS_LOOK,
-    URL,
-    backup,
-    cause_of,
-    done,
-    facts,
-    gave_up,
-    job,
-    later,
-    notice,
-    outline,
-    patch_of,
-    plan_or_look,
-    pod,
-    result,
-    running,
-    said,
-    status,
-    terminated,
-    true,
-)
+from tests.decide.builders import *
 from tests.decide.moments import RUNNING, SCHEDULED, settled
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts

@@ -4,25 +4,7 @@ import attrs
 import msgspec
 import pytest
 
-from tests.decide.builders import (
-    JOB_LOOK,
-    JOB_UID,
-    NOW,
-    URL,
-    backup,
-    cause_of,
-    done,
-    facts,
-    happening,
-    job,
-    later,
-    outline,
-    patch_of,
-    pod,
-    running,
-    status,
-    waiting,
-)
+from tests.decide.builders import *
 from tests.decide.moments import SCHEDULED, settled
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import Refusal

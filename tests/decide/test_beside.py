@@ -7,29 +7,9 @@ from datetime import datetime
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    JOB_UID,
-    NO_RUN,
-    NOW,
-    clean,
-    cleaning_pod,
-    facts,
-    going,
-    job,
-    later,
-    outline,
-    pod,
-    result,
-    running,
-    status,
-    terminated,
-    true,
-    waiting,
-)
-from tests.decide.builders import backup as a_backup
-from tidbbackup.decide import backup, gc
+from tests.decide.builders import *
+from tidbbackup.decide import backup as run_backup
+from tidbbackup.decide import gc
 from tidbbackup.decide.run.diagnosis import End, end_of
 from tidbbackup.decide.run.ownership import may_work_for, runs
 from tidbbackup.model.contract.result import Outcome, encode_result
@@ -88,7 +68,7 @@ def test_the_end_of_our_container_is_the_jobs_end(verb: str, case: str, mute: bo
     made = job(*conditions, verb=verb)
     assert end_of(made, [found]) == End(not code, AT)
     assert found.over
-    assert not may_work_for(found, a_backup())
+    assert not may_work_for(found, backup())
     # A Job that is to be stopped is deleted nevertheless, and with it what goes on.
     assert runs(made, [found], NOW) == (case in ("late", "never", "waits"))
 
@@ -101,7 +81,7 @@ def test_while_ours_goes_on_nothing_has_ended(verb: str) -> None:
             found = attrs.evolve(found, status=attrs.evolve(found.status, phase="Running"))
             assert end_of(job(verb=verb), [found]) is None
             assert runs(job(verb=verb), [found], NOW)
-            assert may_work_for(found, a_backup())
+            assert may_work_for(found, backup())
 
 
 @pytest.mark.parametrize(
@@ -152,7 +132,7 @@ def test_a_release_is_done_whatever_goes_on_beside_it(case: str) -> None:
     conditions, found = beside(case, ended(0, "release"), good=True)
     told = finished_status("Failed", "Killed")
     parts = {"release_job": job(*conditions, verb="release", uid="r"), "release_pods": (of(found, "r"),)}
-    assert outline(backup.decide(facts(a_backup(status=told), **parts), AT)) == []
+    assert outline(run_backup.decide(facts(backup(status=told), **parts), AT)) == []
     gone = going("Retain", told)
     left = gc.decide(facts(gone, clean_job=clean(COMPLETE, deletes=False), evidence=NO_RUN, **parts), AT)
     assert outline(left)[-1] == "status Clean"
@@ -163,7 +143,7 @@ def test_a_release_that_failed_is_tried_again_whatever_goes_on_beside_it(case: s
     conditions, found = beside(case, ended(1, "release"), good=False)
     told = finished_status("Failed", "Killed")
     parts = {"release_job": job(*conditions, verb="release", uid="r"), "release_pods": (of(found, "r"),)}
-    plan = backup.decide(facts(a_backup(status=told), **parts), later(300))
+    plan = run_backup.decide(facts(backup(status=told), **parts), later(300))
     assert outline(plan) == ["Warning ReleaseFailed", "delete release-demo r"]
 
 
@@ -188,13 +168,13 @@ def test_a_pod_that_one_beside_ours_keeps_up_is_let_run_for_five_minutes(case: s
         if verb == "backup"
         else {"inspect_job": made["inspect"][0], "inspect_pods": (found,)}
     )
-    live = a_backup(status=finished_status("Failed", "DumpFailed"))
+    live = backup(status=finished_status("Failed", "DumpFailed"))
     kept = DAY if found.ended else 300
-    assert backup.decide(facts(live, **parts), later(kept - 1)).wake_at == later(kept)
-    assert outline(backup.decide(facts(live, **parts), later(kept - 1))) == []
-    assert outline(backup.decide(facts(live, **parts), later(kept))) == [f"delete {verb}-demo {JOB_UID}"]
-    well = a_backup(status=finished_status("Complete", "ArchiveStored"))
-    assert outline(backup.decide(facts(well, **parts), later(300))) == [f"delete {verb}-demo {JOB_UID}"]
+    assert run_backup.decide(facts(live, **parts), later(kept - 1)).wake_at == later(kept)
+    assert outline(run_backup.decide(facts(live, **parts), later(kept - 1))) == []
+    assert outline(run_backup.decide(facts(live, **parts), later(kept))) == [f"delete {verb}-demo {JOB_UID}"]
+    well = backup(status=finished_status("Complete", "ArchiveStored"))
+    assert outline(run_backup.decide(facts(well, **parts), later(300))) == [f"delete {verb}-demo {JOB_UID}"]
 
 
 def test_a_cleaning_pod_that_still_starts_is_waited_for() -> None:

@@ -8,23 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    NO_RUN,
-    NOW,
-    UID,
-    URL,
-    backup,
-    done,
-    facts,
-    going,
-    job,
-    later,
-    outline,
-    plan_or_look,
-    pod,
-    running,
-    status,
-)
+from tests.decide.builders import *
 from tests.decide.schedule_builders import BEGIN, child, schedule
 from tests.test_backup_metrics import gauges
 from tidbbackup.decide import backup as run_backup

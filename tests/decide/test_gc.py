@@ -3,34 +3,7 @@
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    JOB_LOOK,
-    JOB_UID,
-    NO_RUN,
-    NOW,
-    PODS_LOOK,
-    URL,
-    backup,
-    done,
-    facts,
-    gave_up,
-    going,
-    job,
-    later,
-    outline,
-    patch_of,
-    pod,
-    result,
-    running,
-    said,
-    status,
-    terminated,
-    true,
-    waiting,
-    without_run,
-)
+from tests.decide.builders import *
 from tests.decide.moments import LET_GO
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.aftermath.remains import what_remains

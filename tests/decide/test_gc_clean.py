@@ -6,33 +6,7 @@ import attrs
 import msgspec
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    IMAGE,
-    NO_RUN,
-    NOW,
-    URL,
-    backup,
-    cause_of,
-    clean,
-    cleaning_pod,
-    going,
-    happening,
-    later,
-    notice,
-    outline,
-    patch_of,
-    pod,
-    result,
-    running,
-    said,
-    status,
-    terminated,
-    true,
-    waiting,
-    without_run,
-)
+from tests.decide.builders import *
 from tests.decide.moments import LET_GO
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide

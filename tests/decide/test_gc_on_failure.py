@@ -3,22 +3,7 @@
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    NOW,
-    cause_of,
-    going,
-    job,
-    later,
-    outline,
-    pod,
-    result,
-    said,
-    status,
-    true,
-    without_run,
-)
+from tests.decide.builders import *
 from tests.decide.moments import KILLED, inspecting
 from tidbbackup.decide.aftermath.inspection import found_whole
 from tidbbackup.decide.facts import Refusal

@@ -3,32 +3,7 @@
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    JOB_LOOK,
-    NO_RUN,
-    NOW,
-    PODS_LOOK,
-    backup,
-    cause_of,
-    clean,
-    cleaning_pod,
-    facts,
-    going,
-    job,
-    later,
-    outline,
-    pod,
-    result,
-    running,
-    said,
-    status,
-    terminated,
-    true,
-    waiting,
-    without_run,
-)
+from tests.decide.builders import *
 from tests.decide.moments import INSPECT_LOOK
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc

@@ -8,20 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    FAILED,
-    IMAGE,
-    NO_RUN,
-    NOW,
-    UID,
-    URL,
-    backup,
-    facts,
-    going,
-    job,
-    later,
-    status,
-)
+from tests.decide.builders import *
 from tests.decide.run.test_name_lock import HELD, OOM
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc

@@ -3,28 +3,7 @@
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    JOB_LOOK,
-    NO_RUN,
-    NOW,
-    PODS_LOOK,
-    URL,
-    backup,
-    cause_of,
-    clean,
-    facts,
-    going,
-    job,
-    later,
-    outline,
-    pod,
-    running,
-    status,
-    tallies,
-    without_run,
-)
+from tests.decide.builders import *
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.gc import decide

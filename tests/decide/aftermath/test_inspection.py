@@ -6,29 +6,7 @@ import attrs
 import msgspec
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    JOB_LOOK,
-    NOW,
-    PODS_LOOK,
-    URL,
-    backup,
-    cause_of,
-    facts,
-    gave_up,
-    job,
-    later,
-    outline,
-    patch_of,
-    pod,
-    result,
-    running,
-    said,
-    status,
-    terminated,
-    true,
-)
+from tests.decide.builders import *
 from tests.decide.moments import KILLED, RUNNING, inspecting
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal

@@ -5,25 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    FAILED,
-    IMAGE,
-    NO_RUN,
-    NOW,
-    backup,
-    facts,
-    going,
-    job,
-    later,
-    outline,
-    pod,
-    result,
-    running,
-    said,
-    status,
-    terminated,
-    true,
-)
+from tests.decide.builders import *
 from tests.decide.moments import releasing
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc

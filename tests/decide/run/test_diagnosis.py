@@ -5,23 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    FAILED,
-    NOW,
-    done,
-    gave_up,
-    happening,
-    job,
-    later,
-    pod,
-    result,
-    running,
-    said,
-    terminated,
-    true,
-    waiting,
-)
+from tests.decide.builders import *
 from tidbbackup.decide.run.diagnosis import (
     Broken,
     Ended,

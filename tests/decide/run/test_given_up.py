@@ -3,23 +3,7 @@
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    COMPLETE,
-    NOW,
-    backup,
-    cause_of,
-    done,
-    facts,
-    going,
-    job,
-    outline,
-    pod,
-    running,
-    status,
-    tallies,
-    terminated,
-    waiting,
-)
+from tests.decide.builders import *
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.run.given_up import started_after_all

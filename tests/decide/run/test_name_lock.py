@@ -3,22 +3,7 @@
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    FAILED,
-    NO_RUN,
-    NOW,
-    backup,
-    cause_of,
-    facts,
-    going,
-    job,
-    later,
-    outline,
-    pod,
-    running,
-    status,
-    terminated,
-)
+from tests.decide.builders import *
 from tests.decide.moments import INSPECT_LOOK
 from tests.decide.test_lost_node import LOST, silent
 from tidbbackup.decide import backup as run_backup

@@ -5,26 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.decide.builders import (
-    JOB_LOOK,
-    NOW,
-    PODS_LOOK,
-    URL,
-    backup,
-    cause_of,
-    facts,
-    gave_up,
-    job,
-    later,
-    notice,
-    outline,
-    patch_of,
-    pod,
-    running,
-    status,
-    terminated,
-    true,
-)
+from tests.decide.builders import *
 from tests.decide.moments import INSPECT_LOOK, RUNNING, inspecting
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal
@@ -53,7 +34,7 @@ def record(number: int = 1, began: float | None = 0.0) -> RetryRecord:
     return RetryRecord(number, NOW, later(300), real, "Evicted", "low on memory")
 
 
-def waiting() -> Backup:
+def between_attempts() -> Backup:
     """A Backup whose second attempt is to come."""
     told = status("Running", "Scheduled", backoffRetryStatus=(record(began=None),), backupPath=URL)
     return backup(POLICY, told)
@@ -148,7 +129,7 @@ def test_what_the_worker_warned_of_is_not_lost_on_the_way_to_the_next_attempt() 
 @pytest.mark.parametrize("refusal", [None, Refusal(400, "cannot unmarshal"), Refusal(422, "Invalid")])
 def test_a_spec_that_became_wrong_ends_it_for_good(refusal: Refusal | None) -> None:
     """Invalid would let the key's fields be edited, and what the first attempt left is found by that key."""
-    found = waiting()
+    found = between_attempts()
     if refusal is None:
         found = attrs.evolve(found, spec=backup(POLICY, s3={"sse": "x"}).spec)
     plan = decide(facts(found, evidence=NO_FORMER, refusal=refusal), later(300))
@@ -159,21 +140,21 @@ def test_a_spec_that_became_wrong_ends_it_for_good(refusal: Refusal | None) -> N
 
 
 def test_the_next_attempt_waits_for_its_time() -> None:
-    assert decide(facts(waiting()), later(299)) == Plan(wake_at=later(300))
+    assert decide(facts(between_attempts()), later(299)) == Plan(wake_at=later(300))
 
 
 def test_no_attempt_begins_after_the_timeout() -> None:
     """The controller was away over night, or a pod on a node that died does not go."""
-    in_time = decide(facts(waiting(), evidence=NO_FORMER), later(1800))
+    in_time = decide(facts(between_attempts(), evidence=NO_FORMER), later(1800))
     assert outline(in_time)[0] == "create backup-demo-r2"
 
-    too_late = decide(facts(waiting(), evidence=NO_FORMER), later(1801))
+    too_late = decide(facts(between_attempts(), evidence=NO_FORMER), later(1801))
     assert outline(too_late) == ["Warning Failed", "status Failed"]
     text = "low on memory; not retried (spec.backoffRetryPolicy): that would be after retryTimeout 30m"
     assert cause_of(too_late) == ("Evicted", text)
     assert patch_of(too_late)["timeCompleted"] == "2026-11-23T03:30:01Z"
 
-    stays = facts(waiting(), evidence=NO_FORMER | {PODS_LOOK: (pod("Running", running()),)})
+    stays = facts(between_attempts(), evidence=NO_FORMER | {PODS_LOOK: (pod("Running", running()),)})
     assert decide(stays, later(1790)).wake_at == later(1800)
     assert patch_of(decide(stays, later(1801)))["phase"] == "Failed"
 
@@ -181,7 +162,7 @@ def test_no_attempt_begins_after_the_timeout() -> None:
 @pytest.mark.parametrize("seconds", [10, 1801])
 def test_one_that_is_given_up_leaves_no_job_of_the_former_attempt(seconds: int) -> None:
     """Also before its time has come: nobody would look for them any more, nor for the staging volume."""
-    found = waiting()
+    found = between_attempts()
     if seconds < 300:
         found = attrs.evolve(found, spec=backup().spec)
     left = facts(found, evidence={JOB_LOOK: (job(),), INSPECT_LOOK: (inspecting(),)})
@@ -193,7 +174,7 @@ def test_one_that_is_given_up_leaves_no_job_of_the_former_attempt(seconds: int) 
 
 
 def test_the_former_attempt_makes_way_first() -> None:
-    found = facts(waiting())
+    found = facts(between_attempts())
     assert decide(found, later(300)).look == JOB_LOOK
 
     left = attrs.evolve(found, evidence=NO_FORMER | {JOB_LOOK: (job(),)})
@@ -205,7 +186,7 @@ def test_the_former_attempt_makes_way_first() -> None:
 
 
 def test_then_it_has_a_job_of_its_own() -> None:
-    plan = decide(facts(waiting(), evidence=NO_FORMER), later(300))
+    plan = decide(facts(between_attempts(), evidence=NO_FORMER), later(300))
 
     assert outline(plan)[0] == "create backup-demo-r2"
     assert patch_of(plan)["backoffRetryStatus"][0]["realRetryAt"] == "2026-11-23T03:05:00Z"
@@ -214,7 +195,7 @@ def test_then_it_has_a_job_of_its_own() -> None:
 
 
 def test_one_whose_job_was_made_before_its_status_goes_on() -> None:
-    found = facts(waiting(), job=job(name="backup-demo-r2"), pods=(pod("Running", running()),))
+    found = facts(between_attempts(), job=job(name="backup-demo-r2"), pods=(pod("Running", running()),))
     plan = decide(found, later(301))
 
     assert patch_of(plan)["phase"] == "Running"
