@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.decide.builders import backup, job
-from tests.decide.lives import POLICIES, is_kept, nothing, settle, stage
+from tests.decide.lives import POLICIES, is_kept, new_world, nothing, settle, stage
 from tests.decide.troubles import Troubled
 from tests.decide.world import World
 from tidbbackup.model.resource.backup import CleanPolicy
@@ -162,3 +162,38 @@ def test_a_former_ones_job_makes_room_whenever_we_die() -> None:
     world = same_in_the_end(make, "never")
     assert world.summary()[0] == "Complete"
     assert world.runs_made == 1
+
+
+# Deletions in the foreground: the garbage collector takes the run away while the Backup goes.
+
+
+class InTheForeground(World):
+    """Whoever deletes the Backup does it with --cascade=foreground."""
+
+    def delete_backup(self, *, foreground: bool = True) -> None:
+        """In the foreground."""
+        super().delete_backup(foreground=foreground)
+
+
+@pytest.mark.parametrize("deleted_at", ["", "Scheduled", "Running", "final"])
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_deletion_in_the_foreground_leaves_what_the_policy_keeps(
+    script: str, policy: str | None, deleted_at: str
+) -> None:
+    def make() -> InTheForeground:
+        begun = new_world(script, policy)
+        return InTheForeground(begun.backup, script)
+
+    whole = make()
+    actions = settle(whole, deleted_at)
+    for number in range(actions + 1):
+        world = make()
+        settle(world, deleted_at, die_after=number)
+        assert (world.backup, world.jobs, world.pods) == (None, {}, {}), f"died after action {number}"
+        assert (world.upload, world.raised) == (False, False), f"died after action {number}"
+        if deleted_at == "final":
+            made = script in ("complete", "late", "evict", "half")
+            assert world.archive == (made and is_kept(policy, whole=script != "half"))
+        else:
+            assert not world.archive or is_kept(policy, whole=True)

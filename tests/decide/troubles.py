@@ -7,12 +7,13 @@ from typing import Any
 import attrs
 
 from tests.decide.builders import NOW, pod, result, said
-from tests.decide.world import Refused, World
+from tests.decide.world import Refused, Rejected, World
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Action, Ask, Create, Look
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.meta import Definition, Meta
+from tidbbackup.model.resource.backup import BackupSpec
 
 QUOTA = Refusal(403, "exceeded quota", quota_exceeded=True)
 NAMESPACE_GOES = Refusal(403, "the namespace is being terminated", namespace_terminating=True)
@@ -72,7 +73,12 @@ class Troubled(World):
         found = self.backup
         if found is None or all(getattr(found.spec, name) == value for name, value in spec.items()):
             return
-        self._store(attrs.evolve(found, spec=attrs.evolve(found.spec, **spec)))
+        new = attrs.evolve(found.spec, **spec)
+        begun = found.status.backupPath or found.status.phase not in ("", "Invalid")
+        if begun and _fixed(new) != _fixed(found.spec):
+            raise Rejected("cannot change once the backup has begun")
+        meta = attrs.evolve(found.metadata, generation=found.metadata.generation + 1)
+        self._store(attrs.evolve(found, metadata=meta, spec=new))
 
     def _step(self, name: str) -> bool:
         moved = super()._step(name)
@@ -93,3 +99,13 @@ class Troubled(World):
         self.fails[verb] -= 1
         no = result(Outcome.FAILED, reason="AccessDenied", message="no")
         self.pods[name] = pod("Failed", said(no), owner=job.metadata.uid, name=name)
+
+
+def _fixed(spec: BackupSpec) -> tuple[object, ...]:
+    """What the CRD does not let change once a backup has begun."""
+    source, s3 = spec.source, spec.s3
+    return (
+        (source.host, source.port, source.user) if source else None,
+        (s3.provider, s3.bucket, s3.prefix, s3.endpoint, s3.region) if s3 else None,
+        *(spec.tableFilter, spec.mydumper, spec.dumpling),
+    )

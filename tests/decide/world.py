@@ -1,7 +1,8 @@
 """A world for property tests: one Backup, its Jobs and pods, a bucket; pure, in memory, made to be broken.
 
-A model of what Plans do to the world and what the world does by itself. It is no API server: it knows
-nothing of requests, admission or watches beyond what the properties need.
+A model of what Plans do to the world and what the world does by itself. What it says of the API server and of
+the controllers of Kubernetes is held to the real ones by tests/decide/contract. It knows nothing of requests,
+admission or watches beyond what the properties need.
 """
 
 from __future__ import annotations
@@ -34,14 +35,21 @@ from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
 from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.resource.kubernetes import ContainerState, Job, JobStatus, Pod
+from tidbbackup.reconcile.act import is_ours
 
 IMAGE = WorkerImage("w")
 FINAL = {"Complete", "Failed"}
 GOING = {"Clean", "CleanFailed"}
+FOREGROUND = "foregroundDeletion"
+"""The finalizer by which the garbage collector keeps an object until what blocks its deletion is gone."""
 
 
 class Conflicted(Exception):
     """The object is not as it was seen: the rest of the Plan is not carried out."""
+
+
+class Rejected(Exception):
+    """The API server does not take a change: it breaks a rule of the API or of the CRD."""
 
 
 class Refused(Exception):
@@ -86,6 +94,10 @@ class World:
     events: set[tuple[str, str]] = attrs.Factory(set)
     tallies: list[Tally] = attrs.Factory(list)
     """What has been counted; times differ from life to life, so without them."""
+    held: set[str] = attrs.Factory(set)
+    """Pods that do not go, as those of a lost node."""
+    blocking: set[str] = attrs.Factory(set)
+    """The uids of Jobs that block a deletion of the Backup in the foreground."""
 
     def view(self) -> View:
         """What a cache that does not lag would hold."""
@@ -99,12 +111,16 @@ class World:
             case Create(manifest=manifest):
                 self._create(manifest)
             case Delete(key=key, uid=uid) if key.kind == KIND:
-                assert self.backup is None or self.backup.metadata.uid == uid
-                self.delete_backup()
+                if self.backup is not None and self.backup.metadata.uid == uid:
+                    self.delete_backup()
+                    self._count(action.tallies)
             case Delete(key=key, uid=uid):
                 found = self.jobs.get(key.name)
                 if found is not None and found.metadata.uid == uid:
-                    self.jobs[key.name] = _deleting(found, self.now)
+                    self.delete_job(key.name, foreground=not action.abandon)
+                    self._count(action.tallies)
+            case PatchStatus() | SetFinalizers() if self.backup is None:
+                pass  # Nobody is left to tell.
             case PatchStatus(version=version, changes=changes):
                 self._patch(version, changes)
                 self._count(action.tallies)
@@ -126,19 +142,21 @@ class World:
             others = [pod for each, pod in self.pods.items() if each.startswith("backup-") and each != name]
             assert all(pod.ended for pod in others), "two attempts at once"
         if name in self.jobs:
-            held_by = self.jobs[name].metadata.owner
-            assert held_by is not None
-            assert held_by.identity == ("pingcap.com", "Backup", "demo", owner["uid"])
+            if not is_ours(self.jobs[name].metadata, manifest):
+                raise Refused(Refusal(409, f"{name} already exists"))
             return
         self.version += 1
         self.runs_made += name.startswith("backup-")
         references = (msgspec.convert(owner, OwnerReference),)
         annotations = meta.get("annotations", {})
+        uid = f"{name}-{self.version}"
+        if owner["blockOwnerDeletion"]:
+            self.blocking.add(uid)
         self.jobs[name] = Job(
             Meta(
                 name=name,
                 namespace="ns",
-                uid=f"{name}-{self.version}",
+                uid=uid,
                 creationTimestamp=self.now,
                 ownerReferences=references,
                 annotations=annotations,
@@ -147,19 +165,35 @@ class World:
 
     def _patch(self, version: str, changes: dict[str, Any]) -> None:
         found = self._current(version)
-        both = msgspec.to_builtins(found.status) | changes
-        merged = {name: value for name, value in both.items() if value is not None}
-        new = msgspec.convert(merged, BackupStatus)
-        _check_status(found.status, new, self)
+        new = msgspec.convert(_merged(msgspec.to_builtins(found.status), changes), BackupStatus)
+        self.check_status(found, new)
         self._store(attrs.evolve(found, status=new))
+
+    def check_status(self, found: Backup, new: BackupStatus) -> None:
+        """The invariants of a status, whenever one is written."""
+        true = [each for each in new.conditions if each.status == "True" and each.type in set(Phase)]
+        assert [each.type for each in true] == ([new.phase] if new.phase else []), "held back it has no phase"
+        assert new.observedGeneration == found.metadata.generation
+        assert all(each.reason and each.message for each in true)
+        old = found.status.phase
+        if old in FINAL | GOING:
+            assert new.phase in {old} | GOING, "what is final has changed"
+        if any(each.reason == "JobDeleted" for each in true):
+            assert "backup-demo" not in self.jobs, "a Job that exists was taken for deleted"
+        if new.phase == "Complete":
+            assert (new.backupPath, self.archive, self.manifest) == (URL, True, True)
 
     def _set_finalizers(self, version: str, finalizers: tuple[str, ...], annotations: dict[str, str]) -> None:
         found = self._current(version)
         if FINALIZER not in finalizers:
-            assert not [pod for pod in self.pods.values() if pod.status.phase == "Running"], "a run goes on"
-        if found.metadata.deletionTimestamp is not None and not finalizers:
-            self.backup, self.jobs, self.pods = None, {}, {}
-            return
+            runs = [name for name, each in self.pods.items() if each.status.phase == "Running"]
+            assert not set(runs) - self.held, "a run goes on"
+        if found.metadata.deletionTimestamp is not None:
+            if not finalizers:
+                self.backup = None
+                return
+            if not set(finalizers) <= set(found.metadata.finalizers):
+                raise Rejected("no new finalizers can be added if the object is being deleted")
         both = found.metadata.annotations | annotations
         meta = attrs.evolve(found.metadata, finalizers=finalizers, annotations=both)
         self._store(attrs.evolve(found, metadata=meta))
@@ -170,6 +204,8 @@ class World:
         return self.backup
 
     def _store(self, found: Backup) -> None:
+        if found == self.backup:
+            return  # What changes nothing makes no new version.
         self.version += 1
         self.backup = attrs.evolve(
             found, metadata=attrs.evolve(found.metadata, resourceVersion=str(self.version))
@@ -188,25 +224,36 @@ class World:
 
     # What the user does.
 
-    def delete_backup(self) -> None:
-        """kubectl delete backup."""
+    def delete_backup(self, *, foreground: bool = False) -> None:
+        """kubectl delete backup, also with --cascade=foreground."""
         found = self.backup
         if found is None or found.metadata.deletionTimestamp is not None:
             return
-        if not found.metadata.finalizers:
-            self.backup, self.jobs, self.pods = None, {}, {}
+        finalizers = found.metadata.finalizers + ((FOREGROUND,) if foreground else ())
+        if not finalizers:
+            self.backup = None
             return
-        self._store(attrs.evolve(found, metadata=attrs.evolve(found.metadata, deletionTimestamp=self.now)))
+        # Kubernetes counts a deletion that waits as a new generation.
+        generation = found.metadata.generation + 1
+        meta = attrs.evolve(
+            found.metadata, deletionTimestamp=self.now, finalizers=finalizers, generation=generation
+        )
+        self._store(attrs.evolve(found, metadata=meta))
 
-    def delete_job(self, name: str) -> None:
+    def delete_job(self, name: str, *, foreground: bool = False) -> None:
         """kubectl delete job, in the background: its pod is left to end by itself."""
-        self.jobs.pop(name, None)
+        found = self.jobs.get(name)
+        if found is None or not foreground:
+            self.jobs.pop(name, None)
+        elif found.metadata.deletionTimestamp is None:
+            meta = attrs.evolve(found.metadata, deletionTimestamp=self.now)
+            self.jobs[name] = attrs.evolve(found, metadata=meta)
 
     # What happens by itself.
 
     def progress(self) -> bool:
-        """One step of Job controller, node and workers; False where all is still."""
-        return any([self._step(name) for name in list(self.jobs)] + [self._sweep()])
+        """One step of Job controller, node, workers and garbage collector; False where all is still."""
+        return any([self._step(name) for name in list(self.jobs)] + [self._sweep(), self._collect()])
 
     def come_to_rest(self) -> None:
         """All that happens with nobody to reconcile."""
@@ -217,18 +264,36 @@ class World:
         """Pods whose Job is gone are stopped."""
         uids = {job.metadata.uid for job in self.jobs.values()}
         left = [name for name, each in self.pods.items() if each.metadata.ownerReferences[0].uid not in uids]
+        return bool([name for name in left if self._stop(name)])
+
+    def _collect(self) -> bool:
+        """Jobs whose Backup is gone are deleted; one deleted in the foreground waits for what blocks that."""
+        found = self.backup
+        uid = found.metadata.uid if found is not None else ""
+        owned = {name: each for name, each in self.jobs.items() if each.metadata.owner is not None}
+        left = [name for name, each in owned.items() if each.metadata.ownerReferences[0].uid != uid]
         for name in left:
-            self._stop(name)
-        return bool(left)
+            self.delete_job(name)
+        if found is None or FOREGROUND not in found.metadata.finalizers:
+            return bool(left)
+        blocked = [name for name, each in owned.items() if each.metadata.uid in self.blocking]
+        going = [name for name in blocked if self.jobs[name].metadata.deletionTimestamp is None]
+        for name in going:
+            self.delete_job(name, foreground=True)
+        if not blocked:
+            rest = tuple(each for each in found.metadata.finalizers if each != FOREGROUND)
+            self.backup = None
+            if rest:
+                self._store(attrs.evolve(found, metadata=attrs.evolve(found.metadata, finalizers=rest)))
+        return bool(left or going or not blocked)
 
     def _step(self, name: str) -> bool:
         job = self.jobs[name]
         found = self.pods.get(name)
         if job.metadata.deletionTimestamp is not None:
-            if found is None:
-                del self.jobs[name]
-            else:
-                self._stop(name)
+            if found is not None:
+                return self._stop(name)
+            del self.jobs[name]
             return True
         if job.ended:
             return False
@@ -298,8 +363,17 @@ class World:
         self.archive, self.manifest = self.archive and not data, self.manifest and not data
         self.upload = False
 
-    def _stop(self, name: str) -> None:
-        del self.pods[name]
+    def _stop(self, name: str) -> bool:
+        """A pod is deleted; whether that changes anything."""
+        found = self.pods[name]
+        if name not in self.held:
+            del self.pods[name]
+        elif found.metadata.deletionTimestamp is None:
+            meta = attrs.evolve(found.metadata, deletionTimestamp=self.now)
+            self.pods[name] = attrs.evolve(found, metadata=meta)
+        else:
+            return False
+        return True
 
     def summary(self) -> tuple[object, ...]:
         """The world without its times: what has to be the same however often we died."""
@@ -326,22 +400,14 @@ def _began(found: Pod, at: datetime) -> Pod:
     return attrs.evolve(found, status=told)
 
 
-def _deleting(job: Job, now: datetime) -> Job:
-    return attrs.evolve(job, metadata=attrs.evolve(job.metadata, deletionTimestamp=now))
-
-
-def _check_status(old: BackupStatus, new: BackupStatus, world: World) -> None:
-    """The invariants of a status, whenever one is written."""
-    true = [each for each in new.conditions if each.status == "True" and each.type in set(Phase)]
-    assert [each.type for each in true] == ([new.phase] if new.phase else []), "held back it has no phase yet"
-    assert new.observedGeneration == 1
-    assert all(each.reason and each.message for each in true)
-    if old.phase in FINAL | GOING:
-        assert new.phase in {old.phase} | GOING, "what is final has changed"
-    if any(each.reason == "JobDeleted" for each in true):
-        assert "backup-demo" not in world.jobs, "a Job that exists was taken for deleted"
-    if new.phase == "Complete":
-        assert (new.backupPath, world.archive, world.manifest) == (URL, True, True)
+def _merged(old: Any, changes: Any) -> Any:
+    """A JSON merge patch, RFC 7386."""
+    if not isinstance(changes, dict):
+        return changes
+    merged = dict(old) if isinstance(old, dict) else {}
+    for name, value in changes.items():
+        merged[name] = _merged(merged.get(name), value)
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:

@@ -1,0 +1,5 @@
+"""What tests/decide/world.py promises of Kubernetes: the same scenarios there and on a real API server.
+
+A scenario that passes in one place alone shows a world in which properties are proved of nothing. Actions go
+through reconcile/act.py on the real side: its part of the promise is held to as well.
+"""
