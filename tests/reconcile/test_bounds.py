@@ -23,9 +23,9 @@ from tidbbackup.kube.watch import Target, list_all
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.reconcile.kinds import BACKUPS, KINDS
 
-COUNT = 200
-GROWTH = 100 * 1024 * 1024
-"""One answer, one object, and what Python does not give back; of all objects the bytes alone are 240 MB."""
+COUNT = 50
+GROWTH = 40 * 1024 * 1024
+"""One answer, one object, and what Python keeps; the bytes alone of all objects are over 60 MB."""
 ENV = [{"name": f"A{number:05d}"} for number in range(65_000)]
 MANY = {f"a{number:05d}": "" for number in range(90_000)}
 TEXT = {"text": "x" * 1_400_000}
