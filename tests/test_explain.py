@@ -203,7 +203,7 @@ def test_what_cannot_be_explained(tmp_path: Path, found: dict[str, Any], why: st
 def test_the_verb(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(schedule())))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(yaml.safe_dump(schedule()).encode())))
     assert main(["explain", "-", "--at", "2026-11-23T04:30:00+01:00"]) == 0
     assert "at 2026-11-23T03:30:00Z" in capsys.readouterr().out
     assert main(["explain", str(tmp_path / "none.yaml")]) == 2

@@ -1,12 +1,15 @@
 """`tidbbackup check` and `render`: what is said of a file, and with which exit code."""
 
 import io
+import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.manifests.test_examples import BACKUPS, FILLED, load
+from tests.yaml_cases import FILES
 from tidbbackup.cli import main
 from tidbbackup.offline import check, render
 from tidbbackup.schema_check import schema_problems
@@ -171,11 +174,14 @@ def test_a_schedule_without_template(tmp_path: Path) -> None:
         ),
         (GOOD + "  pendingDeadlineSeconds: 0\n", "spec.pendingDeadlineSeconds: 0: write a number from 1 to"),
         (GOOD + "  ttl: 1\n", "spec.ttl: no such field"),
-        (GOOD + "  on: 1\n  x: 1\n", "spec.True: no such field"),
+        (GOOD + "  on: 1\n  x: 1\n", "spec.true: no such field"),
         (GOOD + f"  toolImage: {'x' * 2000}\n", "is too long: 1024 at the most"),
         (GOOD.replace("provider: aws, ", ""), "spec.s3.provider: is missing"),
         (GOOD.replace("host: tidb", "host: "), "spec.from.host: must be of type string"),
-        (GOOD.replace("host: tidb", "host: tidb, port: 99999999999999999999999"), "spec.from.port: 9999"),
+        (
+            GOOD.replace("host: tidb", "host: tidb, port: 99999999999999999999999"),
+            "spec.from.port: 1e+23: write",
+        ),
         (GOOD.replace("host: tidb", "host: ''"), "spec.from.host: '':"),
         (LOST_SPEC, "spec: must be of type object"),
         (LOST_SPEC, "backupType: no such field"),
@@ -186,6 +192,63 @@ def test_what_the_api_server_would_refuse(tmp_path: Path, text: str, line: str) 
 
     assert code == 3
     assert line in out, out
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_kubectl_takes_is_ok_and_nothing_else(tmp_path: Path, name: str) -> None:
+    file, out = tmp_path / "file.yaml", io.StringIO()
+    file.write_bytes(FILES[name].data())
+
+    assert (check(str(file), out) == 0) is FILES[name].taken, out.getvalue()
+
+
+def test_all_that_is_wrong_with_the_metadata_is_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "{name: demo, namespace: ns}",
+        "{name: Demo, namespace: a.b, nam: x,"
+        " labels: {a: 017, b c: x, d: x y}, annotations: {a/b/c: x, e: off}}",
+    )
+    code, out = checked(tmp_path, text)
+
+    assert code == 3
+    ends = "a letter or digit at both ends"
+    key = f"write a key such as example.com/name: at most 63 letters, digits, -, _ and ., {ends}"
+    assert [line.strip() for line in out.splitlines()[1:]] == [
+        "metadata.annotations.e: False: must be of type string: write it in quotes",
+        f"metadata.annotations: 'a/b/c': {key}",
+        "metadata.labels.a: 15: must be of type string: write it in quotes",
+        f"metadata.labels.d: 'x y': write letters, digits, -, _ and ., {ends}",
+        f"metadata.labels: 'b c': {key}",
+        "metadata.nam: no such field",
+        f"metadata.name: 'Demo': write lower case letters, digits, - and ., {ends} of each part",
+        f"metadata.namespace: 'a.b': write lower case letters, digits and -, {ends}",
+    ]
+
+
+def test_a_name_to_be_generated(tmp_path: Path) -> None:
+    text = GOOD.replace("name: demo", "generateName: demo-")
+    code, out = checked(tmp_path, text)
+    (job,) = yaml.safe_load_all(rendered(tmp_path, text)[1])
+
+    assert (code, out.splitlines()[0]) == (0, "Backup demo-: ok")
+    assert "  warning: metadata.generateName: kubectl apply refuses it, use kubectl create" in out
+    assert re.fullmatch("backup-demo-[0-9a-f]{5}", job["metadata"]["name"])
+
+
+def test_a_field_that_stands_twice_is_a_warning(tmp_path: Path) -> None:
+    code, out = checked(tmp_path, GOOD + "  cleanPolicy: Retain\n  cleanPolicy: Delete\n")
+
+    assert code == 0
+    assert "  warning: line 9: cleanPolicy stands twice in the same object: the last one counts" in out
+
+
+def test_what_the_controller_could_not_read_is_refused(tmp_path: Path) -> None:
+    deep = json.dumps(yaml.safe_load(GOOD)).replace(
+        '"s3":', f'"cleanOption": {{"v": {"[" * 900}{"]" * 900}}}, "s3":', 1
+    )
+
+    assert checked(tmp_path, deep)[0] == 3
+    assert checked(tmp_path, deep.replace("[" * 900 + "]" * 900, r'"\ud83d"'))[0] == 3
 
 
 @pytest.mark.parametrize(
@@ -208,10 +271,10 @@ def test_what_is_left_empty_is_fine(tmp_path: Path, text: str) -> None:
         ("a: [", "not YAML"),
         ("\x00", "not YAML"),
         ("", "holds no pingcap.com/v1alpha1 Backup"),
-        ("just words", "holds no pingcap.com/v1alpha1 Backup"),
+        ("just words", "holds something without apiVersion or without kind"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "holds no"),
         (GOOD.replace("kind: Backup", "kind: Restore"), "holds no"),
-        (LOST, "a Backup has no metadata.name (was its indentation lost?)"),
+        (LOST, "a Backup has no metadata.name or generateName (was its indentation lost?)"),
     ],
 )
 def test_what_is_no_file_of_ours(
@@ -234,7 +297,7 @@ def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(GOOD))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
 
     assert main(["check", "-"]) == 0
     assert capsys.readouterr().out == "Backup demo: ok\n"

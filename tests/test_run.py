@@ -55,7 +55,7 @@ def ran(
     [
         (SCHEDULE, "holds no Backup; to run a schedule's once, put its backupTemplate as spec into one"),
         (f"{GOOD}---{GOOD.replace('demo', 'other')}", "holds 2 Backups (Backup demo, Backup other)"),
-        ("a: b", "holds no pingcap.com/v1alpha1 Backup or BackupSchedule"),
+        ("a: b", "holds something without apiVersion or without kind"),
         (": :", "not YAML"),
         (LOST, "has no metadata.name"),
     ],

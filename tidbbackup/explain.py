@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, TextIO
 
 import attrs
-import msgspec
 from attrs import frozen
 
 from tidbbackup.decide.schedule.readiness import Reading, read, retention_fault
@@ -18,12 +17,11 @@ from tidbbackup.decide.schedule.retention import fates
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, SCHEDULE_LABEL
-from tidbbackup.model.resource.backup import KIND, Backup, decode_backup
+from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.model.units import format_time
-from tidbbackup.model.wire import without_nulls
-from tidbbackup.offline import INVALID, OK, USAGE, Unreadable, values
+from tidbbackup.offline import INVALID, OK, UNFIT, USAGE, Unreadable, encoded, objects
 from tidbbackup.schema_check import schema_problems
 
 _DUE_TIMES = 5
@@ -122,31 +120,21 @@ def _read(path: str, at: datetime) -> _File:
     """What the file holds. Raises Unreadable."""
     schedules: list[_Schedule] = []
     backups: list[Backup] = []
-    for value in values(path):
-        if not isinstance(value, dict) or value.get("apiVersion") != API_VERSION:
-            continue
-        kind, meta = value.get("kind"), value.get("metadata")
-        if kind not in (KIND, SCHEDULE_KIND):
-            continue
-        if not isinstance(meta, dict) or not meta.get("name"):
-            raise Unreadable(f"{path}: a {kind} has no metadata.name (was its indentation lost?)")
-        # YAML makes a time of what looks like one.
-        plain = msgspec.to_builtins(value, str_keys=True)
-        if kind == SCHEDULE_KIND:
-            schedules.append(_schedule(plain, at))
+    for title, value, _ in objects(path):
+        if value["kind"] == SCHEDULE_KIND:
+            schedules.append(_schedule(title, value, at))
         else:
-            backups.append(_backup(path, plain))
+            backups.append(_backup(f"{path}: {title}", value))
     if not schedules:
         raise Unreadable(f"{path}: holds no {API_VERSION} BackupSchedule")
     return _File(tuple(schedules), tuple(backups))
 
 
-def _schedule(value: dict[str, Any], at: datetime) -> _Schedule:
-    title = f"{SCHEDULE_KIND} {value['metadata']['name']}"
+def _schedule(title: str, value: dict[str, Any], at: datetime) -> _Schedule:
     refused = tuple(map(str, schema_problems(SCHEDULE_KIND, value)))
     try:
-        schedule = decode_schedule(msgspec.json.encode(without_nulls(value)))
-    except (msgspec.ValidationError, TypeError) as error:
+        schedule = decode_schedule(encoded(value))
+    except UNFIT as error:
         return _Schedule(title, None, refused or (str(error),))
     # One that is not in a cluster yet is explained as if it were created now.
     meta = _placed(schedule.metadata)
@@ -156,16 +144,15 @@ def _schedule(value: dict[str, Any], at: datetime) -> _Schedule:
     )
 
 
-def _backup(path: str, value: dict[str, Any]) -> Backup:
-    title = f"Backup {value['metadata']['name']}"
+def _backup(title: str, value: dict[str, Any]) -> Backup:
     try:
-        backup = decode_backup(msgspec.json.encode(without_nulls(value)))
-    except (msgspec.ValidationError, TypeError) as error:
-        raise Unreadable(f"{path}: {title}: {error}") from error
+        backup = decode_backup(encoded(value))
+    except UNFIT as error:
+        raise Unreadable(f"{title}: {error}") from error
     meta = backup.metadata
     if SCHEDULE_LABEL in meta.labels and not (meta.uid and meta.creationTimestamp):
         raise Unreadable(
-            f"{path}: {title}: metadata has no uid or no creationTimestamp; `kubectl get bks,bk -o yaml` "
+            f"{title}: metadata has no uid or no creationTimestamp; `kubectl get bks,bk -o yaml` "
             "writes a file that has"
         )
     return attrs.evolve(backup, metadata=_placed(meta))

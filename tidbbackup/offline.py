@@ -17,6 +17,7 @@ import msgspec
 import yaml
 from attrs import frozen
 
+from tidbbackup import kubectl_yaml
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import WorkerImage, backup_job
 from tidbbackup.decide.schedule import readiness
@@ -32,6 +33,8 @@ from tidbbackup.model.wire import without_nulls
 from tidbbackup.schema_check import schema_problems
 
 OK, USAGE, INVALID = 0, 2, 3
+UNFIT = (msgspec.ValidationError, UnicodeEncodeError, RecursionError)
+"""What `encoded` and decoding raise for an object that the controller could not read."""
 
 
 class PlainYaml(yaml.SafeDumper):
@@ -95,27 +98,52 @@ def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
     return OK
 
 
-def values(path: str) -> list[Any]:
-    """The objects in a YAML file, and in the lists in it that `kubectl get -o yaml` writes.
+def objects(path: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+    """The Backups and BackupSchedules in a file, also in the lists in it: title, value, what is doubtful.
 
     Raises:
-        Unreadable: no such file, or not YAML.
+        Unreadable: no such file, or kubectl could not read it.
     """
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        loaded = [value for value in yaml.safe_load_all(text) if value is not None]
-    except yaml.YAMLError as error:
-        raise Unreadable(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    return [item for value in loaded for item in _items(value)]
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        read = list(kubectl_yaml.read(data))
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+    except kubectl_yaml.NotYaml as error:
+        raise Unreadable(f"{path}: not YAML: {error}") from error
+    for value, doubts in ((each, doubts) for top, doubts in read for each in (top, *_items(top))):
+        if not isinstance(value, dict) or not (value.get("apiVersion") and value.get("kind")):
+            raise Unreadable(f"{path}: holds something without apiVersion or without kind")
+        if value["apiVersion"] != API_VERSION or value["kind"] not in (KIND, SCHEDULE_KIND):
+            continue
+        kind, meta = value["kind"], value.get("metadata")
+        names = [meta.get(name) for name in ("name", "generateName")] if isinstance(meta, dict) else []
+        named = [name for name in names if name not in (None, "")]
+        if not named:
+            raise Unreadable(
+                f"{path}: a {kind} has no metadata.name or generateName (was its indentation lost?)"
+            )
+        if not names[0]:
+            doubts = [*doubts, "metadata.generateName: kubectl apply refuses it, use kubectl create"]
+        yield f"{kind} {named[0]}", value, doubts
 
 
 def _items(value: Any) -> list[Any]:
-    is_list = isinstance(value, dict) and str(value.get("kind", "")).endswith("List")
-    items = value.get("items") if is_list else None
-    return items if isinstance(items, list) else [value]
+    """What is in a list. In a BackupList it is a Backup, if it does not say what it is."""
+    kind, items = (str(value.get("kind")), value.get("items")) if isinstance(value, dict) else ("", None)
+    if not isinstance(items, list) or not kind.endswith("List"):
+        return [items] if kind == "List" else []
+    known = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind[:-4]}
+    return [known | item if isinstance(item, dict) else item for item in items]
+
+
+def encoded(value: dict[str, Any]) -> bytes:
+    """The object as the API server has it: without what is left empty, and with a name."""
+    meta = value["metadata"]
+    made_up = f"{str(meta.get('generateName'))[:58]}{uuid.uuid4().hex[:5]}"
+    return msgspec.json.encode(
+        without_nulls(value | {"metadata": meta | {"name": meta.get("name") or made_up}})
+    )
 
 
 def documents(path: str) -> Iterator[Document]:
@@ -124,40 +152,32 @@ def documents(path: str) -> Iterator[Document]:
     Raises:
         Unreadable: no such file, not YAML, or nothing of ours in it.
     """
-    found = [document for value in values(path) for document in _read(path, value)]
+    found = [_judged(*each) for each in objects(path)]
     if not found:
         raise Unreadable(f"{path}: holds no {API_VERSION} Backup or BackupSchedule")
     yield from found
 
 
-def _read(path: str, value: Any) -> Iterator[Document]:
-    if not isinstance(value, dict) or value.get("apiVersion") != API_VERSION:
-        return
-    kind, meta = value.get("kind"), value.get("metadata")
-    if kind not in (KIND, SCHEDULE_KIND):
-        return
-    if not isinstance(meta, dict) or not meta.get("name"):
-        raise Unreadable(f"{path}: a {kind} has no metadata.name (was its indentation lost?)")
-    title = f"{kind} {meta['name']}"
+def _judged(title: str, value: dict[str, Any], doubts: list[str]) -> Document:
+    kind = value["kind"]
     refused = schema_problems(kind, value)
     try:
         backup = _backup_in(kind, value)
-    except (msgspec.ValidationError, TypeError) as error:
-        yield Document(kind, title, None, refused or (Problem("spec", None, str(error)),))
-        return
+    except UNFIT as error:
+        return Document(kind, title, None, refused or (Problem("spec", None, str(error)),))
     known = {problem.path for problem in refused}
     judged = (_in_its_place(kind, problem) for problem in problems(backup.spec))
     wrong: tuple[Problem | str, ...] = (*refused, *(each for each in judged if each.path not in known))
-    warnings = tuple(notice.message for notice in notices(backup.spec))
+    warnings = (*doubts, *(notice.message for notice in notices(backup.spec)))
     if kind == SCHEDULE_KIND:
-        faults, doubts = _of_the_schedule(value)
-        wrong, warnings = (*wrong, *faults), (*warnings, *doubts)
-    yield Document(kind, title, backup, wrong, warnings)
+        faults, more = _of_the_schedule(value)
+        wrong, warnings = (*wrong, *faults), (*warnings, *more)
+    return Document(kind, title, backup, wrong, warnings)
 
 
 def _of_the_schedule(value: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What is wrong, and what is doubtful, beside the template: cron, zone, name, retention."""
-    schedule = decode_schedule(msgspec.json.encode(without_nulls(value)))
+    schedule = decode_schedule(encoded(value))
     created = schedule.metadata.creationTimestamp or datetime.now(UTC)
     schedule = attrs.evolve(schedule, metadata=attrs.evolve(schedule.metadata, creationTimestamp=created))
     doubt = readiness.retention_fault(schedule)
@@ -176,8 +196,7 @@ def _in_its_place(kind: str, problem: Problem) -> Problem:
 
 
 def _backup_in(kind: str, value: dict[str, Any]) -> Backup:
-    # What is left empty in YAML is absent, as the API server has it.
-    data = msgspec.json.encode(without_nulls(value))
+    data = encoded(value)
     if kind == KIND:
         return decode_backup(data)
     schedule = decode_schedule(data)

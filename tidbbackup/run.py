@@ -22,7 +22,7 @@ import attrs
 from attrs import frozen
 
 from tidbbackup.decide.aftermath.release import BY_HAND
-from tidbbackup.decide.spec.task import notices, worker_task
+from tidbbackup.decide.spec.task import worker_task
 from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.resource.backup import KIND, Backup
@@ -71,8 +71,8 @@ def run(
         if document.wrong or document.backup is None:
             return INVALID
         backup = _made_now(document.backup)
-        for notice in notices(backup.spec):
-            screen.say(f"warning: {notice.message}")
+        for warning in document.warnings:
+            screen.say(f"warning: {warning}")
         task = _with_files(worker_task(backup), backup, here)
         given = _with_secrets(backup, environ, ask)
         return asyncio.run(_run(given | {TASK_VARIABLE: encode_task(task)}, here, out, screen))

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from tidbbackup.decide.problem import Problem
+from tidbbackup.metadata_schema import METADATA
 from tidbbackup.model.resource.backup import KIND
 from tidbbackup.model.resource.schema import backup_crd, schedule_crd
 
@@ -20,6 +21,7 @@ def schema_problems(kind: str, value: dict[str, Any]) -> tuple[Problem, ...]:
     """What the schema of this kind refuses in the object, in the order of its paths."""
     crd = backup_crd() if kind == KIND else schedule_crd()
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema = schema | {"properties": schema["properties"] | {"metadata": METADATA}}
     errors = Draft202012Validator(_strict(schema)).iter_errors(value)
     return tuple(sorted((problem for error in errors for problem in _problems(error)), key=str))
 
@@ -45,7 +47,9 @@ def _cure(error: ValidationError) -> str:
     schema: Any = error.schema
     match error.validator:
         case "type":
-            return f"must be of type {expected if isinstance(expected, str) else expected[0]}"
+            kind = expected if isinstance(expected, str) else expected[0]
+            unquoted = kind == "string" and isinstance(error.instance, bool | int | float)
+            return f"must be of type {kind}" + (": write it in quotes" if unquoted else "")
         case "enum":
             return f"write one of {', '.join(str(value) for value in expected if value is not None)}"
         case "minimum" | "maximum":
@@ -55,7 +59,7 @@ def _cure(error: ValidationError) -> str:
         case "maxLength" | "maxItems" | "maxProperties":
             return f"is too long: {expected} at the most"
         case "pattern":
-            return "write a quantity such as 10Gi"
+            return str(schema.get("cure", "write a quantity such as 10Gi"))
         case _:
             return error.message
 
@@ -80,7 +84,9 @@ def _strict(schema: dict[str, Any]) -> dict[str, Any]:
     if "properties" in schema:
         strict["properties"] = {name: _strict(value) for name, value in schema["properties"].items()}
         strict["additionalProperties"] = False
-    for part in ("items", "additionalProperties"):
-        if isinstance(schema.get(part), dict):
-            strict[part] = _strict(schema[part])
+    if "items" in schema:
+        strict["items"] = _strict(schema["items"])
+    if isinstance(schema.get("additionalProperties"), dict):
+        # The API server takes out what is left empty in a map.
+        strict["additionalProperties"] = _strict(schema["additionalProperties"] | {"nullable": True})
     return strict

@@ -1,0 +1,67 @@
+"""How files are read: what kubectl makes of the same text is written down in yaml_cases.py."""
+
+from typing import Any
+
+import pytest
+
+from tests.yaml_cases import BASE, FILES, REFUSED, SCALARS
+from tidbbackup.kubectl_yaml import NotYaml, read
+
+
+def values(text: str) -> list[Any]:
+    """What is in a text."""
+    return [value for value, _ in read(text.encode())]
+
+
+@pytest.mark.parametrize("text", SCALARS)
+def test_a_value(text: str) -> None:
+    if SCALARS[text] is REFUSED:
+        with pytest.raises(NotYaml, match=r"^line [12]: "):
+            values(f"x:\n  v: {text}\n")
+        return
+    (found,) = values(f"x:\n    v: {text}\n")
+
+    assert repr(found["x"]["v"]) == repr(SCALARS[text])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: [\n---\nb: 1", "line 2: did not find expected node content"),
+        ("a: 1\n---\nb: 1\nc: .inf\n", "line 4: inf is no value in Kubernetes"),
+        ("# x\n---\r\n--- 5\n", "line 3: write nothing behind --- but a comment"),
+        ('{"a": 1}\n\n{"a": 2} ~', "value 3 is not JSON: "),
+        ('{"a": 1}\n---\nb: *x', "line 3: found undefined alias"),
+        ("a: &x [*x]", "line 1: nested too deep, or an alias that contains itself"),
+        ("[" * 5000 + "]" * 5000, "line 1: exceeded maximum nesting depth"),
+        ("a: !!binary x", "line 1: not base64: "),
+        ("a: \x01", "control characters are not allowed"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line_in_the_file(text: str, why: str) -> None:
+    with pytest.raises(NotYaml) as refused:
+        values(text)
+
+    assert why in str(refused.value)
+
+
+def test_documents_and_json_values_come_one_after_the_other() -> None:
+    assert values("---\n--- # x\na: 1\n---\n~\n---\n- 2\n...\nb") == [{"a": 1}, [2]]
+    assert values(' {"a": 1.0}{"b": "\\ud83d\\ude00"}\nnull') == [{"a": 1}, {"b": "\U0001f600"}]
+    assert values('{"a": 1}\n---\nb: 017\n') == [{"a": 1}, {"b": 15}]
+    assert values('{"a": NaN}') == [{"a": "NaN"}]
+    assert values("") == values("# x") == values("null") == []
+
+
+def test_a_field_that_stands_twice_is_doubtful() -> None:
+    ((found, doubts),) = read(b"# x\n---\na: {b: 1,\n  b: 2}\nc: {<<: {d: 1}, d: 2}\n")
+
+    assert found == {"a": {"b": 2}, "c": {"d": 2}}
+    assert doubts == ["line 4: b stands twice in the same object: the last one counts"]
+
+
+@pytest.mark.parametrize("name", ["UTF-8 with BOM", "UTF-16, little endian", "UTF-16, big endian", "CRLF"])
+def test_encodings_and_ends_of_lines_make_no_difference(name: str) -> None:
+    ((plain, _),) = read(BASE.encode())
+
+    assert next(read(FILES[name].data()))[0] == plain
