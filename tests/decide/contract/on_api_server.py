@@ -29,7 +29,7 @@ from tidbbackup.model.names import API_VERSION
 from tidbbackup.model.resource.backup import KIND, Backup
 from tidbbackup.model.resource.kubernetes import Pod
 from tidbbackup.reconcile.act import Actor, Refused
-from tidbbackup.reconcile.kinds import DECODE
+from tidbbackup.reconcile.kinds import KINDS
 
 NAME = "demo"
 _PATIENCE_SECONDS = 90.0
@@ -133,7 +133,7 @@ class OnApiServer:
         return f"/{group}/namespaces/{self.namespace}/{plural}{name and f'/{name}'}"
 
     async def _listed(self, plural: str) -> list[Any]:
-        decode = DECODE[{"backups": KIND, "jobs": "Job", "pods": "Pod"}[plural]]
+        decode = KINDS[{"backups": KIND, "jobs": "Job", "pods": "Pod"}[plural]].decode
         items: list[JSON] = (await self.plane.api.get(self._path(plural)))["items"]
         return [decode(msgspec.Raw(msgspec.json.encode(item))) for item in items]
 
