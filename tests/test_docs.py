@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 FAILURES = (DOCS / "failures.md").read_text()
 INVARIANTS = (DOCS / "invariants.md").read_text()
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), ROOT / "tests" / "cluster" / "README.md"]
 
 
 def words(of: ModuleType) -> list[str]:
@@ -55,8 +55,11 @@ def test_invariants_are_numbered_without_gaps() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-@pytest.mark.parametrize("page", ["architecture.md", "glossary.md", "invariants.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/architecture.md", "docs/glossary.md", "docs/invariants.md", "tests/cluster/README.md"]
+)
 def test_pages_name_files_that_exist(page: str) -> None:
-    named = re.findall(r"`([\w./]+\.py|tests/[\w/*]+)`", (DOCS / page).read_text())
+    text, places = (ROOT / page).read_text(), (ROOT, ROOT / "tidbbackup", (ROOT / page).parent)
+    named = re.findall(r"`([\w./]+\.py|tests/[\w/*]+)`", text)
     assert named
-    assert [name for name in named if not [*ROOT.glob(name), *(ROOT / "tidbbackup").glob(name)]] == []
+    assert [name for name in named if not any([*place.glob(name)] for place in places)] == []
