@@ -15,10 +15,11 @@ from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Create, Delete
 from tidbbackup.decide.run.name_lock import Holder, holder
-from tidbbackup.model.meta import OwnerReference
+from tidbbackup.decide.run.ownership import events_of_start, job_key, pods_made_by
+from tidbbackup.model.meta import ObjectKey, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, job_name
 from tidbbackup.model.resource.backup import RetryRecord
-from tidbbackup.model.resource.kubernetes import Job
+from tidbbackup.model.resource.kubernetes import Job, Pod
 from tidbbackup.reconcile.act import is_ours
 
 OURS = OwnerReference("pingcap.com/v1alpha1", "Backup", "demo", UID, controller=True)
@@ -130,3 +131,44 @@ def wanted(verb: str) -> dict[str, Any]:
     assert IMAGE.name in str(plan.actions)
     (create,) = (action for action in plan.actions if isinstance(action, Create))
     return create.manifest
+
+
+# What a Job has made, and where its trouble is told.
+
+
+def test_only_the_pods_that_this_job_made_are_its_own() -> None:
+    """A former Job of the same name has left one with the same labels."""
+    own, former = pod(), pod(owner="former-uid", name="q", uid="q-uid")
+    assert pods_made_by(job(), [former, own]) == [own]
+
+
+@pytest.mark.parametrize(
+    ("verb", "attempts", "name"),
+    [
+        ("backup", 0, "backup-demo"),
+        ("backup", 1, "backup-demo-r2"),
+        ("inspect", 1, "inspect-demo-r2"),
+        ("clean", 1, "clean-demo"),
+        ("release", 1, "release-demo"),
+    ],
+)
+def test_attempts_have_jobs_of_their_own_and_what_comes_after_them_has_one(
+    verb: str, attempts: int, name: str
+) -> None:
+    found = backup(status=status("Scheduled", backoffRetryStatus=(RECORD,) * attempts))
+    assert job_key(verb, found) == ObjectKey("Job", "ns", name)
+
+
+def test_why_nothing_starts_is_said_of_the_newest_pod_or_of_the_job() -> None:
+    older = pod(name="older", uid="1", creationTimestamp=NOW)
+    newer = pod(name="newer", uid="2", creationTimestamp=later(5))
+    former = pod(name="former", uid="3", owner="former-uid", creationTimestamp=later(9))
+
+    def asked(*pods: Pod, of_claim: bool = False) -> str:
+        return events_of_start(job(), pods, of_claim=of_claim).fields
+
+    assert asked(former) == f"involvedObject.uid={JOB_UID}"
+    assert asked(newer, former, older) == "involvedObject.uid=2"
+    claim = asked(older, newer, of_claim=True)
+    assert claim == "involvedObject.kind=PersistentVolumeClaim,involvedObject.name=newer-staging"
+    assert asked(of_claim=True) == f"involvedObject.uid={JOB_UID}", "no pod has no claim"
