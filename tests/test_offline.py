@@ -1,4 +1,7 @@
-"""`tidbbackup check` and `render`: what is said of a file, and with which exit code."""
+"""`tidbbackup check` and `render`: what is said of a file, and with which exit code.
+
+Here is also what metadata_schema.py and schema_check.py promise.
+"""
 
 import io
 import json

@@ -1,4 +1,7 @@
-"""docs/s3.md says what the tables in the code say."""
+"""docs/s3.md says what the tables in the code say.
+
+Here is also what model/providers.py promises.
+"""
 
 import re
 from pathlib import Path

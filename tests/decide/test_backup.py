@@ -1,4 +1,8 @@
-"""The table of a live Backup: (facts, now) -> Plan."""
+"""The table of a live Backup: (facts, now) -> Plan.
+
+Here is also what decide/facts.py, decide/plan.py, decide/run/ending.py and decide/aftermath/finished.py
+promise.
+"""
 
 from datetime import datetime, timedelta
 

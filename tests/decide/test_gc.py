@@ -1,4 +1,7 @@
-"""The table of a Backup that is being deleted: (facts, now) -> Plan."""
+"""The table of a Backup that is being deleted: (facts, now) -> Plan.
+
+Here is also what decide/aftermath/remains.py promises.
+"""
 
 import attrs
 import pytest

@@ -1,4 +1,7 @@
-"""The pod's own identity: IRSA, EKS Pod Identity, kube2iam; late, refused, renewed, or not there at all."""
+"""The pod's own identity: IRSA, EKS Pod Identity, kube2iam; late, refused, renewed, or not there at all.
+
+Here is also what storage/identity.py promises.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,8 @@
 """Every request against every server that is not S3: what it answers proves nothing.
 
 Each operation ends as StorageUnreachable, and none is taken for done or for absent.
+
+Here is also what storage/objects.py promises.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""Whose archive it is stands in its metadata, and nothing of another Backup is deleted or overwritten."""
+"""Whose archive it is stands in its metadata, and nothing of another Backup is deleted or overwritten.
+
+Here is also what worker/archive/ownership.py and worker/clean.py promise.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

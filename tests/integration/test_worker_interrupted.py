@@ -1,4 +1,7 @@
-"""Runs of the real worker in which something dies halfway: the database, the storage, the worker itself."""
+"""Runs of the real worker in which something dies halfway: the database, the storage, the worker itself.
+
+Here is also what worker/dumpers/mydumper/process.py promises.
+"""
 
 import asyncio
 import signal

@@ -1,4 +1,7 @@
-"""The whole way: a database with everything odd, dumped into S3, loaded into an empty server, compared."""
+"""The whole way: a database with everything odd, dumped into S3, loaded into an empty server, compared.
+
+Here is also what worker/dump.py, worker/pipeline/dumping.py and worker/pipeline/overlap.py promise.
+"""
 
 import asyncio
 import json

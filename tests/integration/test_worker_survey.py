@@ -1,4 +1,7 @@
-"""What the survey reads from a real server."""
+"""What the survey reads from a real server.
+
+Here is also what worker/database/survey.py promises.
+"""
 
 import asyncio
 

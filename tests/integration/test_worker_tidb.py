@@ -1,4 +1,7 @@
-"""The real worker and mydumper against a real TiDB: snapshot, held GC life time, and its ends."""
+"""The real worker and mydumper against a real TiDB: snapshot, held GC life time, and its ends.
+
+Here is also what worker/gc/row.py promises.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,7 @@
-"""The way out: every status is looked at, every wait has an end."""
+"""The way out: every status is looked at, every wait has an end.
+
+Here is also what kube/metrics.py and kube/sockets.py promise.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A spec as JSON: what is written is read back the same, and says no more than the user did."""
+"""A spec as JSON: what is written is read back the same, and says no more than the user did.
+
+Here is also what model/wire.py promises.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From the caches to facts, and from a change to the keys it concerns."""
+"""From the caches to facts, and from a change to the keys it concerns.
+
+Here is also what reconcile/kinds.py promises.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Keys and settings of the S3 client."""
+"""Keys and settings of the S3 client.
+
+Here is also what storage/opening.py promises.
+"""
 
 import asyncio
 from pathlib import Path

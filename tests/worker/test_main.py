@@ -1,4 +1,7 @@
-"""The worker's last words on paths that need no server."""
+"""The worker's last words on paths that need no server.
+
+Here is also what worker/failure.py promises.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,7 @@
-"""A run that was given up and whose pod started all the same: the reason of its failure is mended."""
+"""A run that was given up and whose pod started all the same: the reason of its failure is mended.
+
+Here is also what decide/run/pauses.py promises.
+"""
 
 import attrs
 import pytest

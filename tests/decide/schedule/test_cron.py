@@ -1,4 +1,7 @@
-"""Due times one by one, and every text that is no schedule with its cure."""
+"""Due times one by one, and every text that is no schedule with its cure.
+
+Here is also what decide/schedule/wall_clock.py promises.
+"""
 
 from __future__ import annotations
 

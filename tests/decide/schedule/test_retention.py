@@ -1,4 +1,7 @@
-"""What is kept and what goes: against an oracle that only counts, and never below the floor."""
+"""What is kept and what goes: against an oracle that only counts, and never below the floor.
+
+Here is also what decide/schedule/doubt.py promises.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A Backup in the worker's terms: defaults by provider, the archive's key, what has no effect."""
+"""A Backup in the worker's terms: defaults by provider, the archive's key, what has no effect.
+
+Here is also what decide/spec/storage_target.py promises.
+"""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,7 @@
-"""Bad input: each is named with its field, its value and its cure, and no secret is repeated."""
+"""Bad input: each is named with its field, its value and its cure, and no secret is repeated.
+
+Here is also what decide/problem.py, decide/spec/dumper.py and decide/spec/valid_storage.py promise.
+"""
 
 import time
 from typing import Any

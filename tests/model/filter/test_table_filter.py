@@ -1,4 +1,7 @@
-"""Table filters: TiDB's rules, and that the one expression made of them says the same."""
+"""Table filters: TiDB's rules, and that the one expression made of them says the same.
+
+Here is also what model/filter/pattern.py, model/filter/regex.py and model/filter/text.py promise.
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""rclone's flags: read as rclone does, honoured, ignored or refused; what may be a key is not repeated."""
+"""rclone's flags: read as rclone does, honoured, ignored or refused; what may be a key is not repeated.
+
+Here is also what model/flags/rclone_values.py promises.
+"""
 
 from fnmatch import fnmatch
 

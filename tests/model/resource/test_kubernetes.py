@@ -1,4 +1,7 @@
-"""Jobs and pods, as far as we read them."""
+"""Jobs and pods, as far as we read them.
+
+Here is also what model/meta.py promises.
+"""
 
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import Condition

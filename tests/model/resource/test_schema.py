@@ -1,4 +1,7 @@
-"""The CRDs hold every field of the model, described, and mean the same wherever a field stands."""
+"""The CRDs hold every field of the model, described, and mean the same wherever a field stands.
+
+Here is also what model/resource/schedule.py and model/resource/storage_spec.py promise.
+"""
 
 import typing
 from typing import Any

@@ -1,4 +1,7 @@
-"""Archives that are whole, and every way in which one is not."""
+"""Archives that are whole, and every way in which one is not.
+
+Here is also what worker/archive/manifest.py promises.
+"""
 
 import asyncio
 import io

@@ -1,4 +1,7 @@
-"""The archive: what a plain tar reads out of it, its parts, its digest, the files that go."""
+"""The archive: what a plain tar reads out of it, its parts, its digest, the files that go.
+
+Here is also what worker/archive/gzip.py promises.
+"""
 
 import asyncio
 import gzip

@@ -1,4 +1,7 @@
-"""Logging in: to nobody who could make us say the password, and with what a plain install has."""
+"""Logging in: to nobody who could make us say the password, and with what a plain install has.
+
+Here is also what worker/database/reach.py promises.
+"""
 
 import asyncio
 import importlib.metadata

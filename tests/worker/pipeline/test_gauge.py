@@ -1,4 +1,7 @@
-"""What counts as a run that moves."""
+"""What counts as a run that moves.
+
+Here is also what worker/counters.py promises.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Files on their way into the archive: each once, none that may still change or vanish."""
+"""Files on their way into the archive: each once, none that may still change or vanish.
+
+Here is also what worker/staging/closed_files.py promises.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
