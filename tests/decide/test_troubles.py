@@ -197,3 +197,26 @@ def test_a_deletion_in_the_foreground_leaves_what_the_policy_keeps(
             assert world.archive == (made and is_kept(policy, whole=script != "half"))
         else:
             assert not world.archive or is_kept(policy, whole=True)
+
+
+@pytest.mark.parametrize("phases", [("Pending",), ("Running",), ("Succeeded", "Failed")], ids=str)
+@pytest.mark.parametrize("policy", [None, "OnFailure", "Delete"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_whoever_deletes_the_pod_of_a_run_ends_it(
+    script: str, policy: str | None, phases: tuple[str, ...]
+) -> None:
+    """Its Job makes no other; what the storage then holds decides, and the policy what stays of it."""
+
+    def user(world: World) -> None:
+        if "backup-demo" in world.pods and world.pods["backup-demo"].status.phase in phases:
+            world.delete_pod("backup-demo")
+
+    make = lambda: troubled(script, {} if policy is None else {"cleanPolicy": policy})  # noqa: E731
+    alive = same_in_the_end(make, "never", user)
+    assert alive.summary()[0] in ("Complete", "Failed")
+    assert not alive.raised
+    assert (alive.summary()[0] == "Complete") <= (alive.archive and alive.manifest)
+
+    gone = same_in_the_end(make, "final", user)
+    assert (gone.backup, gone.upload, gone.raised) == (None, False, False)
+    assert gone.archive == (alive.archive and is_kept(policy, whole=alive.manifest))

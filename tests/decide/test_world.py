@@ -199,7 +199,7 @@ STEPS = st.lists(
             *["reconcile"] * 6,
             *["progress"] * 4,
             *("backup", "jobs", "pods") * 2,
-            *("wait", "delete", "delete job", "die"),
+            *("wait", "delete", "delete job", "delete pod", "die"),
         ]
     ),
     max_size=60,
@@ -226,6 +226,8 @@ def test_caches_that_lag_do_no_harm(script: str, policy: str | None, steps: list
                 world.delete_backup()
             case "delete job":
                 world.delete_job("backup-demo")
+            case "delete pod":
+                world.delete_pod("backup-demo")
             case kind:
                 caches.move(kind, 2)
         caches.history.append(world.view())

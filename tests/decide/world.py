@@ -96,6 +96,8 @@ class World:
     """What has been counted; times differ from life to life, so without them."""
     held: set[str] = attrs.Factory(set)
     """Pods that do not go, as those of a lost node."""
+    tried: set[str] = attrs.Factory(set)
+    """The uids of Jobs that have made their pod: they make no second one."""
     blocking: set[str] = attrs.Factory(set)
     """The uids of Jobs that block a deletion of the Backup in the foreground."""
 
@@ -249,6 +251,11 @@ class World:
             meta = attrs.evolve(found.metadata, deletionTimestamp=self.now)
             self.jobs[name] = attrs.evolve(found, metadata=meta)
 
+    def delete_pod(self, name: str) -> None:
+        """kubectl delete pod."""
+        if name in self.pods:
+            self._stop(name)
+
     # What happens by itself.
 
     def progress(self) -> bool:
@@ -297,7 +304,11 @@ class World:
             return True
         if job.ended:
             return False
+        if found is None and job.metadata.uid in self.tried:
+            self._end_job(name, "Failed")
+            return True
         if found is None:
+            self.tried.add(job.metadata.uid)
             self.pods[name] = pod(owner=job.metadata.uid, name=name, creationTimestamp=self.now)
             return True
         if found.status.phase == "Pending":
@@ -305,10 +316,12 @@ class World:
         if found.status.phase == "Running":
             self._end(name, job)
             return True
-        kind = "Complete" if found.status.phase == "Succeeded" else "Failed"
-        ended = JobStatus((Condition(kind, "True", lastTransitionTime=self.now),))
-        self.jobs[name] = attrs.evolve(job, status=ended)
+        self._end_job(name, "Complete" if found.status.phase == "Succeeded" else "Failed")
         return True
+
+    def _end_job(self, name: str, kind: str) -> None:
+        ended = JobStatus((Condition(kind, "True", lastTransitionTime=self.now),))
+        self.jobs[name] = attrs.evolve(self.jobs[name], status=ended)
 
     def _start(self, name: str, job: Job) -> bool:
         if name.startswith("backup-") and (self.script == "pend" or self.now < self.starts_at):

@@ -93,6 +93,10 @@ class InMemory:
         """See Server."""
         self.world.held.add(held.metadata.name)
 
+    async def delete_pod(self, deleted: Pod) -> None:
+        """See Server."""
+        self.world.delete_pod(deleted.metadata.name)
+
     async def end(self, ended: Pod, phase: str) -> None:
         """See Server."""
         owner = ended.metadata.ownerReferences[0].uid

@@ -123,6 +123,10 @@ class OnApiServer:
         kept = {"finalizers": [*pod.metadata.finalizers, "tidbbackup.test/held"]}
         await self.plane.api.patch(path, {"metadata": kept})
 
+    async def delete_pod(self, pod: Pod) -> None:
+        """See Server."""
+        await self.plane.api.delete(self._path("pods", pod.metadata.name))
+
     async def end(self, pod: Pod, phase: str) -> None:
         """See Server."""
         path = self._path("pods", pod.metadata.name)

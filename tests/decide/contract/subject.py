@@ -63,6 +63,10 @@ class Server(Protocol):
         """A pod does not go when it is deleted, as that of a lost node."""
         ...
 
+    async def delete_pod(self, pod: Pod) -> None:
+        """kubectl delete pod."""
+        ...
+
     async def end(self, pod: Pod, phase: str) -> None:
         """A node says that a pod has ended: Succeeded or Failed."""
         ...

@@ -86,6 +86,20 @@ async def test_a_job_ends_with_its_pod(server: Server, phase: str, condition: st
     assert len(view.pods) == 1, "there is one try"
 
 
+async def test_a_job_whose_pod_is_deleted_has_failed_and_makes_no_other(server: Server) -> None:
+    job = await made(server, await server.create(FINALIZER))
+    (pod,) = pods_of(await server.view(), job)
+
+    await server.delete_pod(pod)
+    await server.until(lambda view: view.jobs["backup-demo"].ended and not view.pods)
+
+    view = await server.at_rest()
+    assert [each.type for each in view.jobs["backup-demo"].status.conditions if each.type in ENDS] == [
+        "Failed"
+    ]
+    assert view.pods == {}
+
+
 async def test_a_backup_without_finalizers_is_gone_at_once_and_its_jobs_follow(server: Server) -> None:
     found = await server.create()
     await made(server, found)
