@@ -56,8 +56,8 @@ class BackupCounters:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, [*_GROUP, *labels], registry=registry)
 
-        self._finished = counter("tidbbackup_backups_finished_total", "Backups that ended.", "result")
-        self._by_reason = {
+        self._counters = {
+            Counted.FINISHED: counter("tidbbackup_backups_finished_total", "Backups that ended.", "result"),
             Counted.MISSED: counter(
                 "tidbbackup_schedule_missed_runs_total", "Due times without a backup.", "reason"
             ),
@@ -67,8 +67,8 @@ class BackupCounters:
             Counted.KEPT: counter(
                 "tidbbackup_data_kept_total", "Backups that went while their data could not.", "reason"
             ),
+            Counted.CLEAN_FAILED: counter("tidbbackup_clean_failed_total", "Backups whose cleaning failed."),
         }
-        self._clean_failed = counter("tidbbackup_clean_failed_total", "Backups whose cleaning failed.")
         self._seconds = Histogram(
             "tidbbackup_backup_duration_seconds",
             "How long complete backups took.",
@@ -91,12 +91,8 @@ class BackupCounters:
             group = tally.namespace, ""
         # The newest last.
         self._series[group] = self._series.pop(group, set())
-        if tally.what in self._by_reason:
-            self._of(self._by_reason[tally.what], *group, tally.reason).inc(tally.count)
-        elif tally.what is Counted.CLEAN_FAILED:
-            self._of(self._clean_failed, *group).inc(tally.count)
-        else:
-            self._of(self._finished, *group, tally.reason).inc(tally.count)
+        reason = () if tally.what is Counted.CLEAN_FAILED else (tally.reason,)
+        self._of(self._counters[tally.what], *group, *reason).inc(tally.count)
         if tally.seconds is not None:
             self._of(self._seconds, *group).observe(tally.seconds)
         if tally.size is not None:

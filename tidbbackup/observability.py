@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
@@ -52,55 +52,7 @@ class CannotListen(Exception):
     """The address is taken or not ours; the message names it, the flag and the cure."""
 
 
-class _Scraped(Collector):
-    """Gauges that are looked up when someone asks, rather than kept up to date."""
-
-    def __init__(self) -> None:
-        self.queues: list[WorkQueue[Any]] = []
-        self.reflectors: list[HasHealth] = []
-        self.sources: list[Callable[[], Iterable[Metric]]] = []
-        self._taken: tuple[Iterable[Metric], ...] = ()
-
-    def take(self) -> None:
-        """One instant of it, in the event loop; what `sources` give is computed where it is collected."""
-        self._taken = ((*self._queue_gauges(), *self._reflector_gauges()), *(each() for each in self.sources))
-
-    def collect(self) -> Iterator[Metric]:
-        for part in self._taken:
-            yield from part
-
-    def describe(self) -> Iterable[Metric]:
-        return ()  # says that nothing is to be looked up at registration
-
-    def _queue_gauges(self) -> Iterator[Metric]:
-        depth = GaugeMetricFamily("workqueue_depth", "Keys that are due and wait.", labels=["name"])
-        unfinished = GaugeMetricFamily(
-            "workqueue_unfinished_work_seconds", "Time spent so far on unfinished keys.", labels=["name"]
-        )
-        longest = GaugeMetricFamily(
-            "workqueue_longest_running_processor_seconds", "The longest of these.", labels=["name"]
-        )
-        for queue in self.queues:
-            stats = queue.stats()
-            depth.add_metric([queue.name], stats.depth)
-            unfinished.add_metric([queue.name], stats.unfinished_seconds)
-            longest.add_metric([queue.name], stats.longest_seconds)
-        yield from (depth, unfinished, longest)
-
-    def _reflector_gauges(self) -> Iterator[Metric]:
-        age = GaugeMetricFamily(
-            "reflector_last_event_age_seconds", "Since the API server was last heard of.", labels=["resource"]
-        )
-        ages: dict[str, float] = {}
-        for health in (reflector.health() for reflector in self.reflectors):
-            # Where namespaces are followed one by one, the worst of them: the label is the kind alone.
-            ages[str(health.resource)] = max(health.age_seconds, ages.get(str(health.resource), 0.0))
-        for resource, seconds in ages.items():
-            age.add_metric([resource], seconds)
-        yield age
-
-
-class Metrics(KubeMetrics):
+class Metrics(KubeMetrics, Collector):
     """Every metric of the controller, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -108,28 +60,35 @@ class Metrics(KubeMetrics):
         super().__init__(self.registry)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._scraped = _Scraped()
+        self._reflectors: list[HasHealth] = []
+        self._sources: list[Callable[[], Iterable[Metric]]] = []
+        self._taken: tuple[Iterable[Metric], ...] = ()
         self._rendering: asyncio.Task[bytes] | None = None
         self._shared_until = 0.0
-        self.registry.register(self._scraped)
+        self.registry.register(self)
 
     def watch_queue(self, queue: WorkQueue[Any]) -> None:
         """Shows that queue's depth and unfinished work."""
-        self._scraped.queues.append(queue)
+        self.gauges(partial(_of_queue, queue))
 
     def watch_reflector(self, reflector: HasHealth) -> None:
         """Shows how long ago that reflector last heard of the API server."""
-        self._scraped.reflectors.append(reflector)
+        self._reflectors.append(reflector)
 
     def gauges(self, source: Callable[[], Iterable[Metric]]) -> None:
         """Shows what `source` gives, an instant of the caches: it is called in the event loop, and iterated
         over in a thread."""
-        self._scraped.sources.append(source)
+        self._sources.append(source)
 
     def take(self) -> CollectorRegistry:
-        """All of it, as it is now."""
-        self._scraped.take()
+        """All of it, as it is now; to be called in the event loop."""
+        self._taken = (_of_reflectors(self._reflectors), *(each() for each in self._sources))
         return self.registry
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges as they were taken."""
+        for part in self._taken:
+            yield from part
 
     async def text(self) -> bytes:
         """All of it, as Prometheus reads it; whoever asks within a second gets the same."""
@@ -144,6 +103,34 @@ class Metrics(KubeMetrics):
             return await asyncio.to_thread(generate_latest, self.take())
         finally:
             self._shared_until = asyncio.get_running_loop().time() + SHARED_SECONDS
+
+
+def _of_queue(queue: WorkQueue[Any]) -> list[Metric]:
+    stats = queue.stats()
+    return [
+        _gauge(f"workqueue_{name}", text, "name", {queue.name: value})
+        for name, text, value in (
+            ("depth", "Keys that are due and wait.", stats.depth),
+            ("unfinished_work_seconds", "Time spent so far on unfinished keys.", stats.unfinished_seconds),
+            ("longest_running_processor_seconds", "The longest of these.", stats.longest_seconds),
+        )
+    ]
+
+
+def _of_reflectors(reflectors: Iterable[HasHealth]) -> list[Metric]:
+    ages: dict[str, float] = {}
+    for health in (reflector.health() for reflector in reflectors):
+        # Where namespaces are followed one by one, the worst of them: the label is the kind alone.
+        ages[str(health.resource)] = max(health.age_seconds, ages.get(str(health.resource), 0.0))
+    text = "Since the API server was last heard of."
+    return [_gauge("reflector_last_event_age_seconds", text, "resource", ages)]
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    gauge = GaugeMetricFamily(name, text, labels=[label])
+    for each, value in values.items():
+        gauge.add_metric([each], value)
+    return gauge
 
 
 def not_ready(reflectors: Sequence[HasHealth], stale_after: float = STALE_AFTER) -> tuple[str, ...]:

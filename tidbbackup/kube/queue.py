@@ -56,7 +56,8 @@ class WorkQueue(Generic[K]):
     def add(self, key: K, after: float = 0.0) -> None:
         """Wants `key` after that many seconds; the earliest wish counts."""
         self._metrics.added()
-        self._put(key, after)
+        self._agenda.put(key, _now() + max(0.0, after))
+        self._changed.set()
 
     def retry(self, key: K, at_least: float = 0.0) -> float:
         """Wants a key that failed again, later each time; returns after how many seconds."""
@@ -99,10 +100,6 @@ class WorkQueue(Generic[K]):
         now = _now()
         spent = [max(0.0, now - since) for since in self._agenda.active()]
         return QueueStats(self._agenda.ready(now), sum(spent), max(spent, default=0.0))
-
-    def _put(self, key: K, after: float) -> None:
-        self._agenda.put(key, _now() + max(0.0, after))
-        self._changed.set()
 
     async def _wait_until(self, at: float | None) -> float:
         try:

@@ -23,30 +23,6 @@ from tidbbackup.model.meta import ObjectKey
 
 
 @frozen
-class Written:
-    """A write whose answer told the object's new version."""
-
-    version: str
-
-    def seen_in(self, cache: Cache[Any]) -> bool:
-        """Whether the cache is as new as the write."""
-        return at_least(cache.version, self.version)
-
-
-@frozen
-class Deleted:
-    """A deletion; the API's answer to one need not tell a version."""
-
-    key: ObjectKey
-    uid: str
-
-    def seen_in(self, cache: Cache[Any]) -> bool:
-        """Whether the cache shows it gone, replaced, or on its way out."""
-        found = cache.get(self.key)
-        return found is None or found.metadata.uid != self.uid or found.metadata.deletionTimestamp is not None
-
-
-@frozen
 class _Followed:
     cache: Cache[Any]
     relist: Callable[[], None]
@@ -55,8 +31,13 @@ class _Followed:
 @define
 class _Note:
     followed: _Followed
-    write: Written | Deleted
+    shown_in: Callable[[Cache[Any]], bool]
+    """Whether a cache shows the write."""
     demanded: bool = False
+
+    @property
+    def seen(self) -> bool:
+        return self.shown_in(self.followed.cache)
 
 
 class WriteGate:
@@ -79,15 +60,20 @@ class WriteGate:
 
     def note(self, key: Hashable, resource: Resource, version: str, namespace: str = "") -> None:
         """A write for `key` made `version`; what nobody follows is not waited for."""
-        self._add(key, resource, namespace, Written(version))
+        self._add(key, resource, namespace, lambda cache: at_least(cache.version, version))
 
     def note_deleted(self, key: Hashable, resource: Resource, namespace: str, name: str, uid: str) -> None:
-        """A deletion for `key` was accepted."""
-        self._add(key, resource, namespace, Deleted(ObjectKey(resource.kind, namespace, name), uid))
+        """A deletion for `key` was accepted; the API's answer to one need not tell a version."""
+
+        def gone(cache: Cache[Any]) -> bool:
+            found = cache.get(ObjectKey(resource.kind, namespace, name))
+            return found is None or found.metadata.uid != uid or found.metadata.deletionTimestamp is not None
+
+        self._add(key, resource, namespace, gone)
 
     def settled(self, key: Hashable) -> bool:
         """Whether every write for `key` is in its cache."""
-        left = [note for note in self._notes.get(key, ()) if not _seen(note)]
+        left = [note for note in self._notes.get(key, ()) if not note.seen]
         if left:
             self._notes[key] = left
         else:
@@ -125,20 +111,18 @@ class WriteGate:
         for notes in self._notes.values():
             notes[:] = [note for note in notes if note.followed is not listed or not note.demanded]
 
-    def _add(self, key: Hashable, resource: Resource, namespace: str, write: Written | Deleted) -> None:
+    def _add(
+        self, key: Hashable, resource: Resource, namespace: str, shown_in: Callable[[Cache[Any]], bool]
+    ) -> None:
         followed = self._followed.get((resource, namespace)) or self._followed.get((resource, ""))
-        if followed is not None and not write.seen_in(followed.cache):
-            self._notes.setdefault(key, []).append(_Note(followed, write))
+        if followed is not None and not shown_in(followed.cache):
+            self._notes.setdefault(key, []).append(_Note(followed, shown_in))
 
     def _demand(self, key: Hashable) -> None:
         for note in self._notes.get(key, ()):
             note.demanded = True
         for followed in {note.followed for note in self._notes.get(key, ())}:
             followed.relist()
-
-
-def _seen(note: _Note) -> bool:
-    return note.write.seen_in(note.followed.cache)
 
 
 @frozen

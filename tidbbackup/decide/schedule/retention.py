@@ -67,42 +67,29 @@ def fates(facts: ScheduleFacts, now: datetime) -> tuple[Fate, ...]:
     # By due time within a second: `made` has that order.
     ended = sorted((each.backup for each in facts.made if _has_ended(each.backup)), key=_created)
     good = [each for each in ended if is_good(each)]
-    bad = [each for each in ended if not is_good(each)]
-    by_age = _reserved_time(schedule)
-    by_number = by_age is None and spec.maxBackups and retention_fault(schedule) is None
-    rules = _Rules(
-        floor=_newest(good, spec.minBackups),
-        failed=_newest(bad, spec.failedBackupsLimit),
-        within=_newest(good, spec.maxBackups or 0) if by_number else None,
-        reserved=by_age,
-    )
-    return tuple(_fate(schedule, each, rules, now) for each in ended)
+    failed = _newest([each for each in ended if not is_good(each)], spec.failedBackupsLimit)
+    floor = _newest(good, spec.minBackups)
+    reserved = _reserved_time(schedule)
+    by_number = reserved is None and spec.maxBackups and retention_fault(schedule) is None
+    within = _newest(good, spec.maxBackups or 0 if by_number else len(good))
 
+    def fate(backup: Backup) -> Fate:
+        uid = backup.metadata.uid
+        if not is_good(backup) and uid not in failed:
+            why = f"more than {spec.failedBackupsLimit} failed ones (failedBackupsLimit)"
+            return Fate(backup, reasons.RETENTION_FAILED_LIMIT, why)
+        if uid in floor:
+            return Fate(
+                backup, why=f"the newest {spec.minBackups} complete ones stay (minBackups)", is_floor=True
+            )
+        if reserved is not None:
+            return _by_age(schedule, backup, reserved, now)
+        if is_good(backup) and uid not in within:
+            why = f"more than {spec.maxBackups} complete ones (maxBackups)"
+            return Fate(backup, reasons.RETENTION_MAX_BACKUPS, why)
+        return Fate(backup, why="nothing asks for its removal")
 
-@frozen
-class _Rules:
-    """Uids of the Backups that a rule keeps; None where there is no such rule."""
-
-    floor: frozenset[str]
-    failed: frozenset[str]
-    within: frozenset[str] | None
-    reserved: timedelta | None
-
-
-def _fate(schedule: BackupSchedule, backup: Backup, rules: _Rules, now: datetime) -> Fate:
-    spec, uid, good = schedule.spec, backup.metadata.uid, is_good(backup)
-    if not good and uid not in rules.failed:
-        why = f"more than {spec.failedBackupsLimit} failed ones (failedBackupsLimit)"
-        return Fate(backup, reasons.RETENTION_FAILED_LIMIT, why)
-    if uid in rules.floor:
-        why = f"the newest {spec.minBackups} complete ones stay (minBackups)"
-        return Fate(backup, why=why, is_floor=True)
-    if rules.reserved is not None:
-        return _by_age(schedule, backup, rules.reserved, now)
-    if good and rules.within is not None and uid not in rules.within:
-        why = f"more than {spec.maxBackups} complete ones (maxBackups)"
-        return Fate(backup, reasons.RETENTION_MAX_BACKUPS, why)
-    return Fate(backup, why="nothing asks for its removal")
+    return tuple(map(fate, ended))
 
 
 def _has_ended(backup: Backup) -> bool:
