@@ -6,17 +6,20 @@ Here is also what reconcile/kinds.py promises.
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from tests.decide.builders import IMAGE, NOW, backup, status
 from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
+from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.resource.backup import Progress
 from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, PodStatus, Running
 from tidbbackup.model.resource.schedule import BackupSchedule
+from tidbbackup.reconcile.kinds import KINDS
 from tidbbackup.reconcile.observe import (
     observe_backup,
     observe_schedule,
@@ -64,6 +67,20 @@ def test_jobs_and_pods_that_cannot_be_read_are_there_and_have_not_ended() -> Non
     assert not facts.job.ended
     assert facts.pods == (Pod(pod_of("demo").metadata),)
     assert not facts.pods[0].ended
+
+
+def test_a_pod_that_cannot_be_read_is_found_whatever_labels_its_backup_gives_it() -> None:
+    """As large as spec.podLabels may be: a Job counts as stopped only when no pod of it is found."""
+    many = {f"{'x' * 249}.{number:03}/{'y' * 63}": "z" * 63 for number in range(64)}
+    meta = msgspec.to_builtins(pod_of("demo").metadata)
+    meta["labels"] = many | meta["labels"]
+    raw = msgspec.Raw(msgspec.json.encode({"metadata": meta, "status": {"phase": 5}}))
+    found = read_object(raw, KINDS["Pod"].decode)
+    assert isinstance(found, Malformed)
+    facts = observe_backup(caches((backup(),), (job_of("demo"),), (found,)), backup().key, IMAGE)
+
+    assert [each.metadata.name for each in facts.pods] == ["p"]
+    assert [each.metadata.owner for each in facts.pods] == [pod_of("demo").metadata.owner]
 
 
 def test_a_backup_wakes_itself() -> None:

@@ -1,7 +1,7 @@
 """Turns the API's bytes into our classes: single objects, pages of a list, frames of a watch.
 
 An object that does not fit its class, or is too large to keep, becomes Malformed, a value like any other:
-it is neither lost nor able to stop a reflector, and costs a few KiB. Must not know any particular kind, nor
+it is neither lost nor able to stop a reflector, and costs some KiB. Must not know any particular kind, nor
 when to list or watch.
 """
 
@@ -25,8 +25,10 @@ _SMALL = 8 * 1024
 """Bytes of JSON that need no weighing, whatever they hold."""
 _PART = 48
 """Bytes that a name or value takes beside its text."""
-_MALFORMED_LIMIT = 2048
-"""Bytes of each list or map, and of the words, of one that is Malformed."""
+_WORDS_LIMIT = 2048
+"""Bytes of the words about one that is Malformed, and of its annotations, which nobody reads."""
+_NAMES_LIMIT = 32 * 1024
+"""Bytes of its labels, by which it is found, and of what else its metadata lists: 64 of the longest fit."""
 
 
 class HasMeta(Protocol):
@@ -132,13 +134,16 @@ def _too_large(raw: msgspec.Raw, found: HasMeta) -> str:
 
 
 def _malformed(meta: Meta, why: str) -> Malformed:
-    # What is long in the metadata is left away: nobody acts on an object that cannot be read.
-    long: dict[str, Any] = {
-        name: empty
-        for name, empty in (("labels", {}), ("annotations", {}), ("finalizers", ()), ("ownerReferences", ()))
-        if len(msgspec.json.encode(getattr(meta, name))) > _MALFORMED_LIMIT
+    limits: tuple[tuple[str, Any, int], ...] = (
+        ("annotations", {}, _WORDS_LIMIT),
+        ("labels", {}, _NAMES_LIMIT),
+        ("finalizers", (), _NAMES_LIMIT),
+        ("ownerReferences", (), _NAMES_LIMIT),
+    )
+    long = {
+        name: empty for name, empty, most in limits if len(msgspec.json.encode(getattr(meta, name))) > most
     }
-    return Malformed(attrs.evolve(meta, **long), why[:_MALFORMED_LIMIT])
+    return Malformed(attrs.evolve(meta, **long), why[:_WORDS_LIMIT])
 
 
 def read_page(body: bytes) -> Page:
