@@ -7,10 +7,10 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 import pytest
-from attrs import frozen
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,17 +19,6 @@ from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS, PODS
 from tidbbackup.observability import CannotListen, Metrics, not_ready, serve
-
-
-@frozen
-class Reflecting:
-    """Something with a health."""
-
-    now: Health
-
-    def health(self) -> Health:
-        """As given."""
-        return self.now
 
 
 def _samples(text: str) -> dict[tuple[str, ...], float]:
@@ -55,7 +44,7 @@ async def test_what_prometheus_reads() -> None:
     metrics.reflector(JOBS).restarted("expired")
     queue: WorkQueue[str] = WorkQueue("backup", metrics=metrics.queue("backup"), jitter=lambda: 0.0)
     metrics.watch_queue(queue)
-    metrics.watch_reflector(Reflecting(Health(JOBS, synced=True, age_seconds=3.0)))
+    metrics.watch_reflector(partial(Health, JOBS, synced=True, age_seconds=3.0))
     metrics.gauges(lambda: [GaugeMetricFamily("tidbbackup_backups", "Backups.", value=4)])
     queue.add("a")
     queue.retry("b")
@@ -96,9 +85,9 @@ async def test_ready_or_what_is_not(lines: Sequence[str], code: int, text: str) 
 
 def test_who_is_not_ready() -> None:
     reflectors = [
-        Reflecting(Health(JOBS, synced=True, age_seconds=100)),
-        Reflecting(Health(PODS, synced=False, age_seconds=float("inf"))),
-        Reflecting(Health(JOBS, synced=True, age_seconds=200)),
+        Health(JOBS, synced=True, age_seconds=100),
+        Health(PODS, synced=False, age_seconds=float("inf")),
+        Health(JOBS, synced=True, age_seconds=200),
     ]
     assert not_ready(reflectors) == (
         "pods: not listed yet",
@@ -121,8 +110,8 @@ async def test_a_taken_port_names_the_flag() -> None:
 
 def test_of_chosen_namespaces_the_one_that_is_not_ready_is_named() -> None:
     reflectors = [
-        Reflecting(Health(JOBS, synced=True, age_seconds=100, namespace="a")),
-        Reflecting(Health(JOBS, synced=False, age_seconds=float("inf"), namespace="b")),
+        Health(JOBS, synced=True, age_seconds=100, namespace="a"),
+        Health(JOBS, synced=False, age_seconds=float("inf"), namespace="b"),
     ]
     assert not_ready(reflectors) == ("jobs.batch in b: not listed yet",)
 
@@ -130,7 +119,7 @@ def test_of_chosen_namespaces_the_one_that_is_not_ready_is_named() -> None:
 async def test_the_age_of_chosen_namespaces_is_that_of_the_worst() -> None:
     metrics = Metrics()
     for namespace, age in (("a", 5.0), ("b", 90.0), ("c", 7.0)):
-        metrics.watch_reflector(Reflecting(Health(JOBS, synced=True, age_seconds=age, namespace=namespace)))
+        metrics.watch_reflector(partial(Health, JOBS, synced=True, age_seconds=age, namespace=namespace))
     lines = [
         line for line in (await metrics.text()).decode().splitlines() if line.startswith("reflector_last")
     ]

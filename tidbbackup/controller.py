@@ -33,7 +33,7 @@ from tidbbackup.model.names import MANAGED_BY, OURS
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, SCHEDULES, Caches
-from tidbbackup.reconcile.observe import wakes_backup, wakes_owner, wakes_schedule
+from tidbbackup.reconcile.observe import wakes_backup, wakes_owner
 from tidbbackup.reconcile.reconcilers import Reconcilers
 from tidbbackup.settings import Settings
 
@@ -66,8 +66,13 @@ async def run(settings: Settings) -> None:
     async with Client(connection, answered=metrics.request) as client:
         await check_crds(client)
         parts = assemble(client, settings, metrics)
-        readiness = partial(not_ready, parts.reflectors)
-        async with serve(metrics, readiness, host=settings.metrics_host, port=settings.metrics_port) as port:
+        serving = serve(
+            metrics,
+            lambda: not_ready(reflector.health() for reflector in parts.reflectors),
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+        )
+        async with serving as port:
             log.info("metrics and health on %s:%d", settings.metrics_host, port)
             # From here on only: until something is at work, the process may end at once.
             with stop_signals() as stop:
@@ -124,7 +129,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
         ],
         JOBS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
         PODS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
-        SCHEDULES.kind: [Feed(wakes_schedule, queue.add), Feed(schedules_gone, counters.forget)],
+        SCHEDULES.kind: [Feed(lambda change: [change.key], queue.add), Feed(schedules_gone, counters.forget)],
     }
     reflectors = []
     for kind in followed:
@@ -138,7 +143,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
                 metrics=measured,
             )
             gate.follow(KINDS[kind].resource, store.cache, reflector.relist, namespace)
-            metrics.watch_reflector(reflector)
+            metrics.watch_reflector(reflector.health)
             reflectors.append(reflector)
     metrics.watch_queue(queue)
     metrics.gauges(partial(backup_gauges, caches.backups))

@@ -11,7 +11,7 @@ import errno
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
@@ -41,13 +41,6 @@ STALE_AFTER = 180.0
 """Seconds without an answer of the API server, which is asked again after a minute of silence."""
 
 
-class HasHealth(Protocol):
-    """A reflector, as far as this module cares."""
-
-    def health(self) -> Health:
-        """How it is doing now."""
-
-
 class CannotListen(Exception):
     """The address is taken or not ours; the message names it, the flag and the cure."""
 
@@ -60,7 +53,7 @@ class Metrics(KubeMetrics, Collector):
         super().__init__(self.registry)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._reflectors: list[HasHealth] = []
+        self._healths: list[Callable[[], Health]] = []
         self._sources: list[Callable[[], Iterable[Metric]]] = []
         self._taken: tuple[Iterable[Metric], ...] = ()
         self._rendering: asyncio.Task[bytes] | None = None
@@ -71,9 +64,9 @@ class Metrics(KubeMetrics, Collector):
         """Shows that queue's depth and unfinished work."""
         self.gauges(partial(_of_queue, queue))
 
-    def watch_reflector(self, reflector: HasHealth) -> None:
-        """Shows how long ago that reflector last heard of the API server."""
-        self._reflectors.append(reflector)
+    def watch_reflector(self, health: Callable[[], Health]) -> None:
+        """Shows how long ago a reflector last heard of the API server."""
+        self._healths.append(health)
 
     def gauges(self, source: Callable[[], Iterable[Metric]]) -> None:
         """Shows what `source` gives, an instant of the caches: it is called in the event loop, and iterated
@@ -82,7 +75,8 @@ class Metrics(KubeMetrics, Collector):
 
     def take(self) -> CollectorRegistry:
         """All of it, as it is now; to be called in the event loop."""
-        self._taken = (_of_reflectors(self._reflectors), *(each() for each in self._sources))
+        ages = _of_reflectors(health() for health in self._healths)
+        self._taken = (ages, *(each() for each in self._sources))
         return self.registry
 
     def collect(self) -> Iterator[Metric]:
@@ -117,9 +111,9 @@ def _of_queue(queue: WorkQueue[Any]) -> list[Metric]:
     ]
 
 
-def _of_reflectors(reflectors: Iterable[HasHealth]) -> list[Metric]:
+def _of_reflectors(healths: Iterable[Health]) -> list[Metric]:
     ages: dict[str, float] = {}
-    for health in (reflector.health() for reflector in reflectors):
+    for health in healths:
         # Where namespaces are followed one by one, the worst of them: the label is the kind alone.
         ages[str(health.resource)] = max(health.age_seconds, ages.get(str(health.resource), 0.0))
     text = "Since the API server was last heard of."
@@ -133,10 +127,10 @@ def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Met
     return gauge
 
 
-def not_ready(reflectors: Sequence[HasHealth], stale_after: float = STALE_AFTER) -> tuple[str, ...]:
+def not_ready(healths: Iterable[Health], stale_after: float = STALE_AFTER) -> tuple[str, ...]:
     """A line for each reflector that keeps the controller from being ready."""
     lines = []
-    for health in (reflector.health() for reflector in reflectors):
+    for health in healths:
         if not health.synced:
             lines.append(f"{health}: not listed yet")
         elif health.age_seconds > stale_after:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
-from attrs import frozen
 from prometheus_client.metrics_core import Metric
 
 from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
@@ -19,13 +18,6 @@ from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics
 from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
-
-
-@frozen
-class _Following:
-    def health(self) -> Health:
-        """Well."""
-        return Health(JOBS, synced=True, age_seconds=1.0)
 
 
 def exported() -> list[Metric]:
@@ -43,7 +35,7 @@ async def _exported() -> list[Metric]:
     reflector.restarted("expired")
     queue: WorkQueue[str] = WorkQueue("backup", metrics=metrics.queue("backup"))
     metrics.watch_queue(queue)
-    metrics.watch_reflector(_Following())
+    metrics.watch_reflector(partial(Health, JOBS, synced=True, age_seconds=1.0))
     backups: Store[Backup] = Store(BACKUPS)
     backups.apply(Relisted(tuple(_backup(phase) for phase in ("Complete", "Failed")), "1"))
     metrics.gauges(partial(backup_gauges, backups.cache))

@@ -25,7 +25,6 @@ from tidbbackup.reconcile.observe import (
     observe_schedule,
     wakes_backup,
     wakes_owner,
-    wakes_schedule,
     working,
 )
 
@@ -101,11 +100,6 @@ def test_a_backup_whose_schedule_is_gone_elsewhere_or_unreadable_wakes_itself_al
     elsewhere = scheduled("s", namespace="elsewhere")
     for schedules in ((), (elsewhere,), (malformed(schedule()),)):
         assert list(wakes_backup(caches(schedules=schedules), change)) == [child(DUE).key]
-
-
-def test_a_schedule_wakes_itself_also_when_it_goes() -> None:
-    for old, new in ((None, schedule()), (schedule(), None)):
-        assert list(wakes_schedule(Change(schedule().key, old, new))) == [schedule().key]
 
 
 def scheduled(name: str, **meta: Any) -> BackupSchedule:

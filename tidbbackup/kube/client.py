@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
 from attrs import frozen
 
-from tidbbackup.kube.connection import Connection
-from tidbbackup.kube.metrics import UNREAD
 from tidbbackup.kube.resources import Resource
-from tidbbackup.kube.transport import JSON, NO_QUERY, Answered, Deadlines, Request, Retries, Transport
+from tidbbackup.kube.transport import JSON, NO_QUERY, Request, Transport
 
 Body = Mapping[str, Any] | bytes
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -40,23 +37,10 @@ class Selector:
 
 
 EVERYTHING = Selector()
-DEADLINES = Deadlines()
-RETRIES = Retries()
 
 
-class Client:
+class Client(Transport):
     """Sends requests; every method raises ApiError, and no other error, when one fails."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        answered: Answered = UNREAD.request,
-        deadlines: Deadlines = DEADLINES,
-        retries: Retries = RETRIES,
-        agent: str = "tidbbackup",
-    ) -> None:
-        self._transport = Transport(connection, answered, deadlines, retries, agent)
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,18 +50,9 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def close(self) -> None:
-        """Closes every connection, also those of open watches."""
-        await self._transport.close()
-
-    @property
-    def server_time(self) -> datetime | None:
-        """What the clock of the API server said with its newest good answer; None where it did not say."""
-        return self._transport.server_time
-
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes:
         """One object, as the API server has it now."""
-        return await self._transport.ask(Request("GET", resource.path(namespace, name)))
+        return await self.ask(Request("GET", resource.path(namespace, name)))
 
     async def create(self, resource: Resource, namespace: str, body: Body, *, dry_run: bool = False) -> bytes:
         """Creates; AlreadyExists where the name is taken. Returns the object with its uid.
@@ -126,7 +101,7 @@ class Client:
             query["limit"] = str(limit)
         if token:
             query["continue"] = token
-        return await self._transport.ask(Request("GET", resource.path(namespace), query))
+        return await self.ask(Request("GET", resource.path(namespace), query))
 
     @asynccontextmanager
     async def watch(
@@ -149,11 +124,11 @@ class Client:
             "timeoutSeconds": str(seconds),
             **selector.query(),
         }
-        async with self._transport.stream(Request("GET", resource.path(namespace), query), seconds) as chunks:
+        async with self.stream(Request("GET", resource.path(namespace), query), seconds) as chunks:
             yield chunks
 
     async def _write(
         self, method: str, path: str, body: Body, kind: str = JSON, query: Mapping[str, str] = NO_QUERY
     ) -> bytes:
         sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return await self._transport.ask(Request(method, path, query, sent, kind))
+        return await self.ask(Request(method, path, query, sent, kind))

@@ -57,13 +57,12 @@ class Silence(TransportError):
 
 
 class StatusError(ApiError):
-    """An answer other than 2xx. `status` is the HTTP code, `reason` the API's word for it."""
+    """An answer other than 2xx. `status` is the HTTP code."""
 
     def __init__(self, request: str, status: int, body: Status, retry_after: float | None = None) -> None:
         message = " ".join(body.message.split())[:MESSAGE_LIMIT] or body.reason or "no message"
         super().__init__(f"{request}: {status} {message}" if request else f"{status} {message}")
         self.status = status
-        self.reason = body.reason
         self.cause_reasons = frozenset(cause.reason for cause in body.details.causes)
         self.message = message
         self.retry_after = retry_after
@@ -132,7 +131,6 @@ class Cause(msgspec.Struct):
 class Details(msgspec.Struct):
     """The `details` of a Status that we use."""
 
-    uid: str = ""
     causes: list[Cause] = []
     retryAfterSeconds: float = 0
 

@@ -32,6 +32,7 @@ from tidbbackup.kube.errors import (
     retry_after_seconds,
     status_error,
 )
+from tidbbackup.kube.metrics import UNREAD
 from tidbbackup.kube.sockets import open_socket
 
 JSON = "application/json"
@@ -76,6 +77,10 @@ class Retries:
         return error.retry_after if tries <= self.limit and error.retry_after <= self.longest else None
 
 
+DEADLINES = Deadlines()
+RETRIES = Retries()
+
+
 @frozen
 class Request:
     """What is asked, without who asks."""
@@ -96,10 +101,10 @@ class Transport:
     def __init__(
         self,
         connection: Connection,
-        answered: Answered,
-        deadlines: Deadlines,
-        retries: Retries,
-        agent: str,
+        answered: Answered = UNREAD.request,
+        deadlines: Deadlines = DEADLINES,
+        retries: Retries = RETRIES,
+        agent: str = "tidbbackup",
     ) -> None:
         self._connection = connection
         self._answered = answered

@@ -77,11 +77,6 @@ def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
     return ScheduleFacts(found, tuple(backup for backup in made if isinstance(backup, Backup)))
 
 
-def wakes_schedule(change: Change[BackupSchedule]) -> Iterable[ObjectKey]:
-    """A change of a BackupSchedule concerns itself."""
-    return [change.key]
-
-
 def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
     """A change of a Backup concerns itself, and the schedule whose name it bears.
 
