@@ -24,6 +24,7 @@ from tests.integration.schedule_scene import (
     sleep_until,
     wire,
 )
+from tidbbackup.model.names import BEGUN_UID
 
 pytestmark = pytest.mark.integration
 
@@ -121,7 +122,8 @@ async def test_what_a_backup_of_a_schedule_carries(due: Due) -> None:
     meta, schedule = backup["metadata"], await due.schedules.get("managed")
 
     assert meta["labels"] == {"tidb.pingcap.com/backup-schedule": "managed"}
-    assert meta["annotations"] == {
+    # Once it has begun it has one more.
+    assert {name: text for name, text in meta["annotations"].items() if name != BEGUN_UID} == {
         "team": "shop",
         "tidb.pingcap.com/due-time": wire(due.at),
         "tidb.pingcap.com/schedule-uid": schedule["metadata"]["uid"],
@@ -260,9 +262,10 @@ async def test_retention_by_number_keeps_the_newest(place: Scene) -> None:
 
 
 def newer(backup: JSON) -> JSON:
-    """As to be created, with the same labels and annotations."""
+    """As to be created, with the same labels and annotations but the one that would make it a copy."""
     kept = ("name", "namespace", "labels", "annotations")
     meta = {field: backup["metadata"][field] for field in kept}
+    meta["annotations"] = {name: text for name, text in meta["annotations"].items() if name != BEGUN_UID}
     return {field: backup[field] for field in ("apiVersion", "kind", "spec")} | {"metadata": meta}
 
 

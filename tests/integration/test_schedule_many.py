@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 MANY = 200
 
 
-async def test_each_has_its_one_backup_within_ten_seconds(scene: Scene) -> None:
+async def test_each_has_its_one_backup_within_half_a_minute(scene: Scene) -> None:
     made = Schedules(scene)
     names = [f"s{number}" for number in range(MANY)]
     at = await minute_ahead()
@@ -37,7 +37,8 @@ async def test_each_has_its_one_backup_within_ten_seconds(scene: Scene) -> None:
     asked = asked_at(scene)
     late = sorted(asked[name_at(name, at)] - at for name in names)
     assert timedelta() <= late[0]
-    assert late[-1] < timedelta(seconds=10), late[-1]
+    # Some 5 s where the machine has nothing else to do.
+    assert late[-1] < timedelta(seconds=30), late[-1]
     for name in names:
         await made.until(lambda status: status.get("lastBackupTime") is not None, name)
     assert len(await made.backups()) == MANY
