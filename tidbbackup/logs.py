@@ -15,6 +15,7 @@ import msgspec
 
 Format = Literal["auto", "json", "human"]
 
+_LEVELS = ("debug", "info", "warning", "error")
 QUIET_LIBRARIES = ("kubernetes_asyncio", "aiohttp", "asyncio", "botocore", "aiobotocore")
 """At DEBUG these show whole requests and answers, and with them Secrets."""
 
@@ -82,15 +83,9 @@ def set_up_logging(
 
 
 def _level(name: str) -> int:
-    levels = {
-        "debug": logging.DEBUG,
-        "info": logging.INFO,
-        "warning": logging.WARNING,
-        "error": logging.ERROR,
-    }
-    if name.lower() not in levels:
-        raise ValueError(f"--log-level {name}: not one of {', '.join(levels)}")
-    return levels[name.lower()]
+    if name.lower() not in _LEVELS:
+        raise ValueError(f"--log-level {name}: not one of {', '.join(_LEVELS)}")
+    return logging.getLevelNamesMapping()[name.upper()]
 
 
 def _printable(text: str) -> str:

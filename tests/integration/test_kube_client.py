@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -30,7 +30,7 @@ from tidbbackup.kube.errors import (
 )
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.resources import JOBS, PODS, Resource
-from tidbbackup.kube.runner import Runner
+from tidbbackup.kube.runner import Runner, utc_now
 from tidbbackup.kube.writes import Writer
 
 pytestmark = pytest.mark.integration
@@ -184,14 +184,14 @@ async def test_a_write_that_the_cache_has_not_seen_is_never_made_twice(scene: Sc
     queue: WorkQueue[str] = WorkQueue("test")
     created: list[str] = []
 
-    async def reconcile(key: str) -> timedelta | None:
+    async def reconcile(key: str) -> datetime | None:
         if len(scene.cached()) > 1:
             return None
         # On purpose a name that would not stop a second one.
         name = f"made-{len(created)}"
         created.append(name)
         await Writer(scene.direct, scene.gate, key).create(THINGS, scene.namespace, scene.object(name))
-        return timedelta()
+        return utc_now()
 
     runner = Runner("test", queue, reconcile, gate=scene.gate)
     async with reflecting(scene):

@@ -28,6 +28,9 @@ TOKEN_LIFE = 60.0
 RELOAD_PAUSE = 10.0
 """Seconds between two readings because of a 401, however many there are: it may run a login plugin."""
 
+_NO_KUBECONFIG = (OSError, ValueError, TypeError, AttributeError, AssertionError)
+"""What the library raises too where a file is no kubeconfig."""
+
 RELOAD_LIMIT = 30.0
 """Seconds that a login plugin may take."""
 
@@ -220,15 +223,7 @@ async def _load(path: str, context: str | None) -> Any:
         await load_kube_config(
             config_file=path, context=context, client_configuration=loaded, persist_config=False
         )
-    except (
-        ConfigException,
-        YAMLError,
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-    ) as error:
+    except (ConfigException, YAMLError, *_NO_KUBECONFIG) as error:
         raise ConfigError(f"kubeconfig {path}: {error or 'not a kubeconfig'}") from error
     return loaded
 

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
-Wake = datetime | timedelta | None
-"""When to look again: at that (aware) time, after that long, or None for "when something changes"."""
+Wake = datetime | None
+"""When to look again: at that (aware) time, or None for "when something changes"."""
 
 Reconcile = Callable[[K], Awaitable[Wake]]
 
@@ -35,10 +35,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def seconds_until(wake: datetime | timedelta, now: datetime) -> float:
+def seconds_until(wake: datetime, now: datetime) -> float:
     """How long to sleep until `wake`, at least 0 and at most LONGEST_SLEEP."""
-    wait = wake - now if isinstance(wake, datetime) else wake
-    return min(max(wait, timedelta()), LONGEST_SLEEP).total_seconds()
+    return min(max(wake - now, timedelta()), LONGEST_SLEEP).total_seconds()
 
 
 class Runner(Generic[K]):

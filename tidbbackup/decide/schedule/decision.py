@@ -7,7 +7,6 @@ retention's part. Must not know how its Plan is carried out.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
 
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
 from tidbbackup.decide.schedule.cron import COUNT_LIMIT
@@ -32,7 +31,7 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
         return NOTHING
     if facts.unreadable:
         message = f"this BackupSchedule cannot be read ({facts.unreadable}): mend its spec, or create it anew"
-        return Plan((Announce(KIND, schedule.metadata, "Warning", INVALID_SPEC, message),))
+        return Plan((_event(schedule, INVALID_SPEC, message, warns=True),))
     reading = read(schedule)
     ledger = settle(facts, reading, now)
     status = wanted(facts, ledger, reading, now)
@@ -65,33 +64,25 @@ def _make(facts: ScheduleFacts, schedule: BackupSchedule, ledger: Ledger) -> tup
     if ledger.held is not None and facts.refusal is not None:
         name = backup_name(meta.name, ledger.held)
         text = f"the API server refuses {name} for now, it is tried again: {facts.refusal.message}"
-        return (Announce(KIND, meta, "Warning", reasons.BACKUP_REFUSED, text),)
+        return (_event(schedule, reasons.BACKUP_REFUSED, text, warns=True),)
     if ledger.due is None:
         return ()
     name = backup_name(meta.name, ledger.due)
-    say = Announce(
-        KIND, meta, "Normal", reasons.BACKUP_CREATED, f"made {name}, due at {format_time(ledger.due)}"
-    )
+    say = _event(schedule, reasons.BACKUP_CREATED, f"made {name}, due at {format_time(ledger.due)}")
     if any(backup.metadata.name == name for backup in facts.backups):
         return (say,)
     return (Create(manifest(schedule, ledger.due)), say)
 
 
 def _say(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> Announce:
-    kind: Literal["Normal", "Warning"] = "Normal" if passed.reason == reasons.SKIPPED_PAUSED else "Warning"
     when = format_time(passed.newest)
     many = "at least " if passed.count >= COUNT_LIMIT - 1 else ""
     before = passed.reason == reasons.MISSED_DOWNTIME
     which = f"{many}{passed.count} due {'before' if before else 'up to'} {when}"
     if passed.count == 1 and not before:
         which = f"the one due at {when}"
-    return Announce(
-        KIND,
-        schedule.metadata,
-        kind,
-        passed.reason,
-        f"no backup for {which}: {_why(facts, schedule, passed)}",
-    )
+    text = f"no backup for {which}: {_why(facts, schedule, passed)}"
+    return _event(schedule, passed.reason, text, warns=passed.reason != reasons.SKIPPED_PAUSED)
 
 
 def _why(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> str:
@@ -124,5 +115,8 @@ def _say_readiness(
     first_and_fine = old is None and new.status == "True"
     if first_and_fine or (old is not None and (old.reason, old.message) == (new.reason, new.message)):
         return ()
-    kind: Literal["Normal", "Warning"] = "Warning" if reading.faulty else "Normal"
-    return (Announce(KIND, schedule.metadata, kind, new.reason, new.message),)
+    return (_event(schedule, new.reason, new.message, warns=reading.faulty),)
+
+
+def _event(schedule: BackupSchedule, reason: str, message: str, *, warns: bool = False) -> Announce:
+    return Announce(KIND, schedule.metadata, "Warning" if warns else "Normal", reason, message)
