@@ -20,7 +20,6 @@ from tidbbackup.kube.resources import JOBS, PODS, Resource
 from tidbbackup.kube.runner import Runner
 from tidbbackup.kube.tasks import TaskEnded
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.observability import Metrics
 from tidbbackup.settings import Settings
 
 pytestmark = pytest.mark.looptime
@@ -80,7 +79,7 @@ async def bench(*, syncs: bool = True) -> Bench:
     runner = Runner("keys", queue, reconcile, timeout=7200)
     following = Part(JOBS, syncs=syncs), Part(PODS), Part()
     *reflectors, progress = cast(Any, following)
-    parts = Parts(queue, tuple(reflectors), runner, Metrics(), progress)
+    parts = Parts(queue, tuple(reflectors), runner, progress)
     stop = asyncio.Event()
     running = asyncio.create_task(_run_parts(parts, Settings(), stop))
     await asyncio.sleep(1)

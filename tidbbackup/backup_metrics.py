@@ -117,9 +117,8 @@ def schedules_gone(change: Change[BackupSchedule]) -> Iterable[Group]:
 
 def backup_gauges(cache: Cache[Backup]) -> Iterable[Metric]:
     """The gauges over all Backups that the cache holds and that are ours."""
-    if not cache.synced:
-        return []  # Half a picture would show backups vanish and come back at each start.
-    return _of_backups(cache.all())
+    # Half a picture would show backups vanish and come back at each start.
+    return _of_backups(cache.all()) if cache.synced else []
 
 
 def _of_backups(found: Iterable[object]) -> Iterator[Metric]:

@@ -51,7 +51,6 @@ class Parts:
     queue: WorkQueue[ObjectKey]
     reflectors: tuple[Reflector[Any], ...]
     runner: Runner[ObjectKey]
-    metrics: Metrics
     progress: ProgressTask
 
 
@@ -151,7 +150,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.reconciled, counters.count)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
-    return Parts(queue, tuple(reflectors), runner, metrics, progress)
+    return Parts(queue, tuple(reflectors), runner, progress)
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:

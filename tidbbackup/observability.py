@@ -153,8 +153,8 @@ async def serve(
     """
     app = web.Application()
     app.router.add_get("/metrics", partial(_show, metrics), allow_head=False)
-    app.router.add_get("/healthz", _answer(lambda: (200, b"ok\n")))
-    app.router.add_get("/readyz", _answer(lambda: _ready(readiness())))
+    app.router.add_get("/healthz", _answer(tuple))
+    app.router.add_get("/readyz", _answer(readiness))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -178,16 +178,13 @@ async def _listen(runner: web.AppRunner, host: str, port: int, flag: str) -> asy
         raise CannotListen(f"cannot listen on {host}:{port} ({flag}): {error.strerror or error}") from error
 
 
-def _ready(lines: Sequence[str]) -> tuple[int, bytes]:
-    text = "".join(f"{line}\n" for line in lines) or "ok\n"
-    return (503 if lines else 200), text.encode()
-
-
-def _answer(make: Callable[[], tuple[int, bytes]]) -> Callable[[web.Request], Any]:
+def _answer(faults: Callable[[], Sequence[str]]) -> Callable[[web.Request], Any]:
     async def handler(request: web.Request) -> web.Response:
         # That this runs at all is what /healthz is about: the event loop turns.
-        status, body = make()
-        answer = web.Response(status=status, body=body, headers={"Content-Type": TEXT})
+        found = faults()
+        text = "".join(f"{line}\n" for line in found) or "ok\n"
+        headers = {"Content-Type": TEXT}
+        answer = web.Response(status=503 if found else 200, body=text.encode(), headers=headers)
         answer.force_close()
         return answer
 

@@ -161,9 +161,9 @@ async def test_a_deletion_is_noted_also_where_the_object_is_gone_already() -> No
     gate = _gate(store)
     answers = [answer(200, {"kind": "Status"}), answer(404)]
     async with http_peer(answers) as peer, Client(peer.connection()) as client:
-        await Writer(client, gate, "one").delete(THINGS, "ns", "a", uid="uid-a")
+        await Writer(client, gate, "one").delete(THINGS, "ns", "a", uid="uid-a", propagation="Background")
         with pytest.raises(NotFound):
-            await Writer(client, gate, "two").delete(THINGS, "ns", "a", uid="uid-a")
+            await Writer(client, gate, "two").delete(THINGS, "ns", "a", uid="uid-a", propagation="Background")
     assert (gate.settled("one"), gate.settled("two")) == (False, False)
     store.apply(Relisted((), "12"))
     assert (gate.settled("one"), gate.settled("two")) == (True, True)

@@ -14,7 +14,7 @@ from attrs import frozen
 from tidbbackup.kube.decode import HasMeta, Malformed
 from tidbbackup.kube.resources import Resource
 from tidbbackup.kube.updates import Applied, Bookmark, Deleted, Relisted, Update
-from tidbbackup.kube.versions import at_least, newer_of
+from tidbbackup.kube.versions import age_order, at_least, newer_of
 from tidbbackup.model.meta import ObjectKey
 
 T = TypeVar("T", bound=HasMeta)
@@ -154,11 +154,7 @@ class Cache(Generic[T]):
     @property
     def version(self) -> str:
         """The newest resourceVersion that all of it has reached, bookmarks included; "" before a list."""
-        oldest, *others = (store._version for store in self._stores)
-        for version in others:
-            if not version or at_least(oldest, version):
-                oldest = version
-        return oldest
+        return min((store._version for store in self._stores), key=age_order)
 
     def get(self, key: ObjectKey) -> T | Malformed | None:
         """One object, if it has been seen."""

@@ -6,12 +6,17 @@ Must not know where they come from.
 from __future__ import annotations
 
 
+def age_order(version: str) -> tuple[int, str]:
+    """Sorts resourceVersions, the oldest first; "" is older than all."""
+    return len(version), version
+
+
 def at_least(version: str, wanted: str) -> bool:
     """Whether `version` is as new as `wanted`, both of one resource.
 
     An empty `version` (nothing seen yet) is older than all; an empty `wanted` asks for nothing.
     """
-    return (len(version), version) >= (len(wanted), wanted)
+    return age_order(version) >= age_order(wanted)
 
 
 def newer_of(one: str, other: str) -> str:

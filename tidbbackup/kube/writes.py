@@ -149,13 +149,7 @@ class Writer:
         return self._noted(resource, namespace, answer)
 
     async def delete(
-        self,
-        resource: Resource,
-        namespace: str,
-        name: str,
-        *,
-        uid: str,
-        propagation: Propagation = "Background",
+        self, resource: Resource, namespace: str, name: str, *, uid: str, propagation: Propagation
     ) -> bytes:
         """See Client.delete. NotFound is noted too, and raised: it is the cache that is late."""
         try:

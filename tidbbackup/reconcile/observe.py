@@ -93,10 +93,10 @@ def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
 
 
 def _only_progress(change: Change[Backup]) -> bool:
-    old, new = change.old, change.new
-    if not isinstance(old, Backup) or not isinstance(new, Backup):
-        return False
-    return old.status.progress != new.status.progress and _but_progress(old) == _but_progress(new)
+    match change.old, change.new:
+        case Backup() as old, Backup() as new:
+            return old.status.progress != new.status.progress and _but_progress(old) == _but_progress(new)
+    return False
 
 
 def _but_progress(backup: Backup) -> Backup:

@@ -69,8 +69,9 @@ def fates(facts: ScheduleFacts, now: datetime) -> tuple[Fate, ...]:
     good = [each for each in ended if is_good(each)]
     failed = _newest([each for each in ended if not is_good(each)], spec.failedBackupsLimit)
     floor = _newest(good, spec.minBackups)
-    reserved = _reserved_time(schedule)
-    by_number = reserved is None and spec.maxBackups and retention_fault(schedule) is None
+    unclear = retention_fault(schedule) is not None
+    reserved = None if unclear else parse_duration(spec.maxReservedTime or "0") or None
+    by_number = not unclear and reserved is None and spec.maxBackups
     within = _newest(good, spec.maxBackups or 0 if by_number else len(good))
 
     def fate(backup: Backup) -> Fate:
@@ -111,14 +112,6 @@ def _by_age(schedule: BackupSchedule, backup: Backup, reserved: timedelta, now: 
 def _floor(going: Fate, found: Sequence[Fate]) -> list[Backup]:
     """What has to be there still before a complete one goes."""
     return [fate.backup for fate in found if fate.is_floor] if is_good(going.backup) else []
-
-
-def _reserved_time(schedule: BackupSchedule) -> timedelta | None:
-    """maxReservedTime; None where it is absent, 0 or no duration."""
-    try:
-        return parse_duration(schedule.spec.maxReservedTime or "0") or None
-    except ValueError:
-        return None
 
 
 def _created(backup: Backup) -> datetime:
