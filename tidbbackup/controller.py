@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,7 +20,7 @@ from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_ga
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import load_connection
-from tidbbackup.kube.decode import read_meta
+from tidbbackup.kube.decode import NESTING, read_meta
 from tidbbackup.kube.errors import Forbidden, NotFound
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Feed, Reflector
@@ -60,6 +61,8 @@ async def run(settings: Settings) -> None:
     Raises:
         CannotStart, kube.errors.KubeError, observability.CannotListen: with the cure in the message.
     """
+    # Else one object with a deeply nested affinity makes every list of its kind unreadable.
+    sys.setrecursionlimit(NESTING)
     connection = await load_connection(settings.kubeconfig, settings.context)
     metrics = Metrics()
     async with Client(connection, answered=metrics.request) as client:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 from typing import Any
 
+import aiohttp
 import pytest
 
+from tests.integration.faults import no_controller
 from tests.integration.scene import Scene, phase, why
+from tests.integration.schedule_scene import GROUP
 
 pytestmark = pytest.mark.integration
 
@@ -54,6 +59,29 @@ async def test_what_a_quota_wants_named_is_called_a_quota(scene: Scene) -> None:
     assert reason == "QuotaExceeded", message
     assert "failed quota: cpu: must specify limits.cpu" in message
     assert "mend spec.resources" in message
+
+
+async def test_one_that_is_nested_as_deep_as_the_api_server_takes_stops_nobody(scene: Scene) -> None:
+    deep = b'{"a":' * 9_000 + b"1" + b"}" * 9_000
+    body = json.dumps(scene.backup("deep", affinity={"nodeAffinity": "DEEP"})).encode()
+    plane = scene.lab.plane
+    headers = {"Authorization": f"Bearer {plane.token}", "Content-Type": "application/json"}
+    url = f"{plane.url}{GROUP}/namespaces/{scene.namespace}/backups"
+    tls = ssl.create_default_context(cafile=plane.ca)
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(url, data=body.replace(b'"DEEP"', deep), ssl=tls) as answer,
+    ):
+        assert answer.status == 201
+    try:
+        async with no_controller(scene.lab):
+            pass
+        await scene.apply(scene.backup())
+        backup = await scene.until_over()
+        assert phase(backup) == "Complete", why(backup)
+    finally:
+        # No other test has to read it.
+        await scene.kubectl("delete", "backup", "deep", "--timeout=60s")
 
 
 async def done_and_cleaned(scene: Scene, resources: dict[str, Any] | None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -13,8 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kube.things import Thing, bookmark, decode_thing, error_line, line, page, status, thing, wire
-from tidbbackup.kube.decode import Frame, Lines, Malformed, read_frame, read_meta, read_object, read_page
+from tidbbackup.kube.decode import (
+    NESTING,
+    Frame,
+    Lines,
+    Malformed,
+    read_frame,
+    read_meta,
+    read_object,
+    read_page,
+)
 from tidbbackup.kube.errors import BadAnswer
+from tidbbackup.model.resource.backup import Backup
+from tidbbackup.reconcile.kinds import KINDS
 
 ODD = wire(thing("odd", 7)) | {"data": {"number": 1}}
 
@@ -85,6 +98,29 @@ def test_the_words_about_one_that_does_not_fit_are_bounded_too() -> None:
     assert isinstance(found, Malformed)
     assert len(found.why) < 3_000
     assert found.metadata == thing("a", 3).metadata
+
+
+@pytest.fixture
+def as_in_the_controller() -> Iterator[None]:
+    """With the controller's recursion limit."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(NESTING)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("as_in_the_controller")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("field", ["affinity", "nodeSelector", "backupTemplate", "else"])
+def test_what_is_nested_as_deep_as_an_api_server_takes_is_read(field: str, kind: str) -> None:
+    deep = b'{"a":' * 9_990 + b"1" + b"}" * 9_990
+    raw = b'{"metadata":{"name":"a","resourceVersion":"1"},"spec":{"%s":%s}}' % (field.encode(), deep)
+    found = read_page(b'{"kind":"List","metadata":{"resourceVersion":"9"},"items":[%s]}' % raw)
+    view = read_object(found.items[0], KINDS[kind].decode)
+    assert view.metadata.name == "a"
+    assert read_frame(b'{"type":"ADDED","object":%s}' % raw, KINDS[kind].decode).version == "1"
+    if isinstance(view, Backup) and view.spec.affinity:
+        assert msgspec.json.encode(view.spec.affinity.value) == deep
 
 
 def test_what_has_no_metadata_is_no_object() -> None:

@@ -21,6 +21,8 @@ OBJECT_LIMIT = 256 * 1024
 """Bytes that an object may take in a cache: twice what fits into one environment variable of a pod."""
 LINE_LIMIT = 8 * 1024 * 1024
 """Bytes of a line of a watch; etcd keeps objects up to 1.5 MiB."""
+NESTING = 30_000
+"""Python's recursion limit under which all is read that an API server takes: JSON of 10,000 levels."""
 _SMALL = 8 * 1024
 """Bytes of JSON that need no weighing, whatever they hold."""
 _PART = 48
