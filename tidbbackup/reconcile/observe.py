@@ -46,8 +46,8 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
 
 
 def _job(caches: Caches, verb: str, key: ObjectKey, attempt: int = 1) -> Job | None:
-    found = caches.jobs.get(ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name, attempt)))
-    job: Job | None = None if found is None else readable(found, "Job")
+    named = ObjectKey(JOB_KIND, key.namespace, job_name(verb, key.name, attempt))
+    job: Job | None = readable(caches.jobs.get(named), "Job")
     return job
 
 

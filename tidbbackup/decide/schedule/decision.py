@@ -38,16 +38,12 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     patch = changes(schedule.status, status)
     # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
     # was made, among them. So none is made twice and none is counted twice.
-    tallies = tuple(_counted(schedule, passed) for passed in ledger.passed)
+    group = schedule.metadata.namespace, short(schedule.metadata.name)
+    tallies = tuple(Tally(Counted.MISSED, *group, each.reason, each.count) for each in ledger.passed)
     write = (PatchStatus(schedule.key, schedule.metadata.resourceVersion, patch, tallies),) if patch else ()
     said = [_say(facts, schedule, passed) for passed in ledger.passed]
     actions = (*said, *_make(facts, schedule, ledger), *_say_readiness(schedule, status, reading), *write)
     return Plan(actions, wake_at=_wake_at(reading, ledger, now))
-
-
-def _counted(schedule: BackupSchedule, passed: Passed) -> Tally:
-    meta = schedule.metadata
-    return Tally(Counted.MISSED, meta.namespace, short(meta.name), passed.reason, passed.count)
 
 
 def _wake_at(reading: Reading, ledger: Ledger, now: datetime) -> datetime | None:

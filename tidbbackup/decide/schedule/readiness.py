@@ -11,7 +11,7 @@ from attrs import frozen
 
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.schedule.cron import InvalidSchedule, Timetable, UnknownZone, parse
-from tidbbackup.decide.schedule.scheduled import NAME_LIMIT, name_excess
+from tidbbackup.decide.schedule.scheduled import NAME_LIMIT, SUFFIX_LENGTH
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import schedule_reasons as reasons
@@ -72,8 +72,8 @@ def faults(schedule: BackupSchedule) -> list[Cause]:
 
 
 def _name_fault(name: str) -> Cause | None:
-    excess = name_excess(name)
-    if not excess:
+    excess = len(name) + SUFFIX_LENGTH - NAME_LIMIT
+    if excess <= 0:
         return None
     cure = (
         f"is {excess} characters too long: `<name>-<time>` names a Backup and may have {NAME_LIMIT}; "

@@ -50,7 +50,9 @@ def retention(facts: ScheduleFacts, now: datetime) -> Plan:
     going = next((fate for fate in found if fate.reason), None)
     if going is None:
         return Plan(wake_at=min((fate.expires for fate in found if fate.expires), default=None))
-    unsure = doubt(facts, SCHEDULE_KIND, schedule.metadata, (going.backup, *_floor(going, found)), now)
+    # What has to be there still before a complete one goes.
+    floor = [fate.backup for fate in found if fate.is_floor and is_good(going.backup)]
+    unsure = doubt(facts, SCHEDULE_KIND, schedule.metadata, (going.backup, *floor), now)
     if unsure is not None:
         return unsure
     meta = going.backup.metadata
@@ -107,11 +109,6 @@ def _by_age(schedule: BackupSchedule, backup: Backup, reserved: timedelta, now: 
     if now >= expires:
         return Fate(backup, reasons.RETENTION_EXPIRED, text)
     return Fate(backup, why=f"not {text} before {format_time(expires)}", expires=expires)
-
-
-def _floor(going: Fate, found: Sequence[Fate]) -> list[Backup]:
-    """What has to be there still before a complete one goes."""
-    return [fate.backup for fate in found if fate.is_floor] if is_good(going.backup) else []
 
 
 def _created(backup: Backup) -> datetime:

@@ -21,7 +21,7 @@ from tidbbackup.model.units import format_time
 
 NAME_LIMIT = 253
 """Characters of a Backup's name."""
-_SUFFIX = len("-2006-01-02t15-04-05")
+SUFFIX_LENGTH = len("-2006-01-02t15-04-05")
 _PRUNE = "argocd.argoproj.io/sync-options"
 _UNFINISHED = ("", Phase.SCHEDULED, Phase.RUNNING)
 
@@ -74,11 +74,6 @@ class ScheduleFacts(Facts):
 def backup_name(schedule: str, due: datetime) -> str:
     """`<schedule>-2006-01-02t15-04-05`: one name for one due time, in UTC."""
     return f"{schedule}-{due.astimezone(UTC):%Y-%m-%dt%H-%M-%S}"
-
-
-def name_excess(schedule: str) -> int:
-    """By how many characters a schedule's name is too long for those of its Backups; 0 where it fits."""
-    return max(len(schedule) + _SUFFIX - NAME_LIMIT, 0)
 
 
 def manifest(schedule: BackupSchedule, due: datetime) -> dict[str, Any]:
