@@ -140,11 +140,10 @@ async def given_back(
     assert after.programs == before.programs
 
 
-async def test_parts_that_travel_as_files(
+async def test_large_parts(
     real: RealStore, source: Database, before: Content, destination: Database, tmp_path: Path
 ) -> None:
-    """Too large for memory: of other bodies client and server must see nothing else."""
-    worker = worker_for(real, source, tmp_path, "files", transfer=Transfer(partBytes=36 * MIB))
+    worker = worker_for(real, source, tmp_path, "large", transfer=Transfer(partBytes=36 * MIB))
 
     ended = await worker.run()
 

@@ -18,7 +18,7 @@ from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import identity
-from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -66,12 +66,12 @@ def target_at(peer: StrictPeer) -> ObjectTarget:
 async def upload(peer: StrictPeer) -> None:
     async def bodies() -> AsyncIterator[Body]:
         for body in (b"a" * PART, b"b" * PART, b"c"):
-            yield Pieces([body])
+            yield Body([body])
 
     target = target_at(peer)
     async with open_client(target, None, patience=PATIENCE) as client:
         opened, _ = await start_upload(client, target, "run", PATIENCE)
-        await opened.complete(await opened.send(bodies(), 1))
+        await opened.complete(await opened.send(bodies()))
     assert len(peer.objects["k.tgz"].body) == 2 * PART + 1
 
 
@@ -99,11 +99,11 @@ async def test_irsa_is_renewed_while_an_upload_lasts(
             token.write_text(f"web-{number}")
             for key in aws.accepted:
                 aws.accepted[key] = "expired"
-            yield Pieces([body])
+            yield Body([body])
 
     async with open_client(target, None, patience=PATIENCE) as client:
         opened, _ = await start_upload(client, target, "run", PATIENCE)
-        await opened.complete(await opened.send(bodies(), 1))
+        await opened.complete(await opened.send(bodies()))
     assert len(peer.objects["k.tgz"].body) == 2 * PART + 1
     assert aws.web_tokens[0] == "web-1"
     assert aws.web_tokens[-1] == "web-4"
@@ -187,13 +187,13 @@ async def in_trouble(peer: StrictPeer, aws: Aws, troubles: list[str]) -> None:
     target = target_at(peer)
 
     async def bodies() -> AsyncIterator[Body]:
-        yield Pieces([b"a"])
+        yield Body([b"a"])
 
     async with open_client(target, None, patience=patience) as client:
         opened, _ = await start_upload(client, target, "run", patience)
         client._request_signer._credentials._expiry_time = datetime.now(UTC) + timedelta(minutes=9)
         aws.troubles = troubles
-        await opened.complete(await opened.send(bodies(), 1))
+        await opened.complete(await opened.send(bodies()))
 
 
 @pytest.mark.parametrize("trouble", ["503", "429", "400", "silent"])

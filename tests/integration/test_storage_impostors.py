@@ -22,7 +22,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
-from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload, start_upload
@@ -43,7 +43,7 @@ Operation = Callable[[S3Client, ObjectTarget, Upload], Awaitable[object]]
 
 
 async def bodies() -> AsyncIterator[Body]:
-    yield Pieces([b"x"])
+    yield Body([b"x"])
 
 
 async def streamed(client: S3Client, target: ObjectTarget, _: Upload) -> None:
@@ -61,7 +61,7 @@ OPERATIONS: dict[str, Operation] = {
     "abort all": lambda c, t, u: objects.abort_uploads(c, t),
     "abort others": lambda c, t, u: u.abort_others(),
     "start": lambda c, t, u: start_upload(c, t, "other", PATIENCE),
-    "part": lambda c, t, u: u.send(bodies(), 1),
+    "part": lambda c, t, u: u.send(bodies()),
     "complete": lambda c, t, u: u.complete(PART),
     "write beside": lambda c, t, u: u.write_beside(t.manifest_key, b"{}"),
     "withdraw": lambda c, t, u: u.withdraw(),
@@ -85,7 +85,7 @@ async def test_no_request_believes_an_impostor(impostor: str) -> None:
         for name, operation in OPERATIONS.items():
             peer.impostor = None
             upload, _ = await start_upload(client, target, name, PATIENCE)
-            await upload.send(bodies(), 1)
+            await upload.send(bodies())
             peer.impostor = IMPOSTORS[impostor]
             try:
                 told = f"returned {await operation(client, target, upload)!r}"

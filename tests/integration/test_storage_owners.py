@@ -16,7 +16,7 @@ from tests.integration.strict_peer import Opened, Stored, StrictPeer, strict_pee
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
-from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -123,7 +123,7 @@ async def test_a_cleaning_that_dies_after_any_delete_is_finished_by_the_next(nam
 
 
 async def bodies() -> AsyncIterator[Body]:
-    yield Pieces([b"x"])
+    yield Body([b"x"])
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_nothing_of_another_is_overwritten(there: Stored | None, taken: bo
         open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
     ):
         upload, _ = await start_upload(client, target, "run", PATIENCE, uid=OURS)
-        parts = await upload.send(bodies(), 1)
+        parts = await upload.send(bodies())
         peer.objects = {"k.tgz": there} if there else {}
         if taken:
             with pytest.raises(StorageError, match="is not overwritten") as caught:
@@ -168,6 +168,6 @@ async def test_a_bucket_with_a_default_object_lock_takes_all(provider: str) -> N
     ):
         peer.locked = True
         upload, _ = await start_upload(client, target, "run", PATIENCE, uid=OURS)
-        await upload.complete(await upload.send(bodies(), 1))
+        await upload.complete(await upload.send(bodies()))
         await upload.write_beside(target.manifest_key, b"{}")
     assert set(peer.objects) == {"k.tgz", "k.manifest.json"}

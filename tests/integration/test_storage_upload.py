@@ -11,7 +11,7 @@ from tests.cluster.object_store import ObjectStore
 from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
-from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
@@ -37,7 +37,7 @@ async def client_of(store: ObjectStore, target: ObjectTarget) -> AsyncIterator[S
 
 async def bodies(*sizes: int) -> AsyncIterator[Body]:
     for number, size in enumerate(sizes):
-        yield Pieces([bytes([number]) * size])
+        yield Body([bytes([number]) * size])
 
 
 async def test_headers_arrive_as_asked_for(header_store: ObjectStore) -> None:
@@ -46,7 +46,7 @@ async def test_headers_arrive_as_asked_for(header_store: ObjectStore) -> None:
     target = attrs.evolve(target, tags={"team": "a b", "tier": "1+2=3"})
     async with client_of(header_store, target) as client:
         upload, notices = await start_upload(client, target, "run-1", PATIENCE)
-        parts = await upload.send(bodies(5 * MIB, 5 * MIB, 3), 2)
+        parts = await upload.send(bodies(5 * MIB, 5 * MIB, 3))
         assert await upload.complete(parts) == 10 * MIB + 3
         await objects.put_json(client, target, target.manifest_key, b"{}")
         tags = await client.get_object_tagging(Bucket="headers", Key=target.key)
@@ -69,7 +69,7 @@ async def test_without_settings_no_header_is_sent(header_store: ObjectStore) -> 
     target = target_in(header_store, "plain")
     async with client_of(header_store, target) as client:
         upload, _ = await start_upload(client, target, "run-1", PATIENCE)
-        await upload.complete(await upload.send(bodies(10), 1))
+        await upload.complete(await upload.send(bodies(10)))
     head = await header_store.head("plain", target.key)
     assert "StorageClass" not in head
     assert "ServerSideEncryption" not in head
@@ -80,12 +80,12 @@ async def test_a_withdrawn_upload_leaves_nothing(object_store: ObjectStore) -> N
     target = target_in(object_store, "withdrawn", provider="ceph")
     async with client_of(object_store, target) as client:
         upload, _ = await start_upload(client, target, "run-1", PATIENCE)
-        await upload.send(bodies(5 * MIB), 1)
+        await upload.send(bodies(5 * MIB))
         await upload.withdraw()
         assert await object_store.uploads("withdrawn") == []
         # Completed and then withdrawn, as when the manifest cannot be written: the object goes too.
         upload, _ = await start_upload(client, target, "run-2", PATIENCE)
-        await upload.complete(await upload.send(bodies(10), 1))
+        await upload.complete(await upload.send(bodies(10)))
         await upload.withdraw()
     assert await object_store.objects("withdrawn") == {}
 
@@ -95,10 +95,10 @@ async def test_an_upload_that_another_run_aborted_never_deletes_its_object(objec
     target = target_in(object_store, "two-runs", provider="ceph")
     async with client_of(object_store, target) as client:
         cut_off, _ = await start_upload(client, target, "run-1", PATIENCE)
-        parts = await cut_off.send(bodies(10), 1)
+        parts = await cut_off.send(bodies(10))
         assert await objects.abort_uploads(client, target) == 1
         other, _ = await start_upload(client, target, "run-2", PATIENCE)
-        await other.complete(await other.send(bodies(10), 1))
+        await other.complete(await other.send(bodies(10)))
         with pytest.raises(StorageError, match="NoSuchUpload"):
             await cut_off.complete(parts)
         await cut_off.withdraw()

@@ -17,13 +17,12 @@ from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.integration.faults import within
-from tests.integration.hold_proxy import COMPLETION, PART, HoldProxy, hold_proxy
+from tests.integration.hold_proxy import COMPLETION, HoldProxy, hold_proxy
 from tests.worker.cut_proxy import CutProxy, cut_proxy
 from tests.worker.endings import alive, children, gone, kill
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome
-from tidbbackup.model.providers import Transfer
 
 pytestmark = pytest.mark.integration
 
@@ -170,22 +169,6 @@ async def terminated_at(worker: Worker, proxy: HoldProxy) -> Ended:
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
         return await worker.ended(process)
-
-
-async def test_killed_with_parts_on_the_volume_and_run_again(worker: Worker) -> None:
-    direct = worker.target
-    async with hold_proxy("127.0.0.1", worker.store.port, PART) as proxy:
-        worker.retarget(endpoint=proxy.url, transfer=Transfer(partBytes=36 * MIB))
-        process = await worker.start()
-        await within(proxy.reached)
-        await kill(process)
-    assert [path.parent.name for path in worker.staging.glob("*/*")].count("parts") >= 1
-    worker.target = direct
-    ended = await worker.run()
-    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    assert [*worker.staging.glob("*/*")] == []
-    worker.delete_data = True
-    assert (await worker.run("clean")).code == 0
 
 
 async def test_killed_while_mydumper_runs(worker: Worker, to_database: CutProxy) -> None:

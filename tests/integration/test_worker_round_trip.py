@@ -17,17 +17,13 @@ import pytest_asyncio
 from tests.cluster import rclone_client
 from tests.cluster.comparison import content
 from tests.cluster.database import Database, mariadb
-from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
-from tests.cluster.restore import load_archive
-from tests.integration.faults import within
-from tests.integration.hold_proxy import PART, hold_proxy
 from tests.worker.odd_schema import DATABASES, odd_schema
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import DatabaseTarget
-from tidbbackup.model.providers import ObjectTarget, Transfer
+from tidbbackup.model.providers import ObjectTarget
 
 pytestmark = pytest.mark.integration
 
@@ -93,41 +89,6 @@ async def test_the_archive_loaded_by_myloader_equals_the_source(
     assert after.programs.keys() == before.programs.keys()
     for program, definition in before.programs.items():
         assert after.programs[program] == definition, program
-
-
-async def test_parts_that_travel_as_files(
-    servers: Processes, destination: Database, object_store: ObjectStore, tmp_path: Path
-) -> None:
-    """Too large for memory: neither rclone nor myloader sees another archive."""
-    bucket = "parts-as-files"
-    await object_store.create_bucket(bucket)
-    async with (
-        mariadb(servers, name="files-source") as source,
-        hold_proxy("127.0.0.1", object_store.port, PART) as proxy,
-    ):
-        await source.load(["CREATE DATABASE shop", *noise(40)])
-        worker = backing_up(source, object_store, bucket, "backup-6.tgz", tmp_path)
-        worker.retarget(endpoint=proxy.url, transfer=Transfer(partBytes=36 * MIB))
-        process = await worker.start()
-        await within(proxy.reached)
-        assert 36 * MIB in [path.stat().st_size for path in (worker.staging / "parts").iterdir()]
-        proxy.release()
-        ended = await worker.ended(process)
-        assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-        assert "in 2 parts" in ended.log
-        assert [*worker.staging.glob("*/*")] == []
-
-        key, manifest_key = worker.target.key, worker.target.manifest_key
-        listed = await rclone_client.sizes(object_store, "Ceph", bucket)
-        assert listed.keys() == {key, manifest_key}
-        for each, size in listed.items():
-            assert len(await rclone_client.read(object_store, "Ceph", bucket, each)) == size
-        archive = await rclone_client.read(object_store, "Ceph", bucket, key)
-        assert ended.result.checksum == f"sha256:{sha256(archive).hexdigest()}"
-        await load_archive(archive, destination, tmp_path / "load")
-        before, after = await content(source), await content(destination)
-    assert before.tables["shop", "noise"][1] > 2000, "rows"
-    assert after.tables["shop", "noise"] == before.tables["shop", "noise"]
 
 
 async def test_class_acl_and_encryption_of_the_task_are_those_of_the_archive(

@@ -134,18 +134,6 @@ async def test_the_same_cut_as_the_worker_does_it_by_itself(worker: Worker) -> N
     assert (await worker.run("clean")).code == 0
 
 
-async def test_parts_that_are_wanted_larger_than_there_is_room_for(worker: Worker) -> None:
-    """In memory neither: five of them fill what may be used of the volume."""
-    worker.staging_bytes = 200 * MB
-    worker.retarget(transfer=Transfer(partBytes=1 << 30))
-    ended = await worker.run()
-    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    assert ended.result.size > 36 * MB
-    assert "in 2 parts" in ended.log
-    worker.delete_data = True
-    assert (await worker.run("clean")).code == 0
-
-
 async def test_a_full_volume_while_others_wait_for_its_locks(worker: Worker, source: Database) -> None:
     await source.load(
         ["CREATE DATABASE old", "CREATE TABLE old.orders ENGINE=MyISAM AS SELECT * FROM shop.orders"]

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import zlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +21,8 @@ from botocore.exceptions import (
 
 from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget, Transfer
-from tidbbackup.storage.body import Body, FileBody, Pieces
+from tidbbackup.storage import parts
+from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Uncounted, start_upload
@@ -122,12 +122,12 @@ class Server:
 
 async def bodies(*contents: bytes) -> AsyncIterator[Body]:
     for content in contents:
-        yield Pieces([content])
+        yield Body([content])
 
 
 async def run(server: Server, target: ObjectTarget = TARGET) -> int:
     upload, _ = await start_upload(server, target, "run-1", PATIENCE)
-    return await upload.complete(await upload.send(bodies(b"one", b"two", b"x"), 2))
+    return await upload.complete(await upload.send(bodies(b"one", b"two", b"x")))
 
 
 async def test_all_goes_well() -> None:
@@ -168,7 +168,7 @@ async def test_a_part_is_tried_again_with_the_same_bytes() -> None:
     server = Server(part=[LOST, refused("SlowDown", 503)])
     tally = Uncounted()
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE, tally)
-    assert await upload.complete(await upload.send(bodies(b"one", b"two", b"x"), 2)) == 7
+    assert await upload.complete(await upload.send(bodies(b"one", b"two", b"x"))) == 7
     assert server.parts == {1: b"one", 2: b"two", 3: b"x"}
     assert (tally.uploaded_bytes, tally.parts, tally.retries) == (7, 3, 2)
 
@@ -184,37 +184,24 @@ async def test_no_more_bytes_a_second_than_the_user_allows() -> None:
     assert server.called("part") == 4
 
 
-@pytest.mark.parametrize(
-    ("asked", "tries"), [(Transfer(), 3), (Transfer(rounds=1), 1), (Transfer(rounds=5), 5)]
-)
 @pytest.mark.parametrize("what", ["part", "complete", "put", "tag"])
-async def test_everything_is_tried_as_often_as_the_user_says(what: str, asked: Transfer, tries: int) -> None:
+async def test_everything_is_tried_in_rounds(what: str) -> None:
     down = refused("SlowDown", 503)
     server = Server(before_complete=down if what == "complete" else None)
     setattr(server, what, [down] * 99) if what != "complete" else None
-    target = attrs.evolve(TARGET, transfer=asked)
-    upload, _ = await start_upload(server, target, "run-1", PATIENCE)
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
     with pytest.raises(StorageError) if what != "tag" else contextlib.nullcontext():
-        await upload.complete(await upload.send(bodies(b"one"), 1))
+        await upload.complete(await upload.send(bodies(b"one")))
         await upload.tag()
-        await upload.write_beside(target.manifest_key, b"{}")
-    assert server.called(what) == tries
-
-
-@pytest.mark.looptime
-async def test_the_pause_between_is_the_users() -> None:
-    target = attrs.evolve(TARGET, transfer=Transfer(roundPause=7))
-    upload, _ = await start_upload(Server(part=[LOST] * 2), target, "run-1", PATIENCE)
-    began = asyncio.get_running_loop().time()
-    await upload.send(bodies(b"one"), 1)
-    assert asyncio.get_running_loop().time() - began == pytest.approx(14, abs=1)
+        await upload.write_beside(TARGET.manifest_key, b"{}")
+    assert server.called(what) == 3
 
 
 async def test_an_archive_whose_tags_are_refused_is_whole_all_the_same() -> None:
     """After hours of dumping: told, and nothing is thrown away for it."""
     server = Server(tag=[refused("AccessDenied", 403)])
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
-    assert await upload.complete(await upload.send(bodies(b"one"), 1)) == 3
+    assert await upload.complete(await upload.send(bodies(b"one"))) == 3
     (notice,) = await upload.tag()
     assert notice.reason == reasons.TAGS_NOT_SET
     assert "AccessDenied" in notice.message
@@ -225,7 +212,7 @@ async def test_an_archive_whose_tags_are_refused_is_whole_all_the_same() -> None
 async def test_tags_outlast_an_outage_and_are_put_where_they_are_lost() -> None:
     server = Server(tag=[LOST, refused("SlowDown", 503)])
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
-    await upload.complete(await upload.send(bodies(b"one"), 1))
+    await upload.complete(await upload.send(bodies(b"one")))
     assert await upload.tag() == ()
     assert server.called("tag") == 3
     elsewhere, _ = await start_upload(server, attrs.evolve(TARGET, provider="minio"), "run-1", PATIENCE)
@@ -238,7 +225,7 @@ async def test_a_long_wait_for_the_users_limit_is_seen_not_to_be_a_standstill() 
     tally = Uncounted()
     slow = attrs.evolve(TARGET, transfer=Transfer(bytesPerSecond=1))
     upload, _ = await start_upload(Server(), slow, "run-1", PATIENCE, tally)
-    sending = asyncio.create_task(upload.send(bodies(b"x" * 3600, b"y"), 1))
+    sending = asyncio.create_task(upload.send(bodies(b"x" * 3600, b"y")))
     seen = []
     while not sending.done():
         await asyncio.wait([sending], timeout=290)
@@ -246,23 +233,6 @@ async def test_a_long_wait_for_the_users_limit_is_seen_not_to_be_a_standstill() 
     assert len(seen) == 13
     assert sorted(set(seen)) == seen
     assert seen[-1] == pytest.approx(3600)
-
-
-@pytest.mark.looptime
-async def test_a_long_pause_between_the_users_rounds_is_seen_not_to_be_a_standstill() -> None:
-    tally = Uncounted()
-    patient = attrs.evolve(TARGET, transfer=Transfer(rounds=3, roundPause=1800))
-    server = Server(part=[refused("SlowDown", 503)] * 2)
-    upload, _ = await start_upload(server, patient, "run-1", PATIENCE, tally)
-    sending = asyncio.create_task(upload.send(bodies(b"x"), 1))
-    seen = []
-    while not sending.done():
-        await asyncio.wait([sending], timeout=290)
-        seen.append(tally.waited_seconds)
-    assert len(seen) == 13
-    assert sorted(set(seen)) == seen
-    assert seen[-1] == pytest.approx(3600)
-    assert tally.retries == 2
 
 
 async def test_as_many_parts_at_once_as_the_user_allows() -> None:
@@ -275,17 +245,15 @@ async def test_as_many_parts_at_once_as_the_user_allows() -> None:
         nonlocal most
         for number in range(5):
             most = max(most, number - len(server.parts))
-            yield Pieces([b"x"])
+            yield Body([b"x"])
 
-    await upload.send(watched(), 4)
+    await upload.send(watched())
     assert most == 1
 
 
-async def test_bytes_of_a_part_that_is_a_file_are_counted_as_they_are_sent(tmp_path: Path) -> None:
-    """A part of a gigabyte takes longer over a slow link than a run may stand still."""
-    path, tally = tmp_path / "part", Uncounted()
-    size = 3 << 18
-    path.write_bytes(b"x" * size)
+async def test_bytes_of_a_part_are_counted_as_they_are_sent() -> None:
+    """A large part takes longer over a slow link than a run may stand still."""
+    tally = Uncounted()
     seen: list[tuple[int, int]] = []
 
     @define
@@ -299,14 +267,16 @@ async def test_bytes_of_a_part_that_is_a_file_are_counted_as_they_are_sent(tmp_p
     upload, _ = await start_upload(Slow(part=[LOST]), TARGET, "run-1", PATIENCE, tally)
 
     async def one() -> AsyncIterator[Body]:
-        yield FileBody(path, size, 0, lambda _: None)
+        yield Body([b"one", b"two", b"x"])
 
-    await upload.send(one(), 1)
-    assert seen == [(sent, 0) for sent in range(0, 2 * size, 1 << 18)]
-    assert (tally.sent_bytes, tally.uploaded_bytes) == (2 * size, size)
+    await upload.send(one())
+    assert seen == [(sent, 0) for sent in (0, 3, 6, 7, 10, 13)]
+    assert (tally.sent_bytes, tally.uploaded_bytes) == (14, 7)
 
 
-async def test_fewer_parts_travel_where_they_grow_and_leave_less_room() -> None:
+async def test_fewer_parts_travel_where_they_grow_and_leave_less_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The first part tells nothing of how large those after it will be."""
     travelling: set[int] = set()
     seen: list[int] = []
@@ -322,8 +292,9 @@ async def test_fewer_parts_travel_where_they_grow_and_leave_less_room() -> None:
             return await Server.upload_part(self, **call)
 
     upload, _ = await start_upload(Slow(), TARGET, "run-1", PATIENCE)
+    monkeypatch.setattr(parts, "_TRAVELLING_BYTES", 6)
     sizes = [1] * 8 + [3] * 8
-    sent = await upload.send(bodies(*(b"x" * size for size in sizes)), 4, lambda body: 6 // len(body))
+    sent = await upload.send(bodies(*(b"x" * size for size in sizes)))
     assert [part.size for part in sent] == sizes
     assert max(seen[:8]) == 4
     assert max(seen[9:]) == 2
@@ -339,12 +310,12 @@ async def test_a_part_that_is_refused_is_not_tried_again() -> None:
 
 async def test_what_the_bodies_raise_comes_out_as_it_is() -> None:
     async def broken() -> AsyncIterator[Body]:
-        yield Pieces([b"one"])
+        yield Body([b"one"])
         raise LookupError("of the packer")
 
     upload, _ = await start_upload(Server(), TARGET, "run-1", PATIENCE)
     with pytest.raises(LookupError, match="of the packer"):
-        await upload.send(broken(), 2)
+        await upload.send(broken())
 
 
 @pytest.mark.parametrize("answer", [LOST, refused("NoSuchUpload", 404), refused("InternalError", 500)])
@@ -358,7 +329,7 @@ async def test_a_lost_reply_to_complete_is_settled_by_head(answer: Exception) ->
 async def test_an_object_of_another_size_is_no_success_and_is_withdrawn() -> None:
     server = Server(cut=1)
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
-    parts = await upload.send(bodies(b"one"), 1)
+    parts = await upload.send(bodies(b"one"))
     with pytest.raises(StorageError, match="has 2 bytes, 3 were sent") as caught:
         await upload.complete(parts)
     assert caught.value.reason == reasons.VERIFY_FAILED
@@ -369,7 +340,7 @@ async def test_an_object_of_another_size_is_no_success_and_is_withdrawn() -> Non
 async def test_another_runs_object_is_left_alone() -> None:
     server = Server(before_complete=refused("NoSuchUpload", 404))
     upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE)
-    parts = await upload.send(bodies(b"one"), 1)
+    parts = await upload.send(bodies(b"one"))
     server.stored = (3, {RUN_METADATA: "run-2"})
     with pytest.raises(StorageError, match="NoSuchUpload"):
         await upload.complete(parts)
@@ -393,7 +364,7 @@ async def test_a_later_no_settles_nothing_once_the_storage_said_yes() -> None:
         heads: list[Exception] = field(factory=lambda: [refused("503", 503)])
 
     upload, _ = await start_upload(server := Hidden(), TARGET, "run-1", PATIENCE)
-    parts = await upload.send(bodies(b"one"), 1)
+    parts = await upload.send(bodies(b"one"))
     with pytest.raises(StorageError, match="NoSuchUpload"):
         await upload.complete(parts)
     with pytest.raises(StorageError, match="may yet appear"):
@@ -408,7 +379,7 @@ async def test_an_archive_that_a_clear_yes_does_not_show_may_yet_appear() -> Non
             raise refused("404", 404)
 
     upload, _ = await start_upload(Late(), TARGET, "run-1", PATIENCE)
-    parts = await upload.send(bodies(b"one"), 1)
+    parts = await upload.send(bodies(b"one"))
     with pytest.raises(StorageError, match="is not there after its upload was completed"):
         await upload.complete(parts)
     with pytest.raises(StorageError, match=r"may yet appear: .* never clearly refused"):
@@ -463,8 +434,8 @@ async def test_an_upload_refused_with_and_without_acl_shows_the_first_answer() -
 async def test_more_parts_than_the_storage_takes() -> None:
     async def endless() -> AsyncIterator[Body]:
         while True:
-            yield Pieces([b"x"])
+            yield Body([b"x"])
 
     upload, _ = await start_upload(Server(), TARGET, "run-1", PATIENCE)
     with pytest.raises(StorageError, match="larger than 10000 parts"):
-        await upload.send(endless(), 4)
+        await upload.send(endless())

@@ -7,7 +7,6 @@ import pytest
 from attrs import define
 
 from tidbbackup.model import reasons
-from tidbbackup.model.providers import Transfer
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.rounds import in_rounds
@@ -61,22 +60,3 @@ async def test_what_another_try_cannot_change_is_reported_at_once() -> None:
     denied = Storage(error=StorageError(reasons.ACCESS_DENIED, "no"))
     assert await ends_after(denied) == 0
     assert denied.calls == 1
-
-
-async def test_who_names_a_number_of_rounds_gets_them_all() -> None:
-    storage = Storage(takes=100)
-    await ends_after(storage, Patience().as_asked(Transfer(rounds=12, roundPause=1)))
-    assert storage.calls == 12
-
-
-def test_the_users_options_win() -> None:
-    ours = Patience()
-    assert ours.as_asked(Transfer()) == ours
-    assert ours.as_asked(Transfer(rounds=1)).part_delays == ()
-    assert ours.as_asked(Transfer(rounds=3)).part_delays == (1, 2)
-    assert ours.as_asked(Transfer(rounds=10)).part_delays == (1, 2, 4, 8, 15, 15, 15, 15, 15)
-    assert ours.as_asked(Transfer(roundPause=3)).part_delays == (3,) * 7
-    assert ours.as_asked(Transfer(roundPause=0, rounds=2)).part_delays == (0,)
-    asked = ours.as_asked(Transfer(attempts=9, idleTimeout=7, connectTimeout=5))
-    assert (asked.attempts, asked.read_timeout, asked.connect_timeout) == (9, 7, 5)
-    assert asked.outage == ours.outage

@@ -25,6 +25,8 @@ HARMLESS_ACLS = ("private", "bucket-owner-full-control")
 
 
 MIB = 1 << 20
+LARGEST_PART = 512 * MIB
+"""Of an upload: two of them have to fit into the worker's memory."""
 
 
 @frozen
@@ -52,10 +54,6 @@ class Provider:
     """Accepts parts of different sizes, as its documentation says."""
     loses_tags: bool = False
     """Ignores the tags of a multipart upload, but accepts them afterwards (seen: Ceph 16.2)."""
-    min_part: int = 5 * MIB
-    max_part: int = 5 << 30
-    """Bytes. The last part may be smaller than `min_part`."""
-    max_parts: int = 10_000
 
 
 PROVIDERS = {
@@ -84,23 +82,14 @@ def row_of(provider: str) -> Provider:
 
 @frozen
 class Transfer:
-    """How the bytes are sent, as `s3.options` says; None: our default. Bytes and seconds."""
+    """How the bytes are sent, as `s3.options` says; None: our default."""
 
     partBytes: int | None = None
-    maxParts: int | None = None
     concurrency: int | None = None
     """Parts that are sent at the same time."""
     bytesPerSecond: int | None = None
-    rounds: int | None = None
-    """How often a part is tried at most, each time with all low-level retries."""
-    roundPause: float | None = None
-    attempts: int | None = None
-    """Attempts of one request, the first included."""
-    idleTimeout: float | None = None
-    connectTimeout: float | None = None
     caFile: str = ""
     """Path of the only CA to trust, inside a mounted volume of the user's."""
-    uncheckedCertificate: bool = False
 
 
 @frozen

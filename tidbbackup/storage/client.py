@@ -7,7 +7,6 @@ is set here. Must not know what is stored.
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from attrs import field, frozen
 from botocore.handlers import add_expect_header
 
 from tidbbackup.model import reasons
-from tidbbackup.model.providers import ObjectTarget, Transfer
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.identity import find_identity
 from tidbbackup.storage.proof import check_answer, check_redirect
@@ -71,24 +70,6 @@ class Patience:
     """Bytes per second that a body reaches at the least; while it goes out no other time-out counts."""
     identity_pauses: tuple[float, ...] = (1, 2, 4, 8)
     """Before the pod's own identity is asked for again: for a new pod it may come late."""
-
-    def as_asked(self, transfer: Transfer) -> Patience:
-        """These, but for what the user's options say. Who names a number of rounds gets them all."""
-        delays, pause = self.part_delays, transfer.roundPause
-        if transfer.rounds is not None:
-            longest = delays[-1] if delays else 0
-            delays = (*delays, *(longest,) * transfer.rounds)[: transfer.rounds - 1]
-        if pause is not None:
-            delays = (pause,) * len(delays)
-        return Patience(
-            connect_timeout=transfer.connectTimeout or self.connect_timeout,
-            read_timeout=transfer.idleTimeout or self.read_timeout,
-            attempts=transfer.attempts or self.attempts,
-            part_delays=delays,
-            outage=self.outage if transfer.rounds is None else math.inf,
-            slowest=self.slowest,
-            identity_pauses=self.identity_pauses,
-        )
 
 
 def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
@@ -208,8 +189,8 @@ async def open_client(
             "s3",
             region_name=target.region or None,
             endpoint_url=target.endpoint or None,
-            verify=_verify(target.transfer, ca_file),
-            config=client_config(target, patience.as_asked(target.transfer), proxies),
+            verify=_verify(target.transfer.caFile or ca_file),
+            config=client_config(target, patience, proxies),
             **keys,
         )
         client = await opening.__aenter__()
@@ -227,15 +208,12 @@ async def open_client(
         await opening.__aexit__(None, None, None)
 
 
-def _verify(transfer: Transfer, ca_file: Path | None) -> str | bool:
+def _verify(ca_file: Path | str | None) -> str | bool:
     """What botocore is to check certificates with."""
-    if transfer.uncheckedCertificate:
-        return False
-    chosen = transfer.caFile or ca_file
-    if chosen and not Path(chosen).is_file():
+    if ca_file and not Path(ca_file).is_file():
         raise StorageError(
             reasons.STORAGE_REFUSED,
-            f"there is no CA at {chosen} in the pod: mend --ca-cert in spec.s3.options, or put `ca.crt` into "
-            "the Secret of spec.s3.caSecretName",
+            f"there is no CA at {ca_file} in the pod: mend --ca-cert in spec.s3.options, or put `ca.crt` "
+            "into the Secret of spec.s3.caSecretName",
         )
-    return str(chosen) if chosen else True
+    return str(ca_file) if ca_file else True

@@ -28,9 +28,8 @@ async def md5(body: Body) -> str:
 
     def digest() -> bytes:
         found = hashlib.md5(usedforsecurity=False)
-        with body.open() as content:
-            while piece := content.read(1 << 20):
-                found.update(piece)
+        for piece in body:
+            found.update(piece)
         return found.digest()
 
     return base64.b64encode(await asyncio.to_thread(digest)).decode()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from attrs import define, frozen
@@ -16,7 +17,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
-from tidbbackup.storage.body import Body, Pieces
+from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
 from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc, md5
 from tidbbackup.storage.errors import StorageError, code_of, explain
@@ -24,7 +25,7 @@ from tidbbackup.storage.lost import LostAnswers
 from tidbbackup.storage.objects import RUN_METADATA, UID_METADATA
 from tidbbackup.storage.opening import WHOLE, Opened, open_one
 from tidbbackup.storage.pace import Pace
-from tidbbackup.storage.parts import part_limits
+from tidbbackup.storage.parts import MAX_PARTS, travelling
 from tidbbackup.storage.rounds import in_rounds
 
 log = logging.getLogger(__name__)
@@ -62,26 +63,6 @@ class Uncounted:
     retries: int = 0
 
 
-class _Slots:
-    """How many bodies travel, for a limit that changes from one to the next."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-        self._news = asyncio.Event()
-
-    async def acquire(self, limit: int) -> None:
-        """Return once fewer than `limit` travel, and count one more."""
-        while self._taken >= limit:
-            self._news.clear()
-            await self._news.wait()
-        self._taken += 1
-
-    def release(self) -> None:
-        """One has arrived."""
-        self._taken -= 1
-        self._news.set()
-
-
 class Upload:
     """One open multipart upload.
 
@@ -109,7 +90,7 @@ class Upload:
         self._marks = marks
         self.run = marks[RUN_METADATA]
         """Which run of a worker this is: it stands in the archive's metadata, and in its manifest."""
-        self._patience = patience.as_asked(target.transfer)
+        self._patience = patience
         self._pace = Pace(target.transfer.bytesPerSecond)
         self._tally = tally
         self._completing = False
@@ -122,27 +103,26 @@ class Upload:
         self.twins = False
         return count
 
-    async def send(
-        self, bodies: AsyncIterator[Body], in_flight: int, room: Callable[[Body], int] | None = None
-    ) -> tuple[Part, ...]:
-        """Upload the bodies as parts 1, 2, …; at most `in_flight` (or as many as the user's options say)
-        travel and one more waits. `room` tells for a body how many at the most may travel once it does.
+    async def send(self, bodies: AsyncIterator[Body]) -> tuple[Part, ...]:
+        """Upload the bodies as parts 1, 2, …; as many as there is room for travel, and one more waits.
 
         Raises:
             StorageError: a part could not be sent; the others have been stopped. What `bodies` raises
                 comes out as it is.
         """
-        most, slots = self._target.transfer.concurrency or in_flight, _Slots()
         tasks: list[asyncio.Task[Part]] = []
+        on_their_way: set[asyncio.Task[Part]] = set()
         try:
             async with asyncio.TaskGroup() as group:
                 async for body in bodies:
-                    await slots.acquire(min(most, room(body)) if room else most)
-                    tasks.append(group.create_task(self._send_part(len(tasks) + 1, body, slots)))
+                    most = travelling(len(body), self._target.transfer.concurrency)
+                    while len(on_their_way) >= most:
+                        _, on_their_way = await asyncio.wait(on_their_way, return_when=FIRST_COMPLETED)
+                    tasks.append(group.create_task(self._send_part(len(tasks) + 1, body)))
+                    on_their_way.add(tasks[-1])
                 if not tasks:
                     # An upload of no part cannot be completed.
-                    await slots.acquire(most)
-                    tasks.append(group.create_task(self._send_part(1, Pieces(()), slots)))
+                    tasks.append(group.create_task(self._send_part(1, Body(()))))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return tuple(task.result() for task in tasks)
@@ -262,30 +242,21 @@ class Upload:
                 await objects.delete(self._client, self._target, self._target.manifest_key)
             await objects.delete(self._client, self._target, self._target.key)
 
-    async def _send_part(self, number: int, body: Body, slots: _Slots) -> Part:
-        limit = part_limits(self._target).count
-        if number > limit:
+    async def _send_part(self, number: int, body: Body) -> Part:
+        if number > MAX_PARTS:
             raise StorageError(
                 reasons.UPLOAD_FAILED,
-                f"the archive is larger than {limit} parts of {len(body)} bytes; raise --s3-chunk-size in "
-                "spec.s3.options, and spec.storageSize above five times as much",
+                f"the archive is larger than {MAX_PARTS} parts of {len(body)} bytes; raise --s3-chunk-size "
+                "in spec.s3.options (512M at the most), or split the backup by spec.tableFilter",
             )
 
         def retried() -> None:
             self._tally.retries += 1
 
-        try:
-            crc = await checksum(body) if has_checksums(self._target) else None
-            return await in_rounds(
-                lambda: self._put_part(number, body, crc),
-                f"part {number}",
-                self._patience,
-                retried,
-                self._waited,
-            )
-        finally:
-            body.discard()
-            slots.release()
+        crc = await checksum(body) if has_checksums(self._target) else None
+        return await in_rounds(
+            lambda: self._put_part(number, body, crc), f"part {number}", self._patience, retried
+        )
 
     async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
         await self._pace.wait(len(body), self._waited)
@@ -295,15 +266,14 @@ class Upload:
         longest = self._patience.read_timeout + len(body) / self._patience.slowest
         try:
             async with asyncio.timeout(longest):
-                with body.open(self._sent) as content:
-                    answer = await self._client.upload_part(
-                        Bucket=self._target.bucket,
-                        Key=self._target.key,
-                        UploadId=self._id,
-                        PartNumber=number,
-                        Body=content,
-                        **sums,
-                    )
+                answer = await self._client.upload_part(
+                    Bucket=self._target.bucket,
+                    Key=self._target.key,
+                    UploadId=self._id,
+                    PartNumber=number,
+                    Body=body.open(self._sent),
+                    **sums,
+                )
         except TimeoutError as error:
             late = OSError(f"{len(body)} bytes were not taken within {longest:.0f} s")
             raise explain(late, f"uploading part {number} of", self._target) from error

@@ -1,6 +1,5 @@
-"""Waiting on purpose, told to whoever watches that something moves: above all for a limit of bytes a second.
+"""A limit of bytes a second: a bucket of tokens that may be overdrawn by one body and refills at the rate.
 
-The limit is a bucket of tokens that may be overdrawn by one body and refills at the rate.
 Must not know who sends.
 """
 
@@ -32,14 +31,11 @@ class Pace:
         return starts - now
 
     async def wait(self, count: int, waited: Callable[[float], None]) -> None:
-        """Return when a body of `count` bytes may go; `waited` is told of the seconds, every now and then."""
-        await rest(self.take(count, asyncio.get_running_loop().time()), waited)
-
-
-async def rest(pause: float, waited: Callable[[float], None]) -> None:
-    """Sleep for `pause` seconds; `waited` is told of them, every now and then."""
-    while pause > 0:
-        piece = min(pause, _TOLD_SECONDS)
-        await asyncio.sleep(piece)
-        waited(piece)
-        pause -= piece
+        """Return when a body of `count` bytes may go; `waited` is told of the seconds, every now and then, so
+        that it is not taken for a standstill."""
+        pause = self.take(count, asyncio.get_running_loop().time())
+        while pause > 0:
+            piece = min(pause, _TOLD_SECONDS)
+            await asyncio.sleep(piece)
+            waited(piece)
+            pause -= piece

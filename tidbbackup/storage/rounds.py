@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError, worth_retrying
-from tidbbackup.storage.pace import rest
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +23,8 @@ async def in_rounds(
     what: str,
     patience: Patience,
     retried: Callable[[], None] = lambda: None,
-    waited: Callable[[float], None] = lambda _: None,
 ) -> T:
-    """What `call` returns, at last. `retried` is told of each further round, `waited` of the seconds between.
+    """What `call` returns, at last. `retried` is told of each further round.
 
     Raises:
         StorageError: the last one, when no round is left, the outage has lasted too long, or another try
@@ -43,5 +41,5 @@ async def in_rounds(
                 raise
             log.warning("%s: %s; once more in %g s", what, error, delay)
         retried()
-        await rest(delay, waited)
+        await asyncio.sleep(delay)
     raise AssertionError("the last round returns or raises")

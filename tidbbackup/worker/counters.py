@@ -23,7 +23,7 @@ class Counters:
     sent_bytes: int = 0
     """Of the archive, handed to the network, by tries that failed too."""
     waited_seconds: float = 0.0
-    """So long parts have waited on purpose: for the user's limit of bytes per second, or another round."""
+    """So long parts have waited on purpose: for the user's limit of bytes per second."""
     uploaded_bytes: int = 0
     """Of the archive, taken by the storage."""
     parts: int = 0

@@ -15,9 +15,8 @@ from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.storage.client import credentials_from, open_client
 from tidbbackup.storage.multipart import Upload
-from tidbbackup.storage.parts import MAX_IN_FLIGHT, next_size, part_limits, part_size
+from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive import manifest
-from tidbbackup.worker.archive.part_buffer import Spool
 from tidbbackup.worker.archive.tar import Archive, PackedFile
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import estimated_bytes
@@ -95,17 +94,11 @@ async def _ship(task: Assignment, upload: Upload, output: process.Output, starte
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
-    folder = volume.prepare(job.env.staging, volume.PARTS_FOLDER)
-    spool = Spool(folder, task.budget, target.transfer.concurrency or MAX_IN_FLIGHT)
-    limits, estimate = part_limits(target).at_most(spool.largest), counters.estimated_bytes
-
-    def next_part(size: int, parts: int, handed_out: int) -> int:
-        return next_size(size, parts, handed_out, estimate, limits)
-
-    archive = Archive(target.top, int(started.timestamp()), part_size(estimate, limits), next_part, spool)
+    sizes = PartSizes(target, counters.estimated_bytes)
+    archive = Archive(target.top, int(started.timestamp()), sizes)
     belt = Belt(task.folder, cut_by_size=job.flags.cut_by_size)
     gauge = Gauge(counters, belt, archive, output)
-    sent = await Overlap(task, belt, archive, upload, spool, output, gauge).run()
+    sent = await Overlap(task, belt, archive, upload, output, gauge).run()
     job.journal.step = "verify"
     size = await upload.complete(sent)
     if size != archive.size:

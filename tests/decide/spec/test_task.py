@@ -136,12 +136,14 @@ def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
             ["s3 option --ca-cert wins over spec.s3.caSecretName"],
         ),
         (
-            {"s3": {"options": ["--no-check-certificate"]}},
+            {"s3": {"options": ["--s3-chunk-size=1G", "--retries=9", "--timeout", "5m"]}},
             [
-                "--no-check-certificate: whoever answers at the endpoint gets the data; use "
-                "spec.s3.caSecretName"
+                "s3 option --retries has no effect",
+                "s3 option --timeout has no effect",
+                "s3 option --s3-chunk-size: parts have 512M, the most that memory is used for",
             ],
         ),
+        ({"s3": {"options": ["--s3-chunk-size=512M"]}}, []),
         (
             {"s3": {"provider": "digitalocean", "endpoint": "https://x", "acl": "bucket-owner-full-control"}},
             ["DigitalOcean Spaces does not know acl bucket-owner-full-control: none is sent"],

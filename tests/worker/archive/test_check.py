@@ -17,6 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from isal import igzip
 
+from tidbbackup.model.providers import ObjectTarget
+from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.check import Verdict, check_archive
 from tidbbackup.worker.archive.manifest import Manifest
 from tidbbackup.worker.archive.tar import Archive, PackedFile, parts
@@ -25,6 +27,8 @@ TOP = "backup-1"
 MOMENT = datetime(2026, 11, 25, tzinfo=UTC)
 FILES = {"d.t.sql": b"INSERT INTO `t` VALUES (1);\n" * 5000, "metadata": b"Started\n", "d.é.sql": b"x" * 600}
 
+SIZES = PartSizes(ObjectTarget("other", "b", "k"), 0)
+
 
 async def _packed(folder: Path) -> bytes:
     async def files() -> AsyncIterator[Path]:
@@ -32,7 +36,7 @@ async def _packed(folder: Path) -> bytes:
             (folder / name).write_bytes(content)
             yield folder / name
 
-    bodies = [part async for part in parts(Archive(TOP, 0, 1 << 20), files())]
+    bodies = [part async for part in parts(Archive(TOP, 0, SIZES), files())]
     return b"".join(body.open().read() for body in bodies)
 
 

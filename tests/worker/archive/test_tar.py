@@ -17,10 +17,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from attrs import define, field
 
 from tidbbackup.storage.body import Body
+from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.gzip import BLOCK_BYTES, MAX_THREADS
-from tidbbackup.worker.archive.part_buffer import MEMORY_PART, Spool
 from tidbbackup.worker.archive.tar import Archive, PackedFile, parts
 
 MTIME = 1_790_000_000
@@ -28,22 +29,30 @@ LARGE = 4 * MAX_THREADS * BLOCK_BYTES
 """More than is read ahead."""
 
 
-async def packed(
-    paths: list[Path], part_bytes: int, spool: Spool | None = None
-) -> tuple[Archive, list[bytes]]:
+@define
+class Sizes(PartSizes):
+    """Parts of one size, or each `grows` times as large as the one before."""
+
+    size: int
+    grows: int = 1
+    taken: list[int] = field(factory=list)
+
+    def took(self, count: int) -> None:
+        self.taken.append(count)
+        self.size *= self.grows
+
+
+async def packed(paths: list[Path], part_bytes: int) -> tuple[Archive, list[bytes]]:
     async def ready() -> AsyncIterator[Path]:
         for path in paths:
             yield path
 
-    archive = Archive("backup-1", MTIME, part_bytes, spool=spool)
+    archive = Archive("backup-1", MTIME, Sizes(part_bytes))
     return archive, [whole(part) async for part in parts(archive, ready())]
 
 
 def whole(part: Body) -> bytes:
-    """Its bytes; a file goes, as it does once a part is sent."""
-    with part.open() as file:
-        content = file.read()
-    part.discard()
+    content = b"".join(part)
     assert len(content) == len(part)
     return content
 
@@ -80,24 +89,6 @@ async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     assert len(gzip.decompress(data)) % 10_240 == 0
 
 
-async def test_parts_too_large_for_memory_are_files(tmp_path: Path) -> None:
-    dump, spool = tmp_path / "dump", tmp_path / "parts"
-    dump.mkdir()
-    spool.mkdir()
-    noise = random.Random(1).randbytes(5 << 20)
-    paths = write(dump, {f"{n:02}.sql": noise for n in range(14)})
-    part_bytes = MEMORY_PART + (1 << 20)
-
-    _, in_memory = await packed(paths, part_bytes)
-    write(dump, {path.name: noise for path in paths})
-    archive, bodies = await packed(paths, part_bytes, Spool(spool, 1 << 30))
-
-    assert [len(body) for body in bodies[:-1]] == [part_bytes, part_bytes]
-    assert bodies == in_memory
-    assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"
-    assert (list(spool.iterdir()), archive.sending_bytes) == ([], 0)
-
-
 async def test_names_that_are_no_utf8_survive(tmp_path: Path) -> None:
     name = os.fsdecode(b"odd-\xff-name.sql")
     (tmp_path / name).write_bytes(b"x")
@@ -119,7 +110,7 @@ async def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
 
 async def test_a_file_that_shrinks_is_an_error(tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"a": random.Random(1).randbytes(LARGE)})
-    archive = Archive("top", MTIME, 1 << 20)
+    archive = Archive("top", MTIME, Sizes(1 << 20))
     await asyncio.to_thread(archive.open, path)
     assert archive.fill()
     os.truncate(path, 1 << 20)
@@ -134,7 +125,7 @@ async def test_a_consumer_that_stops_leaves_no_file_open(tmp_path: Path) -> None
     async def ready() -> AsyncIterator[Path]:
         yield path
 
-    archive = Archive("top", MTIME, 1 << 20)
+    archive = Archive("top", MTIME, Sizes(1 << 20))
     bodies = parts(archive, ready())
     await anext(bodies)
     await bodies.aclose()
@@ -170,7 +161,7 @@ async def test_around_the_blocks_bounds(tmp_path: Path, size: int) -> None:
 
 async def test_a_small_file_leaves_the_volume_before_there_are_more(tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"a": b"x" * 1000})
-    archive = Archive("top", MTIME, 1 << 20)
+    archive = Archive("top", MTIME, Sizes(1 << 20))
     await asyncio.to_thread(archive.open, path)
     assert archive.fill() is None
     assert (archive.freed_bytes, os.listdir(tmp_path)) == (1000, [])
@@ -179,18 +170,14 @@ async def test_a_small_file_leaves_the_volume_before_there_are_more(tmp_path: Pa
 
 async def test_parts_grow_as_they_are_told(tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"noise": random.Random(1).randbytes(9 << 20)})
-    seen: list[tuple[int, int, int]] = []
-
-    def double(size: int, parts: int, handed_out: int) -> int:
-        seen.append((size, parts, handed_out))
-        return size * 2
+    sizes = Sizes(1 << 20, grows=2)
 
     async def ready() -> AsyncIterator[Path]:
         yield path
 
-    archive = Archive("top", MTIME, 1 << 20, double)
+    archive = Archive("top", MTIME, sizes)
     bodies = [whole(part) async for part in parts(archive, ready())]
     assert [len(body) >> 20 for body in bodies] == [1, 2, 4, 2]
-    assert seen[:3] == [(1 << 20, 1, 1 << 20), (2 << 20, 2, 3 << 20), (4 << 20, 3, 7 << 20)]
+    assert sizes.taken == [len(body) for body in bodies]
     assert archive.size == sum(map(len, bodies))
     assert archive.checksum == f"sha256:{hashlib.sha256(b''.join(bodies)).hexdigest()}"

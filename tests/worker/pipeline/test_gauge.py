@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tidbbackup.model.providers import ObjectTarget
+from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.tar import Archive
 from tidbbackup.worker.counters import Counters
 from tidbbackup.worker.dumpers.mydumper.process import Output
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.staging.belt import Belt
 
+SIZES = PartSizes(ObjectTarget("other", "b", "k"), 0)
+
 
 @pytest.mark.parametrize("what", ["sent_bytes", "waited_seconds"])
 def test_a_part_that_is_still_on_its_way_is_movement(tmp_path: Path, what: str) -> None:
-    archive, counters = Archive("top", 0, 16 << 20), Counters()
+    archive, counters = Archive("top", 0, SIZES), Counters()
     gauge = Gauge(counters, Belt(tmp_path), archive, Output())
     before = gauge.moved()
     assert gauge.moved() == before

@@ -1,6 +1,5 @@
 """When mydumper is held: whatever the volume looks like, nobody is frozen and nothing stands still."""
 
-import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +25,6 @@ def facts(draw: st.DrawFn) -> HoldFacts:
         staged=waiting + draw(sizes),
         waiting=waiting,
         budget=draw(st.integers(MIN_BUDGET, 1 << 42)),
-        sending=draw(st.one_of(st.just(0), sizes)),
         harmless=draw(st.booleans()),
         held=draw(st.booleans()),
         since=0.0,
@@ -39,15 +37,14 @@ def test_what_is_never_done(found: HoldFacts, now: float) -> None:
     if not found.harmless:
         assert decision is Decision.RUN, "locks are held that others wait for"
     if decision is Decision.HOLD:
-        assert found.waiting or found.sending, "nothing would ever end it"
+        assert found.waiting, "nothing would ever end it"
         assert not found.held or now < MAX_HELD_SECONDS
         assert found.held or now >= MIN_RUN_SECONDS
     if decision is Decision.TOO_SMALL:
         assert found.staged > found.budget
         assert not found.waiting
-        assert not found.sending
     if decision is Decision.RUN and not found.held and found.harmless and now >= MIN_RUN_SECONDS:
-        assert found.staged + found.sending <= found.budget or not found.waiting
+        assert found.staged <= found.budget or not found.waiting
 
 
 @given(sizes, sizes)
@@ -58,16 +55,12 @@ def test_the_budget_is_below_both(storage: int, free: int) -> None:
 
 
 def _now(staged: int, *, waiting: int = 1, room: int = 1 << 40, held: bool = False) -> HoldFacts:
-    return HoldFacts(staged, waiting, room, 0, harmless=True, held=held, since=0.0)
+    return HoldFacts(staged, waiting, room, harmless=True, held=held, since=0.0)
 
 
-def test_parts_on_their_way_are_waited_for() -> None:
-    """They take room from the dump, and give it back."""
-    sent = HoldFacts(100 * MIB, 0, 100 * MIB, 0, harmless=True, held=False, since=0.0)
-    assert decide(sent, 1) is Decision.RUN
-    assert decide(attrs.evolve(sent, staged=101 * MIB), 1) is Decision.TOO_SMALL
-    assert decide(attrs.evolve(sent, staged=61 * MIB, sending=40 * MIB), 1) is Decision.HOLD
-    assert decide(attrs.evolve(sent, staged=60 * MIB, sending=40 * MIB), 1) is Decision.RUN
+def test_open_files_that_fill_the_volume_are_too_much() -> None:
+    assert decide(_now(100 * MIB, waiting=0, room=100 * MIB), 1) is Decision.RUN
+    assert decide(_now(101 * MIB, waiting=0, room=100 * MIB), 1) is Decision.TOO_SMALL
 
 
 def test_it_goes_on_only_when_a_quarter_is_free_again() -> None:

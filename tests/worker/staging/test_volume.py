@@ -10,7 +10,7 @@ import pytest
 from tidbbackup.model import reasons
 from tidbbackup.worker.dumpers.mydumper.completeness import lacks_column_list
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.staging.volume import PARTS_FOLDER, ends_spoilt, full, is_full, prepare, sizes
+from tidbbackup.worker.staging.volume import ends_spoilt, full, is_full, prepare, sizes
 
 
 def test_it_is_made_anew(tmp_path: Path) -> None:
@@ -53,16 +53,6 @@ def test_full_names_sizes_and_cure(tmp_path: Path) -> None:
     failure = full(tmp_path, 10 << 20)
     assert str(failure).startswith(
         "the staging volume of 10 MiB is full after 3 MiB of dump; raise spec.storageSize"
-    )
-
-
-def test_full_counts_the_parts_that_are_files_too(tmp_path: Path) -> None:
-    (prepare(tmp_path) / "a").write_bytes(bytes(3 << 20))
-    (prepare(tmp_path, PARTS_FOLDER) / "part-00001").write_bytes(bytes(5 << 20))
-    failure = full(tmp_path, 10 << 20)
-    assert str(failure).startswith(
-        "the staging volume of 10 MiB is full after 3 MiB of dump and 5 MiB of parts that wait to be sent; "
-        "raise spec.storageSize"
     )
 
 

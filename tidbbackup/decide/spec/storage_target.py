@@ -13,7 +13,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.flags.rclone import HONOURED, asked
 from tidbbackup.model.names import archive_key
-from tidbbackup.model.providers import HARMLESS_ACLS, ObjectTarget
+from tidbbackup.model.providers import HARMLESS_ACLS, LARGEST_PART, MIB, ObjectTarget
 from tidbbackup.model.resource.backup import Backup, BackupSpec
 from tidbbackup.model.resource.storage_spec import S3Spec
 from tidbbackup.model.wire import objects
@@ -77,10 +77,10 @@ def storage_notices(s3: S3Spec) -> Iterator[Notice]:
                 )
     if wanted.transfer.caFile and s3.caSecretName:
         yield Notice(reasons.OPTION_OVERRIDES, "s3 option --ca-cert wins over spec.s3.caSecretName")
-    if wanted.transfer.uncheckedCertificate:
+    if (wanted.transfer.partBytes or 0) > LARGEST_PART:
         yield Notice(
-            reasons.CERTIFICATE_UNCHECKED,
-            "--no-check-certificate: whoever answers at the endpoint gets the data; use spec.s3.caSecretName",
+            reasons.NO_EFFECT,
+            f"s3 option --s3-chunk-size: parts have {LARGEST_PART // MIB}M, the most that memory is used for",
         )
     if s3.endpoint and "://" not in s3.endpoint:
         yield Notice(

@@ -38,19 +38,13 @@ HONOURED: dict[str, Honoured] = {
     "--s3-sse-kms-key-id": Honoured("sseKmsKeyId", values.text),
     "--s3-force-path-style": Honoured("pathStyle", values.boolean, boolean=True),
     "--s3-chunk-size": Honoured("partBytes", values.part_size),
-    "--s3-max-upload-parts": Honoured("maxParts", values.part_count),
     "--s3-upload-concurrency": Honoured("concurrency", values.concurrency),
     "--bwlimit": Honoured("bytesPerSecond", values.rate),
-    "--retries": Honoured("rounds", values.tries),
-    "--retries-sleep": Honoured("roundPause", values.pause),
-    "--low-level-retries": Honoured("attempts", values.tries),
-    "--timeout": Honoured("idleTimeout", values.time_out),
-    "--contimeout": Honoured("connectTimeout", values.time_out),
     "--ca-cert": Honoured("caFile", values.path),
-    "--no-check-certificate": Honoured("uncheckedCertificate", values.boolean, boolean=True),
 }
 
-# They tune features that do not exist here: one object is sent once, as a stream.
+# They tune features that do not exist here, because one object is sent once, as a stream, or tries and
+# time-outs, which the worker sets itself.
 _NO_EFFECT_BOOLEAN = frozenset(
     {
         *("--checksum", "--fast-list", "--human-readable", "--ignore-existing", "--ignore-size"),
@@ -66,7 +60,8 @@ _NO_EFFECT_BOOLEAN = frozenset(
 )
 NO_EFFECT_WITH_VALUE = frozenset(
     {
-        *("--buffer-size", "--checkers", "--expect-continue-timeout", "--log-format", "--log-level"),
+        *("--buffer-size", "--checkers", "--contimeout", "--low-level-retries", "--retries"),
+        *("--retries-sleep", "--timeout", "--expect-continue-timeout", "--log-format", "--log-level"),
         *("--multi-thread-chunk-size", "--multi-thread-cutoff", "--multi-thread-streams", "--stats"),
         *("--stats-file-name-length", "--stats-log-level", "--stats-unit", "--tpslimit"),
         *("--tpslimit-burst", "--transfers", "--user-agent"),
@@ -103,6 +98,8 @@ REFUSED: dict[str, str] = {
     "--s3-shared-credentials-file": _IDENTITY,
     "--s3-role-*": _IDENTITY,
     "--s3-sts-endpoint": _IDENTITY,
+    "--s3-max-upload-parts": "is not supported: raise --s3-chunk-size until so many parts hold the archive",
+    "--no-check-certificate": "would send the data to whoever answers: use spec.s3.caSecretName",
     "--s3-v2-auth": "signs in a way that is no longer safe: leave it out",
     "--config": _FILE,
     "--log-file*": _FILE,

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tidbbackup.model.providers import ACLS, ENCRYPTIONS
-from tidbbackup.model.units import parse_duration
 
 Reader = Callable[[str], Any]
 
@@ -20,11 +19,6 @@ _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 # strconv.ParseBool
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
-# A run without a byte for half an hour is stalled: a broken connection must be reported before that, plus the
-# time to send a part. A pause does not count as stalled, but a longer one has no use.
-_LONGEST_SILENCE_SECONDS = 900.0
-_LONGEST_PAUSE_SECONDS = 1800.0
 
 
 def size(written: str) -> int:
@@ -63,35 +57,11 @@ def rate(written: str) -> int | None:
     return per_second
 
 
-def part_count(written: str) -> int:
-    """How many parts at most."""
-    return _whole(written, 1, 10_000)
-
-
 def concurrency(written: str) -> int:
     """How many parts at once."""
-    return _whole(written, 1, 64)
-
-
-def tries(written: str) -> int:
-    """How many tries, the first included."""
-    return _whole(written, 1, 100)
-
-
-def time_out(written: str) -> float:
-    """Seconds until a connection counts as broken."""
-    seconds = _seconds(written)
-    if not 1 <= seconds <= _LONGEST_SILENCE_SECONDS:
-        raise ValueError("write a duration from 1s to 15m")
-    return seconds
-
-
-def pause(written: str) -> float:
-    """Seconds between two tries."""
-    seconds = _seconds(written)
-    if seconds > _LONGEST_PAUSE_SECONDS:
-        raise ValueError("write a duration up to 30m")
-    return seconds
+    if not re.fullmatch(r"[0-9]{1,2}", written) or not 1 <= int(written) <= 64:
+        raise ValueError("write a number from 1 to 64")
+    return int(written)
 
 
 def boolean(written: str) -> bool:
@@ -137,18 +107,3 @@ def path(written: str) -> str:
     if first or not names or not written.isprintable() or {"", ".", ".."} & set(names):
         raise ValueError("write the absolute path of a file, without . or ..")
     return written
-
-
-def _whole(written: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", written) or not least <= int(written) <= most:
-        raise ValueError(f"write a number from {least} to {most}")
-    return int(written)
-
-
-def _seconds(written: str) -> float:
-    if _SECONDS.fullmatch(written):
-        return float(written)
-    try:
-        return parse_duration(written).total_seconds()
-    except ValueError:
-        raise ValueError("write a duration such as 30s or 5m") from None

@@ -1,8 +1,7 @@
 """The archive: finished files become a tar inside gzip, handed out as parts while it grows.
 
-Nothing of it touches a disk but parts that are too large for memory. Hashing runs in a thread, one part at a
-time, compressing in several, and only when somebody asks for the next part: that is what bounds memory. Must
-not know S3 or mydumper.
+Nothing of it touches a disk. Hashing runs in a thread, one part at a time, compressing in several, and only
+when somebody asks for the next part: that is what bounds memory. Must not know S3 or mydumper.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import hashlib
 import math
 import tarfile
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,8 +19,9 @@ from pathlib import Path
 from attrs import frozen
 
 from tidbbackup.storage.body import Body
+from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.gzip import MAX_THREADS, BlockGzip, Source
-from tidbbackup.worker.archive.part_buffer import Growing, Spool
+from tidbbackup.worker.archive.part_buffer import Growing
 from tidbbackup.worker.cpus import cpus
 
 _RECORD_BYTES = 10_240
@@ -41,24 +41,13 @@ class Archive:
     Invariant: what has been handed out plus what is pending is exactly what `size` and `sha256` cover.
     """
 
-    def __init__(
-        self,
-        top: str,
-        mtime: int,
-        part_bytes: int,
-        next_part: Callable[[int, int, int], int] | None = None,
-        spool: Spool | None = None,
-    ) -> None:
-        """`next_part`: from the size of a part, how many there are and their bytes, the next one's size."""
+    def __init__(self, top: str, mtime: int, sizes: PartSizes) -> None:
         self._top = top
         self._mtime = mtime
-        self.part_bytes = part_bytes
-        self._next_part = next_part
-        self._parts = 0
-        self._parts_bytes = 0
+        self._sizes = sizes
         self._gzip = BlockGzip(min(MAX_THREADS, math.ceil(cpus())))
         self._sha256 = hashlib.sha256()
-        self._growing = Growing(spool)
+        self._growing = Growing()
         self._source: Source | None = None
         self._offset = 0
         self._opened: list[Source] = []
@@ -85,24 +74,14 @@ class Archive:
         self._source, self._offset = source, 0
         self._opened = [known for known in self._opened if not known.over] + [source]
 
-    @property
-    def growing_bytes(self) -> int:
-        """On the staging volume, of the part that is not whole yet."""
-        return self._growing.in_file
-
-    @property
-    def sending_bytes(self) -> int:
-        """On the staging volume, of parts that wait to be sent, or travel."""
-        return self._growing.handed_out
-
     def fill(self) -> Body | None:
         """Compress on; the next full part, or None when the file needs no more calls. It is deleted as soon
         as its last byte has been read.
 
         Raises:
-            OSError: a file could not be read, or has become shorter; the volume is full.
+            OSError: a file could not be read, or has become shorter.
         """
-        while self._growing.size < self.part_bytes:
+        while self._growing.size < self._sizes.size:
             if not self._step():
                 return None
         return self._take()
@@ -124,7 +103,6 @@ class Archive:
     def close(self) -> None:
         """Let go of the files that were being packed, and of the threads."""
         self._gzip.close()
-        self._growing.close()
         for source in self._opened:
             source.give_up()
         self._source, self._opened = None, []
@@ -162,16 +140,13 @@ class Archive:
     def _out(self, *pieces: bytes) -> None:
         for data in pieces:
             self._sha256.update(data)
-            self._growing.add(data, self.part_bytes)
+            self._growing.add(data)
             self.size += len(data)
 
     def _take(self) -> Body:
         """One part, or less if less is there."""
-        part = self._growing.take(self.part_bytes)
-        self._parts += 1
-        self._parts_bytes += len(part)
-        if self._next_part:
-            self.part_bytes = self._next_part(self.part_bytes, self._parts, self._parts_bytes)
+        part = self._growing.take(self._sizes.size)
+        self._sizes.took(len(part))
         return part
 
     def _freed(self, count: int) -> None:

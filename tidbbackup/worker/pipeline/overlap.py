@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from attrs import define, field
 
-from tidbbackup.storage.body import Body, FileBody
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
-from tidbbackup.storage.parts import MAX_IN_FLIGHT
-from tidbbackup.worker.archive.part_buffer import Spool
 from tidbbackup.worker.archive.tar import Archive, parts
 from tidbbackup.worker.dumpers.mydumper import position
 from tidbbackup.worker.dumpers.mydumper.process import Output
@@ -28,7 +24,7 @@ from tidbbackup.worker.pipeline.standstill import Standstill
 from tidbbackup.worker.pipeline.throttler import Holder
 from tidbbackup.worker.pipeline.watchdog import watch_progress
 from tidbbackup.worker.pipeline.wholeness import check_end, check_whole, cut_off, is_cut_off
-from tidbbackup.worker.staging import closed_files, volume
+from tidbbackup.worker.staging import closed_files
 from tidbbackup.worker.staging.belt import Belt
 
 log = logging.getLogger(__name__)
@@ -42,7 +38,6 @@ class Overlap:
     belt: Belt
     archive: Archive
     upload: Upload
-    spool: Spool
     output: Output
     gauge: Gauge
     _cut_off: list[str] = field(factory=list, init=False)
@@ -98,17 +93,8 @@ class Overlap:
         belt.end()
 
     async def _send(self) -> tuple[Part, ...]:
-        try:
-            async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
-                return await self.upload.send(bodies, MAX_IN_FLIGHT, self._room)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise volume.full(self.task.job.env.staging, self.task.job.env.task.stagingBytes) from error
-
-    def _room(self, body: Body) -> int:
-        """How many parts such as this may travel at once."""
-        return self.spool.room(max(1, len(body)), in_file=isinstance(body, FileBody))
+        async with contextlib.aclosing(parts(self.archive, self._judged())) as bodies:
+            return await self.upload.send(bodies)
 
     async def _judged(self) -> AsyncIterator[Path]:
         async for path in self.belt.files():

@@ -46,11 +46,10 @@ class Holder:
         while True:
             now = loop.time()
             harmless = self.task.found.is_tidb or self.output.holds_no_lock()
-            budget = self.task.budget - self.archive.growing_bytes
-            facts = self._facts(budget, harmless, held, since)
+            facts = self._facts(harmless, held, since)
             decision = throttle.decide(facts, now)
             if decision is Decision.TOO_SMALL:
-                raise self._too_small(budget)
+                raise self._too_small()
             if held != (decision is Decision.HOLD):
                 self._switch(held, facts, now)
                 held, since = not held, now
@@ -65,18 +64,19 @@ class Holder:
             # Dying while it is held: SIGKILL ends a stopped process too.
             self.output.hold()
 
-    def _facts(self, budget: int, harmless: bool, held: bool, since: float) -> HoldFacts:
+    def _facts(self, harmless: bool, held: bool, since: float) -> HoldFacts:
         waiting = self.belt.closed_bytes - self.archive.freed_bytes
         staged = waiting + sum(self.belt.writing_sizes().values())
-        return HoldFacts(staged, waiting, budget, self.archive.sending_bytes, harmless, held, since)
+        return HoldFacts(staged, waiting, self.task.budget, harmless, held, since)
 
-    def _too_small(self, budget: int) -> StepFailed:
+    def _too_small(self) -> StepFailed:
         sizes = sorted(self.belt.writing_sizes().items(), key=lambda item: -item[1])
         names = ", ".join(f"{printable(name)} ({readable(size)})" for name, size in sizes[:_NAMED])
         more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
         return StepFailed(
             reasons.STAGING_TOO_SMALL,
-            f"files that are still being written fill the {readable(budget)} that may be used of the staging "
-            f"volume, and nothing else is left to be sent: {names}{more}; raise spec.storageSize, or cut the "
-            "tables into smaller files with the mydumper option --chunk-filesize",
+            f"files that are still being written fill the {readable(self.task.budget)} that may be used of "
+            f"the staging volume, and nothing else is left to be sent: {names}{more}; raise "
+            "spec.storageSize, or cut the tables into smaller files with the mydumper option "
+            "--chunk-filesize",
         )

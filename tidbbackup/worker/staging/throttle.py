@@ -45,8 +45,6 @@ class HoldFacts:
     """Of them, in closed files that have yet to be packed."""
     budget: int
     """May be on the volume."""
-    sending: int
-    """On the volume too: parts of the archive on their way, which make room once they are sent."""
     harmless: bool
     """Whether mydumper holds no lock that others wait for."""
     held: bool
@@ -56,7 +54,7 @@ class HoldFacts:
     @property
     def limit(self) -> int:
         """More than this is too much while there is anything to pack."""
-        return min(self.budget - self.sending, AHEAD_BYTES)
+        return min(self.budget, AHEAD_BYTES)
 
 
 def budget(storage_size: int, free: int) -> int:
@@ -69,7 +67,7 @@ def decide(facts: HoldFacts, now: float) -> Decision:
     limit = facts.limit
     if not facts.harmless or facts.budget < MIN_BUDGET:
         return Decision.RUN
-    if not facts.waiting and not facts.sending:
+    if not facts.waiting:
         return Decision.TOO_SMALL if facts.staged > facts.budget else Decision.RUN
     lasted = now - facts.since
     if facts.held:

@@ -15,18 +15,17 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
 
 FOLDER = "dump"
-PARTS_FOLDER = "parts"
 _NEARLY_NOTHING = 64 << 10
 _MIB = 1 << 20
 
 
-def prepare(volume: Path, name: str = FOLDER) -> Path:
-    """Make a folder anew: that for the dump, or another.
+def prepare(volume: Path) -> Path:
+    """Make the folder for the dump anew.
 
     Raises:
         StepFailed: StagingNotWritable.
     """
-    folder = volume / name
+    folder = volume / FOLDER
     try:
         # What an earlier run of this pod left is of no use: its upload was never completed.
         shutil.rmtree(folder, ignore_errors=True)
@@ -66,17 +65,13 @@ def full(volume: Path, asked_bytes: int) -> StepFailed:
     """The failure that tells how large the volume is, what is on it and what cures it."""
     room = os.statvfs(volume)
     total = asked_bytes or room.f_blocks * room.f_frsize
-    dump, parts = (_used(volume / name) for name in (FOLDER, PARTS_FOLDER))
-    beside = f" and {readable(parts)} of parts that wait to be sent" if parts else ""
+    folder = volume / FOLDER
+    dump = sum(sizes(folder).values()) if folder.is_dir() else 0
     return StepFailed(
         reasons.STAGING_FULL,
-        f"the staging volume of {readable(total)} is full after {readable(dump)} of dump{beside}; "
+        f"the staging volume of {readable(total)} is full after {readable(dump)} of dump; "
         "raise spec.storageSize above the size of the data",
     )
-
-
-def _used(folder: Path) -> int:
-    return sum(sizes(folder).values()) if folder.is_dir() else 0
 
 
 def readable(count: int) -> str:
