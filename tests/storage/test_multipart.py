@@ -348,6 +348,24 @@ async def test_another_runs_object_is_left_alone() -> None:
     assert server.called("delete") == 0
 
 
+async def test_another_runs_object_that_stands_there_after_a_clear_yes_is_not_ours() -> None:
+    """Of the same size: a manifest of ours beside it would tell of other bytes."""
+
+    @define
+    class Overtaken(Server):
+        async def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
+            self.stored = (3, {RUN_METADATA: "run-2"})
+            return {}
+
+    upload, _ = await start_upload(server := Overtaken(), TARGET, "run-1", PATIENCE)
+    parts = await upload.send(bodies(b"one"))
+    with pytest.raises(StorageError, match="is that of run run-2, not of run-1,") as caught:
+        await upload.complete(parts)
+    assert caught.value.reason == reasons.VERIFY_FAILED
+    await upload.withdraw()
+    assert server.called("delete") == 0
+
+
 async def test_a_later_no_settles_nothing_once_the_storage_said_yes() -> None:
     """Its answer to HEAD was lost, and then the upload is gone because it was completed."""
 

@@ -158,9 +158,12 @@ class Upload:
             lost = explain(error, "completing the upload of", self._target)
             log.warning("no clear answer to CompleteMultipartUpload, HEAD decides: %s", lost)
         found = await self._look(hidden=lost is not None)
-        if found is None or (lost and found.metadata.get(RUN_METADATA, self.run) != self.run):
+        run = found.metadata.get(RUN_METADATA, self.run) if found else ""
+        if found is None or run != self.run:
+            # A second worker of the same Backup (its node was cut off) may have written the key meanwhile.
+            there = f"is that of run {run}, not of {self.run}," if found else "is not there"
             raise lost or StorageError(
-                reasons.VERIFY_FAILED, f"{self._target.url} is not there after its upload was completed"
+                reasons.VERIFY_FAILED, f"{self._target.url} {there} after its upload was completed"
             )
         if found.size != size:
             raise StorageError(

@@ -1,10 +1,18 @@
 """What is told of statements in the way of the global read lock, and what is noticed of a mydumper."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from tidbbackup.model import reasons
 from tidbbackup.worker.dumpers.mydumper.log import read_line
 from tidbbackup.worker.dumpers.mydumper.process import Output
-from tidbbackup.worker.pipeline.standstill import Statement, Statements
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.job import Limits
+from tidbbackup.worker.pipeline import standstill
+from tidbbackup.worker.pipeline.standstill import Standstill, Statement, Statements
 
 LOCK = Statement(7, "b", 31, "FLUSH TABLES WITH READ LOCK")
 
@@ -32,6 +40,26 @@ def test_the_oldest_statement_is_in_the_way_whoever_runs_it() -> None:
     )
     assert "GRANT PROCESS" in Statements((LOCK, younger), "b").in_the_way(31)
     assert Statements((Statement(6, "other", 50, LOCK.text),), "b").waiting is None
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("is_tidb", [False, True])
+async def test_what_no_server_of_a_cluster_is_seen_to_do_ends_nothing(
+    is_tidb: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query of mydumper's that stands at another TiDB for a minute is one that no session of ours sees."""
+    monkeypatch.setattr(standstill, "statements", lambda _: Statements())
+    monkeypatch.setattr(Output, "activity", lambda _: (1,))
+    ended: list[StepFailed | None] = []
+    monkeypatch.setattr(Output, "end_it", lambda _, why: ended.append(why))
+    job: Any = SimpleNamespace(limits=Limits(), login=None, flags=SimpleNamespace(verbose=True))
+    output = Output()
+    output.began = True
+    keeping = asyncio.create_task(Standstill(job, output, is_tidb).keep())
+    await asyncio.wait([keeping], timeout=90)
+    assert not keeping.done()
+    keeping.cancel()
+    assert [why.reason for why in ended if why] == ([] if is_tidb else [reasons.DUMP_FAILED])
 
 
 def test_what_mydumper_tells_of_its_beginning_and_end() -> None:

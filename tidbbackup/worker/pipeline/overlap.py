@@ -75,7 +75,7 @@ class Overlap:
         """Run mydumper, hand its files on, and let the archive end only when all of them are judged."""
         task, belt = self.task, self.belt
         with closed_files.watch(task.folder) as events:
-            followers = [group.create_task(Standstill(task.job, self.output).keep())]
+            followers = [group.create_task(Standstill(task.job, self.output, task.found.is_tidb).keep())]
             if events:
                 holder = Holder(task, belt, self.archive, self.output)
                 followers += [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
