@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 import msgspec
+import pytest
 
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts, Facts, Unknown
@@ -28,10 +29,11 @@ from tidbbackup.decide.plan import (
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.spec.valid import problems
+from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult, encode_result
 from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import API_VERSION, BEGUN_UID, DELETES_DATA, FINALIZER, job_name, labels
-from tidbbackup.model.resource.backup import KIND, Backup, BackupStatus, Condition, decode_backup
+from tidbbackup.model.resource.backup import KIND, Backup, BackupStatus, Condition, Phase, decode_backup
 from tidbbackup.model.resource.kubernetes import (
     ContainerState,
     ContainerStatus,
@@ -70,6 +72,7 @@ __all__ = [
     "happening",
     "job",
     "later",
+    "look_of",
     "notice",
     "outline",
     "patch_of",
@@ -135,12 +138,19 @@ def backup(
 
 
 def status(*phases: str, reason: str = "Because", **fields: Any) -> BackupStatus:
-    """A status that went through these phases, the last of which holds."""
+    """A status that went through these phases, the last of which holds.
+
+    What its run may have left is remembered as that reason asks for.
+    """
+    died = phases[-1] == "Failed" and reason in reasons.DIED_WITHOUT_A_WORD
+    if reason == reasons.RUN_STOPPED:
+        died, fields = "Running" in phases, {"stoppedAt": NOW} | fields
+    left = {"uploadLeftOpen": died, "gcLifeTimeHeld": died or reason == reasons.ARCHIVE_FOUND}
     conditions = tuple(
         Condition(phase, str(phase == phases[-1]), reason if phase == phases[-1] else "Earlier", "said", NOW)
         for phase in phases
     )
-    fields = {"observedGeneration": 1} | fields
+    fields = {"observedGeneration": 1} | left | fields
     return BackupStatus(phase=phases[-1], conditions=conditions, **fields)
 
 
@@ -240,12 +250,19 @@ def facts(found: Backup | None, **parts: Any) -> BackupFacts:
 F = TypeVar("F", bound=Facts)
 
 
-def plan_or_look(decide: Callable[[F, datetime], Plan], found: F, now: datetime) -> Plan:
-    """The decision, or a plan that has nothing but the look that has to come first."""
+def look_of(decide: Callable[[F, datetime], Plan], found: F, now: datetime) -> Look:
+    """The look that has to come before the decision."""
+    with pytest.raises(Unknown) as raised:
+        decide(found, now)
+    return raised.value.look
+
+
+def plan_or_look(decide: Callable[[F, datetime], Plan], found: F, now: datetime) -> Plan | Look:
+    """The decision, or the look that has to come before it."""
     try:
         return decide(found, now)
     except Unknown as unknown:
-        return Plan(look=unknown.look)
+        return unknown.look
 
 
 def outline(plan: Plan) -> list[str]:
@@ -288,7 +305,7 @@ def cause_of(plan: Plan) -> tuple[str, str]:
     (found,) = (
         condition
         for condition in patch["conditions"]
-        if condition["status"] == "True" and condition["type"] != "Warning"
+        if condition["status"] == "True" and condition["type"] in set(Phase)
     )
     assert patch.get("phase", found["type"]) == found["type"]
     return found["reason"], found["message"]

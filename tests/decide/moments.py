@@ -6,11 +6,12 @@ from typing import Any
 
 import attrs
 
-from tests.decide.builders import JOB_LOOK, NOW, PODS_LOOK, job, pod, status, terminated
+from tests.decide.builders import JOB_LOOK, NOW, PODS_LOOK, backup, job, later, pod, status, terminated
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Look
+from tidbbackup.decide.run.job_state import JobState, job_state
 from tidbbackup.model.resource.backup import Condition
-from tidbbackup.model.resource.kubernetes import Job
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 SCHEDULED = status("Scheduled")
 RUNNING = status("Scheduled", "Running", timeStarted=NOW)
@@ -35,3 +36,8 @@ def inspecting(*conditions: Condition, **meta: Any) -> Job:
 def releasing(*conditions: Condition, **meta: Any) -> Job:
     """The Job that releases."""
     return job(*conditions, verb="release", **({"uid": "release-uid"} | meta))
+
+
+def state(found: Job | None, *pods: Pod, at: float = 0) -> JobState:
+    """What a Job with these pods is to a Backup, and how far it is, so many seconds after NOW."""
+    return job_state(found, pods, backup(), later(at))

@@ -17,7 +17,7 @@ from tests.decide.builders import plan_or_look
 from tests.decide.schedule_builders import BEGIN, ended
 from tests.decide.schedule_oracle import Oracle
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.plan import Action, Announce, Counted, Create, Delete, PatchStatus, Plan, Tally
+from tidbbackup.decide.plan import Action, Announce, Counted, Create, Delete, Look, PatchStatus, Plan, Tally
 from tidbbackup.decide.schedule.decision import decide
 from tidbbackup.decide.schedule.retention import retention
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, is_active, is_same_run
@@ -84,9 +84,9 @@ class World:
         return plan.wake_at
 
     def _looked(self, facts: ScheduleFacts) -> Plan:
-        while (plan := plan_or_look(retention, facts, self.now)).look is not None:
-            found = tuple(self.backups[name] for name in plan.look.names if name in self.backups)
-            evidence = {**facts.evidence, plan.look: found}
+        while isinstance(plan := plan_or_look(retention, facts, self.now), Look):
+            found = tuple(self.backups[name] for name in plan.names if name in self.backups)
+            evidence = {**facts.evidence, plan: found}
             facts = attrs.evolve(facts, evidence=evidence, server_time=self.now)
         return plan
 

@@ -72,7 +72,6 @@ def test_what_is_done(found: BackupFacts, expected: list[str]) -> None:
     plan = decide(found, NOW)
 
     assert outline(plan) == expected
-    assert plan.look is None
     assert plan.wake_at is None or plan.wake_at > NOW
 
 
@@ -103,7 +102,7 @@ def test_a_finished_backup_deletes_itself_when_its_time_is_over(phase: str) -> N
 
     assert decide(found, NOW) == Plan(wake_at=NOW + timedelta(seconds=60))
     look = Look("Backup", "ns", names=("demo",))
-    assert plan_or_look(decide, found, NOW + timedelta(seconds=60)) == Plan(look=look)
+    assert look_of(decide, found, NOW + timedelta(seconds=60)) == look
     done_for = decide(seen_at(found, NOW + timedelta(seconds=60)), NOW + timedelta(seconds=60))
     assert outline(done_for)[0] == "Normal Expired"
     assert isinstance(done_for.actions[1], Delete)
@@ -179,8 +178,9 @@ def test_everything_the_result_tells_is_in_the_status() -> None:
     told = pod("Succeeded", done(notices=(notice(message="a table has no rows"),)).state)
     patch = patch_of(decide(facts(backup(status=RUNNING), job=job(), pods=(told,)), later(99)))
     conditions = {each["type"]: each for each in patch.pop("conditions")}
-    databases = patch.pop("databases")
+    databases, warnings = patch.pop("databases"), patch.pop("warnings")
 
+    assert [each["message"] for each in warnings] == ["a table has no rows"]
     assert list(databases) == ["a", "b"]
     assert patch == {
         "phase": "Complete",
@@ -268,7 +268,7 @@ def test_a_job_that_is_missing_is_looked_for(
 ) -> None:
     found = facts(backup(status=told))
 
-    assert decide(found, NOW) == Plan(look=JOB_LOOK)
+    assert look_of(decide, found, NOW) == JOB_LOOK
     plan = decide(settled(found, jobs=jobs), NOW)
     assert outline(plan) == expected
     assert not expected or cause_of(plan)[0] == "JobDeleted"
@@ -287,5 +287,5 @@ def test_a_job_that_is_missing_is_looked_for(
 def test_a_pod_that_is_missing_is_looked_for(ended: Job, pods: list[Pod], reason: str) -> None:
     found = facts(backup(status=RUNNING), job=ended)
 
-    assert decide(found, NOW) == Plan(look=PODS_LOOK)
+    assert look_of(decide, found, NOW) == PODS_LOOK
     assert cause_of(decide(settled(found, pods=pods), NOW))[0] == reason

@@ -68,7 +68,7 @@ def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], uid: str
     found = facts(backup(status=SCHEDULED), job=job(), pods=pods)
     look = events_look(uid)
 
-    assert decide(found, later(10)) == Plan(look=look)
+    assert look_of(decide, found, later(10)) == look
     seen = attrs.evolve(found, evidence={look: (happening("FailedCreate", "exceeded quota"),)})
     plan = decide(seen, later(10))
     assert cause_of(plan)[0] == "QuotaExceeded"
@@ -90,7 +90,7 @@ def test_a_volume_that_is_not_there_is_asked_of_its_claim() -> None:
         "Event", "ns", fields="involvedObject.kind=PersistentVolumeClaim,involvedObject.name=p-staging"
     )
 
-    assert decide(found, later(10)) == Plan(look=look)
+    assert look_of(decide, found, later(10)) == look
     told = attrs.evolve(found, evidence={look: (happening("ProvisioningFailed", "no such class"),)})
     assert "no such class" in cause_of(decide(told, later(10)))[1]
     silent = attrs.evolve(found, evidence={look: ()})
@@ -207,7 +207,7 @@ def test_what_is_refused_for_good_ends_then_and_its_ttl_counts_from_there() -> N
 def test_a_name_that_no_cache_shows_as_taken(jobs: list[Job], expected: list[str]) -> None:
     found = facts(backup(), refusal=Refusal(409, "already exists"))
 
-    assert decide(found, NOW) == Plan(look=JOB_LOOK)
+    assert look_of(decide, found, NOW) == JOB_LOOK
     plan = decide(settled(found, jobs=jobs), NOW)
     assert outline(plan) == expected
     assert plan.wake_at is not None

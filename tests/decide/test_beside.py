@@ -8,10 +8,11 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
+from tests.decide.moments import state
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
-from tidbbackup.decide.run.diagnosis import End, end_of
-from tidbbackup.decide.run.ownership import may_work_for, runs
+from tidbbackup.decide.run.job_state import NotStarted, Ours, Reported, Silent, Working
+from tidbbackup.decide.run.ownership import may_work_for
 from tidbbackup.model.contract.result import Outcome, encode_result
 from tidbbackup.model.resource.backup import BackupStatus, Condition
 from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, Terminated
@@ -66,11 +67,13 @@ def of(found: Pod, uid: str) -> Pod:
 def test_the_end_of_our_container_is_the_jobs_end(verb: str, case: str, mute: bool, code: int) -> None:
     conditions, found = beside(case, ended(code, verb, mute=mute), good=not code)
     made = job(*conditions, verb=verb)
-    assert end_of(made, [found]) == End(not code, AT)
+    over = state(made, found)
+    assert isinstance(over, Silent if mute else Reported)
+    assert (over.done, over.at) == (not code, AT)
     assert found.over
     assert not may_work_for(found, backup())
     # A Job that is to be stopped is deleted nevertheless, and with it what goes on.
-    assert runs(made, [found], NOW) == (case in ("late", "never", "waits"))
+    assert over.stoppable == (case in ("late", "never", "waits"))
 
 
 @pytest.mark.parametrize("verb", OUTCOMES)
@@ -79,27 +82,30 @@ def test_while_ours_goes_on_nothing_has_ended(verb: str) -> None:
         for case in ("late", "never", "failed", "waits"):
             _, found = beside(case, ours, good=True)
             found = attrs.evolve(found, status=attrs.evolve(found.status, phase="Running"))
-            assert end_of(job(verb=verb), [found]) is None
-            assert runs(job(verb=verb), [found], NOW)
+            going_on = state(job(verb=verb), found)
+            assert isinstance(going_on, NotStarted | Working)
+            assert going_on.stoppable
             assert may_work_for(found, backup())
 
 
 @pytest.mark.parametrize(
     ("conditions", "pods", "expected"),
     [
-        ((), [], None),
-        ((true("Complete", at=AT),), [], End(True, AT)),
-        ((true("Failed", at=AT),), [], End(False, AT)),
+        ((), [], (False, None)),
+        ((true("Complete", at=AT),), [], (True, AT)),
+        ((true("Failed", at=AT),), [], (False, AT)),
         # A pod that was taken away before our container began: no time, and an exit code of its kubelet's.
-        ((true("Failed", at=AT),), [pod("Failed", terminated(began=False))], End(False, AT)),
-        ((), [pod("Failed", terminated(exit_code=137, began=False))], End(False, NOW)),
-        ((), [pod("Running", terminated(exit_code=128, reason="StartError"))], End(False, NOW)),
+        ((true("Failed", at=AT),), [pod("Failed", terminated(began=False))], (False, AT)),
+        ((), [pod("Failed", terminated(exit_code=137, began=False))], (False, NOW)),
+        ((), [pod("Running", terminated(exit_code=128, reason="StartError"))], (False, NOW)),
     ],
 )
 def test_where_no_container_tells_the_job_does(
-    conditions: tuple[Condition, ...], pods: list[Pod], expected: End | None
+    conditions: tuple[Condition, ...], pods: list[Pod], expected: tuple[bool, datetime | None]
 ) -> None:
-    assert end_of(job(*conditions), pods) == expected
+    found = state(job(*conditions), *pods)
+    assert isinstance(found, Ours)
+    assert (found.done, found.at if isinstance(found, Silent) else None) == expected
 
 
 def finished_status(phase: str, reason: str) -> BackupStatus:
@@ -132,7 +138,8 @@ def test_a_release_is_done_whatever_goes_on_beside_it(case: str) -> None:
     conditions, found = beside(case, ended(0, "release"), good=True)
     told = finished_status("Failed", "Killed")
     parts = {"release_job": job(*conditions, verb="release", uid="r"), "release_pods": (of(found, "r"),)}
-    assert outline(run_backup.decide(facts(backup(status=told), **parts), AT)) == []
+    plan = run_backup.decide(facts(backup(status=told), **parts), AT)
+    assert (outline(plan), patch_of(plan)) == (["status -"], {"gcLifeTimeHeld": None})
     gone = going("Retain", told)
     left = gc.decide(facts(gone, clean_job=clean(COMPLETE, deletes=False), evidence=NO_RUN, **parts), AT)
     assert outline(left)[-1] == "status Clean"

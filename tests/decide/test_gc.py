@@ -9,13 +9,14 @@ import pytest
 from tests.decide.builders import *
 from tests.decide.moments import LET_GO
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
-from tidbbackup.decide.aftermath.remains import what_remains
+from tidbbackup.decide.aftermath.remains import Remains, what_remains
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import Create
+from tidbbackup.decide.run.life import life_of
 from tidbbackup.model.contract.task import decode_task
 from tidbbackup.model.names import DELETES_DATA, FINALIZER
-from tidbbackup.model.resource.backup import BackupStatus, RetryRecord
+from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
 
@@ -73,7 +74,6 @@ def test_what_is_done(found: BackupFacts, expected: list[str]) -> None:
     plan = decide(found, NOW)
 
     assert outline(plan) == expected
-    assert plan.look is None
 
 
 @pytest.mark.parametrize(
@@ -109,30 +109,35 @@ def test_what_is_cleaned(told: BackupStatus, policy: str | None, cleans: bool, d
         assert (DELETES_DATA in create.manifest["metadata"]["annotations"]) == data
 
 
+def remains(found: Backup, run: Job | None, pods: tuple[Pod, ...]) -> Remains:
+    """What is left of a Backup whose run's Job and pods are these."""
+    return what_remains(life_of(facts(found, job=run, pods=pods), found, NOW))
+
+
 @pytest.mark.parametrize("phase", ["Failed", "Invalid"])
 def test_an_earlier_attempt_that_died_is_cleaned_after(phase: str) -> None:
     record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
-    told = attrs.evolve(status("Running", phase, reason="Unschedulable"), backoffRetryStatus=(record,))
-    found = what_remains(going("Delete", told), None, (), NOW)
+    told = status("Running", phase, reason="Unschedulable", uploadLeftOpen=True, gcLifeTimeHeld=True)
+    told = attrs.evolve(told, backoffRetryStatus=(record,))
+    found = remains(going("Delete", told), None, ())
     assert (found.uploads, found.data, found.unheard) == (True, True, True)
 
 
 def test_a_job_that_completed_has_made_a_whole_archive_although_nobody_heard_of_it() -> None:
     """Its pod is gone, or being inspected: OnFailure is not asked to delete a good archive."""
     for policy, cleans in (("OnFailure", False), ("Retain", False), ("Delete", True)):
-        found = what_remains(going(policy, status("Scheduled", "Running")), job(COMPLETE), (), NOW)
+        found = remains(going(policy, status("Scheduled", "Running")), job(COMPLETE), ())
         assert (found.uploads, found.data, found.unheard) == (False, cleans, True)
 
 
 def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
-    warned = status("Failed", reason="DumpFailed")
-    warned = attrs.evolve(warned, conditions=(*warned.conditions, true("Warning", "UploadLeftOpen")))
+    warned = status("Failed", reason="DumpFailed", uploadLeftOpen=True)
 
     assert outline(decide(without_run(going("Retain", warned)), NOW)) == ["create clean-demo"]
 
     # Its archive may have appeared since (0048).
     for policy, data in (("Retain", False), ("OnFailure", True), ("Delete", True)):
-        found = what_remains(going(policy, warned), None, (), NOW)
+        found = remains(going(policy, warned), None, ())
         assert (found.uploads, found.data, found.unheard) == (True, data, False)
 
 
@@ -184,7 +189,7 @@ def test_a_container_that_ended_without_a_start_has_not_begun() -> None:
 )
 def test_a_run_that_ended_without_a_start_leaves_nothing(told: BackupStatus) -> None:
     def left(told: BackupStatus, ended: Pod) -> bool:
-        return bool(what_remains(going("Delete", told), job(FAILED), (ended,), NOW))
+        return bool(remains(going("Delete", told), job(FAILED), (ended,)))
 
     assert not left(told, pod("Failed", NEVER, reason="Evicted"))
     assert not left(told, pod("Failed", reason="Evicted"))
@@ -198,7 +203,7 @@ def test_a_run_that_ended_without_a_start_leaves_nothing(told: BackupStatus) -> 
 def test_a_former_attempt_that_died_outweighs_the_word_of_the_last() -> None:
     record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
     told = attrs.evolve(status("Scheduled", "Running"), backoffRetryStatus=(record,))
-    left = what_remains(going("Retain", told), job(FAILED), (gave_up(),), NOW)
+    left = remains(going("Retain", told), job(FAILED), (gave_up(),))
     assert (left.uploads, left.unheard) == (True, True)
 
 
@@ -207,7 +212,7 @@ def test_a_failure_is_one_whatever_is_still_there_to_tell_of_it() -> None:
     late = status("Scheduled", "Failed", reason="StartedTooLate")
     for policy, data in (("Retain", False), ("OnFailure", True), ("Delete", True)):
         for found, pods in ((job(COMPLETE), (done(),)), (job(COMPLETE), ()), (None, ())):
-            left = what_remains(going(policy, late), found, pods, NOW)
+            left = remains(going(policy, late), found, pods)
             assert (left.uploads, left.data, left.kept, left.unheard) == (True, data, False, True)
 
 
@@ -217,9 +222,9 @@ def test_a_failure_is_one_whatever_is_still_there_to_tell_of_it() -> None:
 def test_nothing_goes_before_a_live_look(told: BackupStatus) -> None:
     found = facts(going("Delete", told), evidence={CRD_LOOK: ()})
 
-    assert decide(found, NOW).look == JOB_LOOK
-    assert decide(attrs.evolve(found, evidence={CRD_LOOK: (), JOB_LOOK: ()}), NOW).look == PODS_LOOK
-    assert decide(attrs.evolve(found, evidence=NO_RUN), NOW).look is None
+    assert look_of(decide, found, NOW) == JOB_LOOK
+    assert look_of(decide, attrs.evolve(found, evidence={CRD_LOOK: (), JOB_LOOK: ()}), NOW) == PODS_LOOK
+    assert decide(attrs.evolve(found, evidence=NO_RUN), NOW).actions
 
 
 @pytest.mark.parametrize(

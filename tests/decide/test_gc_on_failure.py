@@ -8,11 +8,12 @@ from tests.decide.moments import KILLED, inspecting
 from tidbbackup.decide.aftermath.inspection import found_whole
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
+from tidbbackup.decide.run.life import life_of
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.resource.backup import BackupStatus
 from tidbbackup.model.resource.kubernetes import Pod
 
-STOPPED = status("Running", reason="RunStopped").conditions
+STOPPED = status("Running", reason="RunStopped")
 
 
 def answer(told: WorkerResult) -> Pod:
@@ -44,7 +45,7 @@ def test_it_is_looked_for_first(told: BackupStatus, ended: tuple[Pod, ...]) -> N
         ("Delete", status("Running")),
         ("Retain", status("Running")),
         ("OnFailure", status("Scheduled", "Running", reason="RunStopped")),
-        ("OnFailure", attrs.evolve(status("Running", "CleanFailed"), conditions=STOPPED)),
+        ("OnFailure", attrs.evolve(STOPPED, phase="CleanFailed")),
         ("OnFailure", status("Running", "Failed", reason="Killed")),
     ],
 )
@@ -67,7 +68,7 @@ def test_a_look_that_completed_has_found_it_whole_although_its_pod_is_gone(secon
     """It exits 0 only then: nothing of it is deleted, however long nobody has read its word."""
     told = status("Scheduled", "Running", reason="Inspecting")
     found = without_run(going("OnFailure", told), job=job(FAILED), inspect_job=inspecting(COMPLETE))
-    assert found_whole(found, going("OnFailure", told))
+    assert found_whole(life_of(found, going("OnFailure", told), later(seconds)))
     assert "clean-demo" not in " ".join(outline(decide(found, later(seconds))))
 
 

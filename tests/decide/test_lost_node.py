@@ -4,12 +4,12 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
-from tests.decide.moments import INSPECT_LOOK
+from tests.decide.moments import INSPECT_LOOK, state
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Announce, Delete, Plan
-from tidbbackup.decide.run.diagnosis import Broken, Ended, Verdict, Waiting, Working, verdict
+from tidbbackup.decide.run.job_state import NotStarted, Ours, Reported, Silent, Working
 from tidbbackup.model.resource.backup import Backup, RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod, PodSpec
 
@@ -27,26 +27,27 @@ def silent(found: Pod | None = None) -> Pod:
 
 
 @pytest.mark.parametrize("found_job", [job(), job(FAILED), job(deletionTimestamp=NOW)])
-@pytest.mark.parametrize(("found", "before"), [(silent(), Working), (silent(pod()), Waiting)])
+@pytest.mark.parametrize(("found", "before"), [(silent(), Working), (silent(pod()), NotStarted)])
 def test_it_counts_as_lost_minutes_after_it_was_to_be_gone(
-    found_job: Job, found: Pod, before: type[Verdict]
+    found_job: Job, found: Pod, before: type[Ours]
 ) -> None:
-    if found_job.ended and before is Waiting:
-        before = Broken
-    assert isinstance(verdict(found_job, [found], later(LOST - 1)), before)
-    broken = verdict(found_job, [found], later(LOST))
-    assert isinstance(broken, Broken)
+    if found_job.ended and before is NotStarted:
+        before = Silent
+    assert isinstance(state(found_job, found, at=LOST - 1), before)
+    broken = state(found_job, found, at=LOST)
+    assert isinstance(broken, Silent)
+    assert (broken.lost, broken.stoppable, broken.at) == (True, False, later(LOST))
     assert broken.cause.reason == "NodeLost"
     assert "kubectl delete node node-7" in broken.cause.message
 
 
 def test_one_that_was_heard_of_is_not() -> None:
     whole = silent(pod("Running", said(result())))
-    assert verdict(job(), [whole], later(LOST)) == Ended(result())
-    killed = verdict(
-        job(), [silent(pod("Failed", terminated(exit_code=137, reason="OOMKilled")))], later(LOST)
-    )
-    assert isinstance(killed, Broken)
+    reported = state(job(), whole, at=LOST)
+    assert isinstance(reported, Reported)
+    assert reported.result == result()
+    killed = state(job(), silent(pod("Failed", terminated(exit_code=137, reason="OOMKilled"))), at=LOST)
+    assert isinstance(killed, Silent)
     assert killed.cause.reason == "OOMKilled"
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,12 +24,29 @@ def test_exactly_one_phase_is_true_and_the_status_names_it(phases: list[Phase], 
 
     true = [condition.type for condition in found.conditions if condition.status == "True"]
     # In this order: the column Reason of kubectl shows the first.
-    assert true == [found.phase] + ["Warning"] * warned
-    assert found.phase == phases[-1].value
-    assert {condition.type for condition in found.conditions} == {*phases} | (
-        {"Warning"} if warned else set()
-    )
-    assert all(condition.type != "Warning" or condition.status == "True" for condition in found.conditions)
+    assert true[0] == found.phase == phases[-1].value
+    ends = [phase for phase in phases if phase in (Phase.COMPLETE, Phase.FAILED)]
+    beside = {"Warning"} if warned else set()
+    beside |= {"Finished"} if ends else set()
+    beside |= {"Succeeded"} if ends and ends[-1] is Phase.COMPLETE else set()
+    assert set(true[1:]) == beside
+    told = {condition.type for condition in found.conditions}
+    assert told == {*phases} | beside | ({"Succeeded"} if ends else set())
+
+
+@pytest.mark.parametrize(("phase", "succeeded"), [(Phase.COMPLETE, "True"), (Phase.FAILED, "False")])
+def test_whoever_waits_for_the_end_waits_for_one_condition(phase: Phase, succeeded: str) -> None:
+    """`kubectl wait --for=condition=Finished` returns however it ended, and Succeeded tells how."""
+    begun = enter(BackupStatus(), Phase.RUNNING, "R", "m", NOW)
+    assert begun.condition("Finished") is None
+    over = enter(begun, phase, "Why", "because", later(9))
+    gone = enter(over, Phase.CLEAN, "DataKept", "kept", later(99))
+    for found in (over, gone):
+        assert found.condition("Finished") == Condition("Finished", "True", phase, "because", later(9))
+        assert found.condition("Succeeded") == Condition("Succeeded", succeeded, "Why", "because", later(9))
+    late = enter(over, phase, "StartedTooLate", "it began", later(20))
+    mended = Condition("Succeeded", succeeded, "StartedTooLate", "it began", later(9))
+    assert late.condition("Succeeded") == mended
 
 
 @given(PHASES)
@@ -39,7 +57,8 @@ def test_each_keeps_the_time_at_which_it_was_last_entered(phases: list[Phase]) -
             entered[phase] = later(number)
         found = enter(found, phase, "Reason", "message", later(number))
 
-    assert {condition.type: condition.lastTransitionTime for condition in found.conditions} == entered
+    told = {condition.type: condition.lastTransitionTime for condition in found.conditions}
+    assert {phase: told[phase] for phase in entered} == entered
 
 
 def test_a_message_is_bounded_and_a_time_is_whole() -> None:
@@ -52,15 +71,17 @@ def test_a_message_is_bounded_and_a_time_is_whole() -> None:
 def test_a_warning_stands_beside_keeps_its_time_and_goes() -> None:
     begun = enter(BackupStatus(), Phase.RUNNING, "R", "m", NOW)
     first = warn(begun, [notice(message="a")], NOW)
-    both = warn(first, [notice(message="a"), notice(UPLOAD_LEFT_OPEN, "b")], later(9))
+    open_still = attrs.evolve(first, uploadLeftOpen=True)
+    both = warn(open_still, [notice(message="a"), notice(UPLOAD_LEFT_OPEN, "b")], later(9))
 
     warning = both.condition("Warning")
     assert warning == Condition("Warning", "True", UPLOAD_LEFT_OPEN, "b; a", NOW)
     assert both.phase == "Running"
     told = [notice(VALUES_ROUNDED, "c"), notice(message="a"), notice(ROWS_LEFT_OUT, "d")]
-    missing = warn(both, told, NOW).condition("Warning")
+    closed = attrs.evolve(both, uploadLeftOpen=False)
+    missing = warn(closed, told, NOW).condition("Warning")
     assert missing == Condition("Warning", "True", ROWS_LEFT_OUT, "d; a; c", NOW)
-    assert warn(both, [], later(10)).conditions == begun.conditions
+    assert warn(closed, [], later(10)).conditions == begun.conditions
 
 
 def apply(old: BackupStatus, patch: dict[str, Any]) -> dict[str, Any]:

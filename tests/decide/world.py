@@ -444,10 +444,10 @@ def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:
     decide = gc.decide if going else run_backup.decide
     for _ in range(5):
         plan = plan_or_look(decide, facts, world.now)
-        if plan.look is None:
+        if isinstance(plan, Plan):
             assert plan.wake_at is None or plan.wake_at > world.now
             return plan
-        evidence = {**facts.evidence, plan.look: world.look_at(plan.look)}
+        evidence = {**facts.evidence, plan: world.look_at(plan)}
         facts = attrs.evolve(facts, evidence=evidence, server_time=world.now)
     raise AssertionError("too many looks")
 

@@ -254,8 +254,11 @@ class Scene:
         for backup in answer["items"]:
             status = backup.get("status", {})
             true = [c["type"] for c in status.get("conditions", []) if c["status"] == "True"]
-            phases = [kind for kind in true if kind != "Warning"]
+            phases = [kind for kind in true if kind not in BESIDE]
             assert phases == ([status["phase"]] if status.get("phase") else []), status
+            if status.get("phase") in ("Complete", "Failed") and "observedGeneration" in status:
+                complete = ["Succeeded"] if status["phase"] == "Complete" else []
+                assert [kind for kind in true if kind in ("Finished", "Succeeded")] == ["Finished", *complete]
             if status.get("phase") == "Complete":
                 key = status["backupPath"].removeprefix(f"s3://{self.bucket}/")
                 assert objects.get(key) == status["backupSize"], (key, objects)
@@ -269,6 +272,10 @@ class Scene:
 
         found = await self.jobs()
         return [job for job in found if job["metadata"]["name"].startswith("backup-") and not over(job)]
+
+
+BESIDE = ("Warning", "Finished", "Succeeded")
+"""Conditions that are no phases."""
 
 
 def phase(backup: JSON | None) -> str:

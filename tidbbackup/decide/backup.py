@@ -7,7 +7,6 @@ Leaves Backups that are being deleted to gc. Must not know how its Plan is carri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
@@ -27,18 +26,20 @@ from tidbbackup.decide.plan import (
 )
 from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.run import diagnosis, ending, given_up, retry
-from tidbbackup.decide.run.diagnosis import Broken, Ended, Unclear, Waiting, Working, verdict
-from tidbbackup.decide.run.name_lock import Holder, holder, remove, taken
-from tidbbackup.decide.run.ownership import (
-    JOB_KIND,
-    events_of_start,
-    job_key,
-    owned_by,
-    pods_made_by,
-    pods_of,
+from tidbbackup.decide.run.job_state import (
+    Foreign,
+    Former,
+    NotStarted,
+    Ours,
+    Reported,
+    Silent,
+    Working,
+    job_state,
 )
+from tidbbackup.decide.run.life import Life, life_of
+from tidbbackup.decide.run.name_lock import remove, taken
+from tidbbackup.decide.run.ownership import JOB_KIND, events_of_start, job_key, owned_by, pods_of
 from tidbbackup.decide.spec.task import archive_url, notices
-from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import WorkerResult
@@ -64,20 +65,22 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
         return _leave_alone(backup)
     if FINALIZER in backup.metadata.finalizers and BEGUN_UID not in backup.metadata.annotations:
         return _remember(backup)  # Begun by a version before this one, or somebody has removed it.
-    mended = given_up.started_after_all(facts, backup, now)
+    life = life_of(facts, backup, now)
+    mended = given_up.started_after_all(life)
     if mended:
         return Plan(mended)
     if backup.status.phase in _FINAL:
-        return release.beside(finished.decide(facts, backup, now), facts, backup, now)
-    if facts.job is not None and not owned_by(facts.job, backup):
-        return _name_is_held(facts, backup, facts.job, now)
-    if facts.job is not None:
-        return _follow(facts, backup, facts.job, now)
+        return release.beside(finished.decide(life), life)
+    match life.run:
+        case Foreign() | Former() as held:
+            return _name_is_held(life, held)
+        case Ours() as run:
+            return _follow(life, run)
     if retry.is_to_come(backup):
-        return _next_attempt(facts, backup, now)
+        return _next_attempt(life)
     if backup.status.phase in (Phase.SCHEDULED, Phase.RUNNING):
-        return _job_is_missing(facts, backup, now)
-    return _begin(facts, backup, now)
+        return _job_is_missing(life)
+    return _begin(life)
 
 
 def _unreadable(backup: Backup, why: str) -> Plan:
@@ -91,37 +94,36 @@ def _leave_alone(backup: Backup) -> Plan:
     return Plan((Announce(KIND, backup.metadata, "Warning", reasons.FOREIGN_BACKUP, message),))
 
 
-def _name_is_held(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
-    if holder(job, backup) is Holder.FORMER:
-        return remove("backup", backup, job, facts.pods, now)
-    held = taken(job)
-    text = f"{held.message}, or create this Backup under another name"
-    return Plan(ending.fail(backup, Cause(held.reason, text), now))
+def _name_is_held(life: Life, held: Foreign | Former) -> Plan:
+    if isinstance(held, Former):
+        return remove(held)
+    cause = taken(held)
+    text = f"{cause.message}, or create this Backup under another name"
+    return Plan(ending.fail(life.backup, Cause(cause.reason, text), life.now))
 
 
-def _name_is_held_unseen(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
+def _name_is_held_unseen(life: Life) -> Plan:
     """A Job of our name that the cache does not show: it lacks our labels, or the cache lags behind."""
-    key = job_key("backup", backup)
+    key = job_key("backup", life.backup)
     look = Look(JOB_KIND, key.namespace, name=key.name)
-    found = facts.seen(look, Job)
-    if found is None:
-        return Plan(look=look)
-    plans = [_name_is_held(facts, backup, job, now) for job in found if not owned_by(job, backup)]
-    return attrs.evolve(plans[0] if plans else NOTHING, wake_at=now + _FIRST_QUESTION)
+    found = life.look_up(look, Job)
+    states = [job_state(job, life.facts.pods, life.backup, life.now) for job in found]
+    plans = [_name_is_held(life, held) for held in states if isinstance(held, Foreign | Former)]
+    return attrs.evolve(plans[0] if plans else NOTHING, wake_at=life.now + _FIRST_QUESTION)
 
 
-def _begin(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
-    wrong = problems(backup.spec)
-    if wrong:
-        return _wrong(backup, "; ".join(str(problem) for problem in wrong), now)
-    if facts.refusal is not None:
-        return _refused(facts, backup, facts.refusal, now)
+def _begin(life: Life) -> Plan:
+    backup, now = life.backup, life.now
+    if life.problems:
+        return _wrong(backup, "; ".join(map(str, life.problems)), now)
+    if life.refusal is not None:
+        return _refused(life, life.refusal)
     if FINALIZER not in backup.metadata.finalizers:
         return _remember(backup)
     if backup.status.backupPath != archive_url(backup):
         # Before the Job: from here on the schema refuses any change of what names the archive.
         return Plan((_say_where(backup),))
-    create = Create(backup_job(backup, facts.image))
+    create = Create(backup_job(backup, life.facts.image))
     # Dying here: the next run finds the Job with our uid and no phase, and goes on with _follow.
     return Plan((create, *_scheduled(backup, None, now)), wake_at=now + _FIRST_QUESTION)
 
@@ -140,19 +142,18 @@ def _say_where(backup: Backup) -> Action:
     return PatchStatus(backup.key, backup.metadata.resourceVersion, path)
 
 
-def _next_attempt(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
-    cause = retry.given_up(backup, now)
+def _next_attempt(life: Life) -> Plan:
+    cause = retry.given_up(life.backup, life.now)
     if cause is None:
-        return retry.make_way(facts, backup, now) or _begin(facts, backup, now)
-    left = retry.clear(facts, backup, now) or NOTHING
+        return retry.make_way(life) or _begin(life)
     # The former attempt's Jobs go first: once it is Failed nobody would look for them any more.
-    return left if left.look else Plan((*left.actions, *ending.fail(backup, cause, now)))
+    return Plan((*retry.clear(life), *ending.fail(life.backup, cause, life.now)))
 
 
-def _refused(facts: BackupFacts, backup: Backup, refusal: Refusal, now: datetime) -> Plan:
-    message = refusal.message
+def _refused(life: Life, refusal: Refusal) -> Plan:
+    backup, now, message = life.backup, life.now, refusal.message
     if refusal.status == 409:
-        return _name_is_held_unseen(facts, backup, now)
+        return _name_is_held_unseen(life)
     if refusal.status in (400, 422):
         text = (
             f"the API server refuses the Job: {message}; mend what is passed on to the pod "
@@ -196,74 +197,70 @@ def _told_at_the_start(backup: Backup, now: datetime) -> BackupStatus:
     return warn(status, notices(backup.spec), now)
 
 
-def _job_is_missing(facts: BackupFacts, backup: Backup, now: datetime) -> Plan:
-    key = job_key("backup", backup)
+def _job_is_missing(life: Life) -> Plan:
+    key = job_key("backup", life.backup)
     look = Look(JOB_KIND, key.namespace, name=key.name)
-    found = facts.seen(look, Job)
-    if found is None:
-        return Plan(look=look)
-    if any(owned_by(job, backup) for job in found):
+    if any(owned_by(job, life.backup) for job in life.look_up(look, Job)):
         return NOTHING  # The cache lags behind; the Job's arrival in it wakes us.
     cause = Cause(reasons.JOB_DELETED, f"Job {key.name} was deleted from outside while the backup ran")
-    return _after_silence(facts, backup, (), cause, now)
+    return _after_silence(life, cause)
 
 
-def _follow(facts: BackupFacts, backup: Backup, job: Job, now: datetime) -> Plan:
-    found = verdict(job, pods_made_by(job, facts.pods), now)
-    if isinstance(found, Unclear):
-        look = pods_of(backup, "backup")
-        pods = facts.seen(look, Pod)
-        if pods is None:
-            return Plan(look=look)
-        found = verdict(job, pods_made_by(job, pods), now)
-        if isinstance(found, Unclear):
-            found = Broken(diagnosis.why_job_ended(job))
-    if isinstance(found, Ended):
-        return Plan(ending.finish(backup, found.result, now))
-    if isinstance(found, Broken):
-        return _after_silence(facts, backup, pods_made_by(job, facts.pods), found.cause, now)
-    if isinstance(found, Working):
-        # Told again: dying after the Job's creation leaves a run whose status tells nothing.
-        status = attrs.evolve(_told_at_the_start(backup, now), timeStarted=found.since)
-        say = move(backup, Phase.RUNNING, Cause(reasons.POD_STARTED, "the worker runs"), now, status=status)
-        return Plan(say, wake_at=diagnosis.next_out_of_reach(facts.pods, now))
-    return _wait(facts, backup, job, found, now)
+def _follow(life: Life, run: Ours) -> Plan:
+    backup, now = life.backup, life.now
+    match run:
+        case Reported(result=result):
+            return Plan(ending.finish(backup, result, now))
+        case Silent(pod_known=False):
+            return _look_for_its_pod(life, run)
+        case Silent(cause=cause):
+            return _after_silence(life, cause)
+        case Working(since=since):
+            # Told again: dying after the Job's creation leaves a run whose status tells nothing.
+            status = attrs.evolve(_told_at_the_start(backup, now), timeStarted=since)
+            cause = Cause(reasons.POD_STARTED, "the worker runs")
+            return Plan(move(backup, Phase.RUNNING, cause, now, status=status), wake_at=life.lost_at)
+        case NotStarted() if life.status.phase != Phase.RUNNING:
+            return _wait(life, run)
+    return NOTHING  # The cache of pods lags behind that of Backups: no way leads back.
 
 
-def _after_silence(
-    facts: BackupFacts, backup: Backup, pods: Sequence[Pod], cause: Cause, now: datetime
-) -> Plan:
+def _look_for_its_pod(life: Life, run: Silent) -> Plan:
+    pods = life.look_up(pods_of(life.backup, "backup"), Pod)
+    found = job_state(run.job, pods, life.backup, life.now)
+    if isinstance(found, Silent) and not found.pod_known:
+        return _after_silence(life, found.cause)
+    return _follow(life, found) if isinstance(found, Ours) else NOTHING
+
+
+def _after_silence(life: Life, cause: Cause) -> Plan:
     """The run is over and the worker had no say."""
-    found = inspection.inspect(facts, backup, pods, cause, now)
+    backup, now = life.backup, life.now
+    found = inspection.inspect(life, cause)
     if isinstance(found, WorkerResult):
-        return Plan(ending.finish(backup, found, now, whole=reasons.ARCHIVE_FOUND))
+        return Plan(ending.finish(backup, found, now, inspected=True))
     if isinstance(found, Cause):
         return Plan(ending.end_attempt(backup, found, now))
     say = move(backup, Phase.RUNNING, found.cause, now, status=_told_at_the_start(backup, now))
     return Plan((*found.actions, *say), wake_at=found.wake_at)
 
 
-def _wait(facts: BackupFacts, backup: Backup, job: Job, found: Waiting, now: datetime) -> Plan:
-    if backup.status.phase == Phase.RUNNING:
-        return NOTHING  # The cache of pods lags behind that of Backups: no way leads back.
-    assert job.metadata.creationTimestamp is not None
-    since = job.metadata.creationTimestamp
-    deadline = since + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
-    question = min(since + _FIRST_QUESTION, deadline)
+def _wait(life: Life, run: NotStarted) -> Plan:
+    backup, now = life.backup, life.now
+    deadline = run.created + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
+    question = min(run.created + _FIRST_QUESTION, deadline)
     if now < question:
         # For the first moments every pod waits for something; to name it would only alarm.
         return Plan(_scheduled(backup, None, now), wake_at=question)
-    cause = found.cause
+    cause = run.cause
     if cause is None or cause.reason == reasons.VOLUME_UNAVAILABLE:
-        look = events_of_start(job, facts.pods, of_claim=cause is not None)
-        events = facts.seen(look, Happening)
-        if events is None:
-            return Plan(look=look)
+        look = events_of_start(run.job, run.pods, of_claim=cause is not None)
+        events = life.look_up(look, Happening)
         cause = diagnosis.why_in_events(events) or cause
     if now < deadline:
         return Plan(_scheduled(backup, cause, now), wake_at=min(now + _NEXT_QUESTION, deadline))
     cause = cause or Cause(reasons.PENDING_TOO_LONG, "nothing tells why its pod does not start")
     text = f"the pod did not start within {backup.spec.pendingDeadlineSeconds} s: {cause.message}"
     # Status first: were the Job deleted first and we died, all that is left would say JobDeleted.
-    stop = Delete(job_key("backup", backup), job.metadata.uid)
+    stop = Delete(job_key("backup", backup), run.job.metadata.uid)
     return Plan((*ending.end_attempt(backup, Cause(cause.reason, text), now), stop))

@@ -57,10 +57,6 @@ class Facts:
             raise Unknown(look)
         return tuple(item for item in self.evidence[look] if isinstance(item, kind))
 
-    def seen(self, look: Look, kind: type[View]) -> tuple[View, ...] | None:
-        """The same, or None if nobody has looked yet."""
-        return self.look_up(look, kind) if look in self.evidence else None
-
 
 @frozen
 class BackupFacts(Facts):

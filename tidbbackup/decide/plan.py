@@ -121,14 +121,10 @@ class Look:
 
 @frozen
 class Plan:
-    """What to do now, and when to look again (None: when something changes).
-
-    With `look` set nothing is done: the decision is taken again with what the look has found.
-    """
+    """What to do now, and when to look again (None: when something changes)."""
 
     actions: tuple[Action, ...] = ()
     wake_at: datetime | None = None
-    look: Look | None = None
 
     def no_later(self, at: datetime | None) -> Plan:
         """The same, looking again at that time at the latest (None: it makes no difference)."""

@@ -20,16 +20,33 @@ from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.names import SCHEDULE_LABEL
 from tidbbackup.model.reasons import (
     GC_LIFE_TIME_STILL_RAISED,
+    RELEASE_GIVEN_UP,
     ROWS_LEFT_OUT,
     UPLOAD_LEFT_OPEN,
     VALUES_ROUNDED,
 )
-from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
+from tidbbackup.model.resource.backup import (
+    FINISHED,
+    KIND,
+    SUCCEEDED,
+    WARNING,
+    Backup,
+    BackupStatus,
+    Condition,
+    Phase,
+    StatusWarning,
+)
 
 _MESSAGE_LIMIT = 2048
-# What is decided on comes first, then what is missing in the archive: a condition has one reason. What many
-# databases have comes last.
-_BY_WEIGHT = {UPLOAD_LEFT_OPEN: 0, GC_LIFE_TIME_STILL_RAISED: 1, ROWS_LEFT_OUT: 2, VALUES_ROUNDED: 9}
+# What has to be mended comes first, then what is missing in the archive: a condition has one reason. What
+# many databases have comes last.
+_BY_WEIGHT = {
+    UPLOAD_LEFT_OPEN: 0,
+    GC_LIFE_TIME_STILL_RAISED: 1,
+    RELEASE_GIVEN_UP: 1,
+    ROWS_LEFT_OUT: 2,
+    VALUES_ROUNDED: 9,
+}
 _USUAL_WEIGHT = 3
 _WARNING_PHASES = {Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED}
 
@@ -57,21 +74,34 @@ def enter(status: BackupStatus, phase: Phase, reason: str, message: str, now: da
         if condition.type in set(Phase) and condition.type != phase
     ]
     # Behind the phase, as kubectl's column Reason shows the first that is True.
-    beside = [condition for condition in status.conditions if condition.type not in set(Phase)]
-    return attrs.evolve(status, phase=phase.value, conditions=(*former, entered, *beside))
+    ends = tuple(_ends(phase, entered)) if phase in (Phase.COMPLETE, Phase.FAILED) else ()
+    told = {*Phase, *(condition.type for condition in ends)}
+    beside = [condition for condition in status.conditions if condition.type not in told]
+    return attrs.evolve(status, phase=phase.value, conditions=(*former, entered, *ends, *beside))
 
 
-def warn(status: BackupStatus, notices: Iterable[Notice], now: datetime) -> BackupStatus:
-    """The status with a Warning that tells all `notices`, or without one where there are none."""
-    found = sorted(notices, key=lambda notice: _BY_WEIGHT.get(notice.reason, _USUAL_WEIGHT))
-    others = tuple(condition for condition in status.conditions if condition.type != WARNING)
-    if not found:
-        return attrs.evolve(status, conditions=others)
-    message = "; ".join(notice.message for notice in found)[:_MESSAGE_LIMIT]
-    current = status.condition(WARNING)
-    since = current.lastTransitionTime if current else now.replace(microsecond=0)
-    warning = Condition(WARNING, "True", found[0].reason, message, since)
-    return attrs.evolve(status, conditions=(*others, warning))
+def _ends(phase: Phase, entered: Condition) -> Iterator[Condition]:
+    """What tells whoever waits for a Backup that it is over, and whether it is Complete; it stays."""
+    yield attrs.evolve(entered, type=FINISHED, reason=phase.value)
+    yield attrs.evolve(entered, type=SUCCEEDED, status=str(phase is Phase.COMPLETE))
+
+
+def warn(status: BackupStatus, notices: Iterable[Notice | StatusWarning], now: datetime) -> BackupStatus:
+    """The status with `notices` as its warnings, and one condition that tells all of them.
+
+    What was told before and has not been mended since stays.
+    """
+    lasting = {UPLOAD_LEFT_OPEN: status.uploadLeftOpen, GC_LIFE_TIME_STILL_RAISED: status.gcLifeTimeHeld}
+    told = [StatusWarning(each.reason, each.message) for each in notices if lasting.get(each.reason, True)]
+    told += [each for each in status.warnings if lasting.get(each.reason)]
+    found = tuple(sorted(dict.fromkeys(told), key=lambda each: _BY_WEIGHT.get(each.reason, _USUAL_WEIGHT)))
+    conditions = tuple(condition for condition in status.conditions if condition.type != WARNING)
+    if found:
+        message = "; ".join(each.message for each in found)[:_MESSAGE_LIMIT]
+        current = status.condition(WARNING)
+        since = current.lastTransitionTime if current else now.replace(microsecond=0)
+        conditions += (Condition(WARNING, "True", found[0].reason, message, since),)
+    return attrs.evolve(status, conditions=conditions, warnings=found)
 
 
 def changes(old: Status, new: Status) -> dict[str, Any]:
@@ -109,6 +139,12 @@ def move(
     if backup.status.phase == phase:
         return (write,)
     return (Announce(KIND, backup.metadata, "Normal", phase.value, cause.message), write)
+
+
+def mend(backup: Backup, status: BackupStatus) -> tuple[Action, ...]:
+    """The action by which a Backup gets another status without a change of its phase, where they differ."""
+    patch = changes(backup.status, status)
+    return (PatchStatus(backup.key, backup.metadata.resourceVersion, patch),) if patch else ()
 
 
 def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]:
@@ -166,9 +202,9 @@ def _counted(backup: Backup, phase: Phase, status: BackupStatus) -> Iterator[Tal
 
 
 def _wire(status: attrs.AttrsInstance) -> dict[str, Any]:
-    filled = attrs.asdict(status, recurse=False)
+    filled = ((each, getattr(status, each.name)) for each in attrs.fields(type(status)))
     return {
-        name: msgspec.to_builtins(value)
-        for name, value in filled.items()
-        if value not in (None, "", ()) and name != "progress"
+        each.name: msgspec.to_builtins(value)
+        for each, value in filled
+        if value not in (None, "", ()) and value is not each.default and each.name != "progress"
     }

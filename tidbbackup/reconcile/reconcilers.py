@@ -103,10 +103,7 @@ class Reconcilers:
     async def _decide(self, facts: F, decide: Decide[F]) -> tuple[F, Plan]:
         for _ in range(_LOOKS):
             try:
-                plan = decide(facts, self.now())
-                if plan.look is None:
-                    return facts, plan
-                wanted = plan.look
+                return facts, decide(facts, self.now())
             except Unknown as unknown:
                 wanted = unknown.look
             evidence = {**facts.evidence, wanted: await look(self.client, wanted)}

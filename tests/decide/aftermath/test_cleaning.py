@@ -206,7 +206,7 @@ def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Lo
     """A service account or quota that is gone: without this the Backup would hang without a word."""
     found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=pods)
 
-    assert decide(found, later(30)).look == look
+    assert look_of(decide, found, later(30)) == look
     told = happening("FailedCreate", 'serviceaccount "sa" not found')
     plan = decide(attrs.evolve(found, evidence=NO_RUN | {look: (told,)}), later(30))
     assert cause_of(plan)[0] == "ServiceAccountMissing"

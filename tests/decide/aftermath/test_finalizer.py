@@ -7,7 +7,7 @@ from tests.decide.builders import *
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.gc import decide
-from tidbbackup.decide.plan import Announce, Ask, Counted, Plan, Tally
+from tidbbackup.decide.plan import Announce, Ask, Counted, Tally
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.resource.backup import Backup, BackupSpec, BackupStatus
 from tidbbackup.model.resource.kubernetes import Job
@@ -27,7 +27,7 @@ def uninstalled(found: Backup, **parts: object) -> BackupFacts:
 def test_the_crd_is_looked_at_before_anything_is_cleaned() -> None:
     found = facts(going("Delete", WHOLE))
 
-    assert decide(found, NOW) == Plan(look=CRD_LOOK)
+    assert look_of(decide, found, NOW) == CRD_LOOK
     for seen in (STAYS, ()):
         answered = attrs.evolve(found, evidence=NO_RUN | {CRD_LOOK: seen})
         assert outline(decide(answered, NOW)) == ["create clean-demo"]
@@ -88,7 +88,7 @@ def test_no_farewell_while_its_run_goes_on() -> None:
     assert "delete backup-demo job-uid" in outline(decide(found, NOW))
 
     unseen = attrs.evolve(uninstalled(going("Delete", HALF)), evidence={CRD_LOOK: GOES})
-    assert decide(unseen, NOW) == Plan(look=JOB_LOOK)
+    assert look_of(decide, unseen, NOW) == JOB_LOOK
     late = {CRD_LOOK: GOES, JOB_LOOK: (), PODS_LOOK: (pod("Running", running()),)}
     assert decide(attrs.evolve(unseen, evidence=late), NOW).actions == ()
 

@@ -15,7 +15,7 @@ from tidbbackup.decide.render import WorkerImage, release_job
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import decode_task
-from tidbbackup.model.resource.backup import Backup, BackupStatus, Condition, RetryRecord
+from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
 
 DAY = 86400
 
@@ -51,17 +51,11 @@ def test_a_worker_that_had_its_say_has_put_it_back_itself(told: BackupStatus) ->
 @pytest.mark.parametrize("outcome", [Outcome.COMPLETE, Outcome.FAILED])
 def test_a_worker_that_could_not_says_so(outcome: Outcome) -> None:
     told = pod("Succeeded", said(result(outcome, gcLifeTimeHeld=True)))
+    plan = live(status("Scheduled", "Running"), job=job(), pods=(told,))
+    assert patch_of(plan)["gcLifeTimeHeld"] is True
+    # Its Job goes in time; the status stays.
     phase = "Complete" if outcome is Outcome.COMPLETE else "Failed"
-    plan = live(ended(phase, "DumpFailed"), job=job(true("Complete")), pods=(told,))
-    assert outline(plan) == ["create release-demo"]
-    # Its Job goes in time; the Warning stays.
-    warned = attrs.evolve(
-        ended(phase, "DumpFailed"),
-        conditions=(
-            *ended(phase, "DumpFailed").conditions,
-            Condition("Warning", "True", reasons.GC_LIFE_TIME_STILL_RAISED, "m", NOW),
-        ),
-    )
+    warned = attrs.evolve(ended(phase, "DumpFailed"), gcLifeTimeHeld=True)
     assert outline(live(warned)) == ["create release-demo"]
 
 
@@ -70,7 +64,7 @@ def test_a_run_that_was_inspected_is_released_also_where_it_was_whole() -> None:
     found = ended("Complete", "ArchiveFound")
     assert outline(live(found)) == ["create release-demo"]
     assert outline(live(found, DAY - 1)) == ["create release-demo"]
-    assert outline(live(found, DAY)) == []
+    assert outline(live(found, DAY)) == ["Warning ReleaseGivenUp", "status -"]
     assert outline(leaving(going("Retain", found))) == ["create release-demo"]
 
 
@@ -79,12 +73,14 @@ def test_not_while_the_worker_may_still_do_it_itself() -> None:
     assert outline(live(ended(reason="JobDeleted"), pods=(stopping,))) == []
 
 
-def test_once_it_is_done_the_job_is_the_record_for_a_day() -> None:
+def test_once_it_is_done_the_status_is_the_record_and_its_job_goes_in_time() -> None:
     done = releasing(true("Complete"))
     plan = live(ended(), release_job=done)
-    assert (outline(plan), plan.wake_at) == ([], later(DAY))
-    assert outline(live(ended(), DAY, release_job=done)) == ["delete release-demo release-uid"]
-    assert outline(live(ended(), DAY)) == []
+    assert (outline(plan), patch_of(plan)) == (["status -"], {"gcLifeTimeHeld": None})
+    over = attrs.evolve(ended(), gcLifeTimeHeld=False)
+    assert outline(live(over)) == []
+    assert (outline(live(over, release_job=done)), live(over, release_job=done).wake_at) == ([], later(DAY))
+    assert outline(live(over, DAY, release_job=done)) == ["delete release-demo release-uid"]
 
 
 def test_a_failure_is_told_and_tried_again_at_doubling_pauses() -> None:
@@ -111,9 +107,17 @@ def test_one_that_waits_or_failed_is_made_anew_of_what_was_mended() -> None:
 
 
 def test_after_a_day_it_is_given_up_with_what_to_do_by_hand() -> None:
-    plan = live(ended(), DAY, release_job=releasing(FAILED))
-    assert outline(plan) == ["Warning ReleaseGivenUp", "delete release-demo release-uid"]
-    assert "SELECT * FROM mysql.tidb WHERE variable_name = 'tikv_gc_life_time'" in words(plan)
+    """Also where no Job was ever made. The Event goes after an hour: the Warning stays."""
+    for found in (releasing(FAILED), None):
+        plan = live(ended(), DAY, release_job=found)
+        assert outline(plan) == ["Warning ReleaseGivenUp", "status -"]
+        assert "SELECT * FROM mysql.tidb WHERE variable_name = 'tikv_gc_life_time'" in words(plan)
+        patch = patch_of(plan)
+        assert patch["gcLifeTimeHeld"] is None
+        assert patch["conditions"][-1]["reason"] == "ReleaseGivenUp"
+        assert patch["conditions"][-1]["message"] in words(plan)
+    over = attrs.evolve(ended(), gcLifeTimeHeld=False)
+    assert outline(live(over, DAY, release_job=releasing(FAILED))) == ["delete release-demo release-uid"]
 
 
 def test_another_ones_job_is_in_the_way() -> None:
@@ -187,7 +191,7 @@ def test_one_try_is_made_after_a_cleaning_that_is_not_asked_for_any_more() -> No
 
 def test_an_attempt_that_never_began_says_nothing_of_the_one_that_died() -> None:
     record = RetryRecord(1, NOW, later(10), later(10), "NodeLost", "gone")
-    told = attrs.evolve(ended(reason="Unschedulable"), backoffRetryStatus=(record,))
+    told = attrs.evolve(ended(reason="Unschedulable"), backoffRetryStatus=(record,), gcLifeTimeHeld=True)
     assert outline(live(told)) == ["create release-demo"]
 
 
@@ -204,7 +208,8 @@ def cleaned(reason: str, seconds: float) -> BackupStatus:
 
 def test_what_holds_nothing_any_more_goes_at_once() -> None:
     assert outline(leaving(going("Retain", cleaned("Killed", 0)))) == ["create release-demo"]
-    assert outline(leaving(going("Retain", cleaned("Killed", -DAY)))) == ["finalizers "]
+    released = attrs.evolve(cleaned("Killed", 0), gcLifeTimeHeld=False)
+    assert outline(leaving(going("Retain", released))) == ["finalizers "]
     assert outline(leaving(going("Retain", cleaned("DumpFailed", 0)))) == ["finalizers "]
 
 

@@ -6,22 +6,17 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
+from tests.decide.moments import state
 from tidbbackup.decide.run.diagnosis import (
-    Broken,
-    Ended,
-    Unclear,
-    Waiting,
-    Working,
-    succeeded,
-    verdict,
     why_in_events,
     why_job_ended,
     why_pod_waits,
 )
+from tidbbackup.decide.run.job_state import Reported, Silent
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import Condition
-from tidbbackup.model.resource.kubernetes import ContainerStatus, Happening, Job, JobStatus, Pod
+from tidbbackup.model.resource.kubernetes import Happening, Job, Pod
 
 TARGET = true("FailureTarget", "BackoffLimitExceeded")
 TERMINATED_RESULT = result(Outcome.FAILED, reason="Terminated", message="told to stop")
@@ -29,49 +24,10 @@ TERMINATED_RESULT = result(Outcome.FAILED, reason="Terminated", message="told to
 
 def broken(found_job: Job, *pods: Pod) -> str:
     """The reason of a run that broke."""
-    found = verdict(found_job, pods, NOW)
-    assert isinstance(found, Broken), found
+    found = state(found_job, *pods)
+    assert isinstance(found, Silent), found
     assert found.cause.message
     return found.cause.reason
-
-
-@pytest.mark.parametrize(
-    ("found_job", "pods", "expected"),
-    [
-        (job(), [], Waiting()),
-        (job(COMPLETE), [], Unclear(job(COMPLETE))),
-        (job(FAILED), [], Unclear(job(FAILED))),
-        (job(TARGET), [], Unclear(job(TARGET))),
-        (job(), [pod()], Waiting()),
-        (job(), [pod("Running", running(later(3)))], Working(later(3))),
-        (job(), [pod("Running", running(None))], Working(NOW)),
-        (
-            attrs.evolve(job(), status=JobStatus(startTime=later(1))),
-            [pod("Running", running(None))],
-            Working(later(1)),
-        ),
-        (job(), [done()], Ended(result())),
-        (job(COMPLETE), [done()], Ended(result())),
-        (job(), [pod("Running", said(result()))], Ended(result())),
-    ],
-)
-def test_how_a_run_stands(found_job: Job, pods: list[Pod], expected: object) -> None:
-    assert verdict(found_job, pods, NOW) == expected
-
-
-def test_a_container_put_beside_ours_does_not_keep_a_run_open() -> None:
-    ended = pod("Running", said(result()))
-    both = (*ended.status.containerStatuses, ContainerStatus("istio-proxy", running()))
-    beside = attrs.evolve(ended, status=attrs.evolve(ended.status, containerStatuses=both))
-
-    assert verdict(job(), [beside], NOW) == Ended(result())
-
-
-def test_the_newest_pod_counts() -> None:
-    old = pod("Failed", terminated(exit_code=1), uid="1")
-    new = pod("Running", running(), uid="2", creationTimestamp=later(1))
-
-    assert isinstance(verdict(job(), [new, old], NOW), Working)
 
 
 @pytest.mark.parametrize(
@@ -128,17 +84,17 @@ def test_a_job_that_failed_although_its_pod_waits() -> None:
     ],
 )
 def test_who_told_a_worker_to_stop(fields: dict[str, Any], reason: str) -> None:
-    found = verdict(job(), [pod("Failed", said(TERMINATED_RESULT), **fields)], NOW)
+    found = state(job(), pod("Failed", said(TERMINATED_RESULT), **fields))
 
-    assert isinstance(found, Ended)
+    assert isinstance(found, Reported)
     assert found.result.reason == reason
     assert found.result.message
 
 
 def test_a_worker_that_knows_why_is_believed() -> None:
-    found = verdict(job(), [gave_up("StagingFull")], NOW)
+    found = state(job(), gave_up("StagingFull"))
 
-    assert isinstance(found, Ended)
+    assert isinstance(found, Reported)
     assert found.result.reason == "StagingFull"
 
 
@@ -269,9 +225,3 @@ def test_why_a_job_without_pods_ended(found: Job, reason: str) -> None:
 
     assert cause.reason == reason
     assert cause.message
-
-
-def test_success_is_the_workers_word_alone() -> None:
-    assert succeeded(verdict(job(), [done()], NOW))
-    assert not succeeded(verdict(job(), [gave_up()], NOW))
-    assert not succeeded(verdict(job(COMPLETE), [pod("Succeeded", terminated())], NOW))

@@ -10,6 +10,7 @@ from tests.decide.builders import *
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.run.given_up import started_after_all
+from tidbbackup.decide.run.life import life_of
 from tidbbackup.model.resource.kubernetes import ContainerState, Job, Pod, Terminated
 
 GIVEN_UP = status("Failed", reason="Unschedulable", timeCompleted=NOW)
@@ -54,12 +55,14 @@ def test_where_its_worker_began_the_reason_says_so(found_job: Job, pods: tuple[P
 )
 def test_where_it_did_not_the_failure_stands(found: Pod) -> None:
     seen = facts(None, job=job(), pods=(found,))
-    assert started_after_all(seen, backup(status=GIVEN_UP), NOW) == ()
+    assert started_after_all(life_of(seen, backup(status=GIVEN_UP), NOW)) == ()
 
 
 def test_another_end_is_no_matter_of_this() -> None:
     at_work = (pod("Running", running()),)
     for told in (status("Failed", reason="DumpFailed"), status("Complete"), status("Scheduled")):
-        assert started_after_all(facts(None, job=job(), pods=at_work), backup(status=told), NOW) == ()
+        assert (
+            started_after_all(life_of(facts(None, job=job(), pods=at_work), backup(status=told), NOW)) == ()
+        )
     of_another = facts(None, job=job(owner="former"), pods=at_work)
-    assert started_after_all(of_another, backup(status=GIVEN_UP), NOW) == ()
+    assert started_after_all(life_of(of_another, backup(status=GIVEN_UP), NOW)) == ()

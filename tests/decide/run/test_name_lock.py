@@ -10,7 +10,7 @@ from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Delete
-from tidbbackup.decide.run.name_lock import Holder, holder
+from tidbbackup.decide.run.job_state import Absent, Foreign, Former, Ours, job_state
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
@@ -29,10 +29,14 @@ def on_lost_node() -> Pod:
 
 
 def test_whose_it_is() -> None:
-    assert holder(job(), backup()) is Holder.OURS
-    assert holder(job(owner="old-uid"), backup()) is Holder.FORMER
-    assert holder(job(owner="old-uid", owner_name="other"), backup()) is Holder.FOREIGN
-    assert holder(job(owner=""), backup()) is Holder.FOREIGN
+    for found, whose in (
+        (None, Absent),
+        (job(), Ours),
+        (job(owner="old-uid"), Former),
+        (job(owner="old-uid", owner_name="other"), Foreign),
+        (job(owner=""), Foreign),
+    ):
+        assert isinstance(job_state(found, (), backup(), NOW), whose)
 
 
 def beside(verb: str, *, deleting: bool) -> BackupFacts:
@@ -69,9 +73,11 @@ def test_a_formers_on_a_lost_node_does_not_hold_the_name(verb: str, deleting: bo
 def test_our_release_on_a_lost_node_is_abandoned(at: int, deleting: bool) -> None:
     """Made anew within the day, and let go after it."""
     ours = held("release", owner=backup().metadata.uid, deleting=deleting)
-    failed = status("Running", "Failed", reason="NodeLost", timeCompleted=NOW)
+    held_still = at < 86400
+    failed = status("Failed", reason="NodeLost", timeCompleted=NOW, gcLifeTimeHeld=held_still)
     found = facts(backup(status=failed), release_job=ours, release_pods=(on_lost_node(),))
-    assert run_backup.decide(found, later(LOST - 1)).wake_at == later(LOST)
+    if held_still:
+        assert run_backup.decide(found, later(LOST - 1)).wake_at == later(LOST)
 
     (delete,) = (
         action for action in run_backup.decide(found, later(at)).actions if isinstance(action, Delete)

@@ -13,8 +13,8 @@ from tests.decide.run.test_name_lock import HELD, OOM
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Create, Delete
-from tidbbackup.decide.run.name_lock import Holder, holder
+from tidbbackup.decide.plan import Create, Delete, Look, Plan
+from tidbbackup.decide.run.job_state import Foreign, Former, Ours, job_state
 from tidbbackup.decide.run.ownership import events_of_start, job_key, pods_made_by
 from tidbbackup.model.meta import ObjectKey, OwnerReference
 from tidbbackup.model.names import DELETES_DATA, job_name
@@ -24,31 +24,31 @@ from tidbbackup.reconcile.act import is_ours
 
 OURS = OwnerReference("pingcap.com/v1alpha1", "Backup", "demo", UID, controller=True)
 OWNERS = {
-    "this Backup": (OURS, Holder.OURS),
-    "another version of our group": (attrs.evolve(OURS, apiVersion="pingcap.com/v1beta1"), Holder.OURS),
-    "a former one": (attrs.evolve(OURS, uid="old"), Holder.FORMER),
+    "this Backup": (OURS, Ours),
+    "another version of our group": (attrs.evolve(OURS, apiVersion="pingcap.com/v1beta1"), Ours),
+    "a former one": (attrs.evolve(OURS, uid="old"), Former),
     "a former one, by another version": (
         attrs.evolve(OURS, uid="old", apiVersion="pingcap.com/v1beta1"),
-        Holder.FORMER,
+        Former,
     ),
     "CloudNativePG's Backup of the same name": (
         OwnerReference("postgresql.cnpg.io/v1", "Backup", "demo", "old", controller=True),
-        Holder.FOREIGN,
+        Foreign,
     ),
-    "another group, our uid": (attrs.evolve(OURS, apiVersion="k8up.io/v1"), Holder.FOREIGN),
-    "a group that ends like ours": (attrs.evolve(OURS, apiVersion="x.pingcap.com/v1alpha1"), Holder.FOREIGN),
-    "no group": (attrs.evolve(OURS, apiVersion="v1", uid="old"), Holder.FOREIGN),
-    "nothing said of the group": (attrs.evolve(OURS, apiVersion="", uid="old"), Holder.FOREIGN),
-    "another kind": (attrs.evolve(OURS, kind="BackupSchedule", uid="old"), Holder.FOREIGN),
-    "another kind, our uid": (attrs.evolve(OURS, kind="CronJob"), Holder.FOREIGN),
-    "another name": (attrs.evolve(OURS, name="other", uid="old"), Holder.FOREIGN),
-    "another name, our uid": (attrs.evolve(OURS, name="other"), Holder.FOREIGN),
-    "one that does not control it": (attrs.evolve(OURS, controller=None), Holder.FOREIGN),
+    "another group, our uid": (attrs.evolve(OURS, apiVersion="k8up.io/v1"), Foreign),
+    "a group that ends like ours": (attrs.evolve(OURS, apiVersion="x.pingcap.com/v1alpha1"), Foreign),
+    "no group": (attrs.evolve(OURS, apiVersion="v1", uid="old"), Foreign),
+    "nothing said of the group": (attrs.evolve(OURS, apiVersion="", uid="old"), Foreign),
+    "another kind": (attrs.evolve(OURS, kind="BackupSchedule", uid="old"), Foreign),
+    "another kind, our uid": (attrs.evolve(OURS, kind="CronJob"), Foreign),
+    "another name": (attrs.evolve(OURS, name="other", uid="old"), Foreign),
+    "another name, our uid": (attrs.evolve(OURS, name="other"), Foreign),
+    "one that does not control it": (attrs.evolve(OURS, controller=None), Foreign),
     "a former one that does not control it": (
         attrs.evolve(OURS, uid="old", controller=False),
-        Holder.FOREIGN,
+        Foreign,
     ),
-    "nobody": (None, Holder.FOREIGN),
+    "nobody": (None, Foreign),
 }
 RECORD = RetryRecord(1, NOW, NOW, None, "Evicted", "evicted")
 VERBS = ("backup", "retry", "inspect", "release", "clean")
@@ -88,15 +88,16 @@ def test_only_a_former_backups_job_is_deleted(kind: str, verb: str) -> None:
     found = held(verb, owner)
     decide, known = beside(verb, found)
     assert known.backup is not None
-    assert holder(found, known.backup) is whose
+    assert isinstance(job_state(found, (), known.backup, NOW), whose)
 
-    plan = decide(known, later(10))
+    plan = plan_or_look(decide, known, later(10))
+    actions = plan.actions if isinstance(plan, Plan) else ()
 
-    gone = [action.uid for action in plan.actions if isinstance(action, Delete)]
-    assert gone == ([HELD] if whose is Holder.FORMER else [])
-    said = [action for action in plan.actions if "not ours" in str(action)]
-    assert bool(said) == (whose is Holder.FOREIGN), "what is in the way is told"
-    assert not [action for action in plan.actions if isinstance(action, Create)]
+    gone = [action.uid for action in actions if isinstance(action, Delete)]
+    assert gone == ([HELD] if whose is Former else [])
+    said = [action for action in actions if "not ours" in str(action)]
+    assert bool(said) == (whose is Foreign), "what is in the way is told"
+    assert not [action for action in actions if isinstance(action, Create)]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -106,7 +107,7 @@ def test_a_create_is_done_by_our_own_job_alone(kind: str, verb: str) -> None:
     owner, whose = OWNERS[kind]
     found = held(verb, owner)
 
-    assert is_ours(found.metadata, wanted(verb)) == (whose is Holder.OURS)
+    assert is_ours(found.metadata, wanted(verb)) == (whose is Ours)
 
 
 def wanted(verb: str) -> dict[str, Any]:
@@ -124,10 +125,8 @@ def wanted(verb: str) -> dict[str, Any]:
         "clean": facts(going("Delete", status("Complete")), evidence=NO_RUN),
     }[verb]
     decide = gc.decide if verb == "clean" else run_backup.decide
-    plan = decide(empty, NOW + timedelta(seconds=1))
-    while plan.look is not None:
-        empty = attrs.evolve(empty, evidence={**empty.evidence, plan.look: ()})
-        plan = decide(empty, NOW + timedelta(seconds=1))
+    while isinstance(plan := plan_or_look(decide, empty, NOW + timedelta(seconds=1)), Look):
+        empty = attrs.evolve(empty, evidence={**empty.evidence, plan: ()})
     assert IMAGE.name in str(plan.actions)
     (create,) = (action for action in plan.actions if isinstance(action, Create))
     return create.manifest

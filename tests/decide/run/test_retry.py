@@ -170,12 +170,12 @@ def test_one_that_is_given_up_leaves_no_job_of_the_former_attempt(seconds: int) 
         *("delete backup-demo job-uid", "delete inspect-demo inspect-uid"),
         *("Warning Failed", "status Failed"),
     ]
-    assert decide(facts(found), later(seconds)).look == JOB_LOOK
+    assert look_of(decide, facts(found), later(seconds)) == JOB_LOOK
 
 
 def test_the_former_attempt_makes_way_first() -> None:
     found = facts(between_attempts())
-    assert decide(found, later(300)).look == JOB_LOOK
+    assert look_of(decide, found, later(300)) == JOB_LOOK
 
     left = attrs.evolve(found, evidence=NO_FORMER | {JOB_LOOK: (job(),)})
     assert outline(decide(left, later(300))) == ["delete backup-demo job-uid"]

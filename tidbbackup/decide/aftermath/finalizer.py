@@ -21,14 +21,12 @@ CRD_LOOK = Look(CRD_KIND, "", name=BACKUP_CRD)
 
 
 def if_the_crd_goes(facts: BackupFacts, backup: Backup, *, wanted_gone: bool) -> Plan | None:
-    """The farewell where the CRD is being deleted, a look at it where that is not known, else None.
+    """The farewell where the CRD is being deleted, else None.
 
     One that cannot be seen (gone, or no right to look any more) is no reason: what can be done is done then.
     `wanted_gone`: the policy asks for the deletion of the data.
     """
-    definitions = facts.seen(CRD_LOOK, Definition)
-    if definitions is None:
-        return Plan(look=CRD_LOOK)
+    definitions = facts.look_up(CRD_LOOK, Definition)
     if not any(each.metadata.deletionTimestamp for each in definitions):
         return None
     text = f"{CRD_KIND} {BACKUP_CRD} is being deleted, so nothing is cleaned: {_kept(backup)}"

@@ -7,37 +7,32 @@ know what becomes of the Backup then, nor of a run that was deleted on purpose, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Action, Create
 from tidbbackup.decide.render import inspect_job
-from tidbbackup.decide.run.diagnosis import (
-    Broken,
-    Ended,
-    Unclear,
-    Verdict,
-    Waiting,
+from tidbbackup.decide.run.job_state import (
+    Absent,
+    Foreign,
+    Former,
+    NotStarted,
+    Ours,
+    Reported,
+    Silent,
     Working,
-    end_of,
-    has_run,
-    over_since,
-    verdict,
-    why_job_ended,
 )
-from tidbbackup.decide.run.name_lock import Holder, holder, remove, taken
-from tidbbackup.decide.run.ownership import owned_by, pods_made_by
-from tidbbackup.decide.spec.valid import problems
+from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.name_lock import remove, taken
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.names import ENDED_BY, ENDED_BY_MESSAGE
 from tidbbackup.model.resource.backup import Backup, Phase
-from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.kubernetes import Job
 
 _LOOK_TAKES = timedelta(minutes=5)
 """At the most, once its pod runs: a look at two objects, and an outage of the storage that is waited for."""
@@ -58,23 +53,24 @@ class Looking:
     wake_at: datetime | None = None
 
 
-def inspect(
-    facts: BackupFacts, backup: Backup, pods: Sequence[Pod], cause: Cause, now: datetime
-) -> Looking | WorkerResult | Cause:
-    """What became of a run that ended by `cause`, `pods` being its own: on the way, complete, or failed."""
-    job = facts.inspect_job
-    if job is not None and owned_by(job, backup):
-        return _follow(facts, backup, job, _first_cause(job) or cause, now)
-    cause = _or_lost_since(backup, cause)
-    if not worth_a_look(backup, pods, cause):
+def inspect(life: Life, cause: Cause) -> Looking | WorkerResult | Cause:
+    """What became of a run that ended by `cause`: on the way, complete, or failed."""
+    job = life.inspection
+    if isinstance(job, Ours):
+        return _follow(life, job, _first_cause(job.job) or cause)
+    cause = _or_lost_since(life.backup, cause)
+    if not worth_a_look(life, cause):
         return cause
-    if facts.refusal is not None:
-        return _refused(backup, facts.refusal, cause, _over_since(facts, backup, pods), now)
-    if job is not None:
-        return _other_holds_the_name(facts, backup, job, cause, now)
+    if life.refusal is not None:
+        return _refused(life, life.refusal, cause)
+    match job:
+        case Foreign():
+            return _untold(cause, taken(job).message)
+        case Former():
+            return _make_way(life, job, cause)
     # Dying here: the next run finds the Job with our uid, and on it the cause, and follows it.
-    create = Create(inspect_job(backup, facts.image, cause))
-    return Looking((create,), _looking(backup, cause), now + _patience(backup))
+    create = Create(inspect_job(life.backup, life.facts.image, cause))
+    return Looking((create,), _looking(life.backup, cause), life.now + _patience(life.backup))
 
 
 def _or_lost_since(backup: Backup, cause: Cause) -> Cause:
@@ -87,14 +83,9 @@ def _or_lost_since(backup: Backup, cause: Cause) -> Cause:
     return Cause(reasons.RESULT_LOST, "the run was over when its Job and that of the look at it were deleted")
 
 
-def found_whole(facts: BackupFacts, backup: Backup) -> bool:
-    """Whether the look is over and the backup is whole."""
-    job = facts.inspect_job
-    if job is None or not owned_by(job, backup):
-        return False
-    # It has done its work only then: a word that stays where its pod is gone.
-    end = end_of(job, pods_made_by(job, facts.inspect_pods))
-    return end is not None and end.done
+def found_whole(life: Life) -> bool:
+    """Whether the look is over and the backup is whole: a word that stays where its pod is gone."""
+    return isinstance(life.inspection, Ours) and life.inspection.done
 
 
 def _first_cause(job: Job) -> Cause | None:
@@ -121,86 +112,76 @@ def _looking(backup: Backup, cause: Cause, waits: str = "", *, again: bool = Fal
     return Cause(reason, f"{text}; {waits}" if waits else text)
 
 
-def _over_since(facts: BackupFacts, backup: Backup, pods: Sequence[Pod]) -> datetime | None:
-    running = backup.status.condition(Phase.RUNNING)
-    # Where Job and pods are gone nothing tells it: then too early is better than never.
-    return over_since(facts.job, pods) or (running.lastTransitionTime if running and not facts.job else None)
-
-
-def _refused(
-    backup: Backup, refusal: Refusal, cause: Cause, since: datetime | None, now: datetime
-) -> Looking | Cause:
+def _refused(life: Life, refusal: Refusal, cause: Cause) -> Looking | Cause:
     why = f"the API server refuses the Job: {refusal.message}"
-    until = (since or now) + _patience(backup)
-    if refusal.status != 403 or refusal.namespace_terminating or now >= until:
+    until = (_over_since(life) or life.now) + _patience(life.backup)
+    if refusal.status != 403 or refusal.namespace_terminating or life.now >= until:
         return _untold(cause, why)
-    return Looking((), _looking(backup, cause, why), min(now + _NEXT_QUESTION, until))
+    return Looking((), _looking(life.backup, cause, why), min(life.now + _NEXT_QUESTION, until))
 
 
-def worth_a_look(backup: Backup, pods: Sequence[Pod], cause: Cause) -> bool:
-    """Whether a run that ended by `cause`, `pods` being its own, may have made a backup all the same."""
-    cause = _or_lost_since(backup, cause)
-    if cause.reason not in reasons.DIED_WITHOUT_A_WORD - _NOT_ASKED or problems(backup.spec):
+def _over_since(life: Life) -> datetime | None:
+    match life.run:
+        case Reported(told_at=at) | Silent(told_at=at):
+            return at
+        case Absent():
+            # Nothing tells it any more: then too early is better than never.
+            running = life.status.condition(Phase.RUNNING)
+            return running.lastTransitionTime if running else None
+    return None
+
+
+def worth_a_look(life: Life, cause: Cause) -> bool:
+    """Whether a run that ended by `cause` may have made a backup all the same."""
+    cause = _or_lost_since(life.backup, cause)
+    if cause.reason not in reasons.DIED_WITHOUT_A_WORD - _NOT_ASKED or life.problems:
         return False
-    begun = backup.status.condition(Phase.RUNNING) is not None
-    return begun or not pods or any(map(has_run, pods))
+    return life.begun or not (isinstance(life.run, Ours) and life.run.pods)
 
 
-def _other_holds_the_name(
-    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
-) -> Looking | Cause:
-    if holder(job, backup) is Holder.FOREIGN:
-        return _untold(cause, taken(job).message)
-    return _make_way(facts, backup, job, cause, now)
-
-
-def _follow(
-    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime
-) -> Looking | WorkerResult | Cause:
-    found = verdict(job, pods_made_by(job, facts.inspect_pods), now)
-    end = _end(job, found)
+def _follow(life: Life, job: Ours, cause: Cause) -> Looking | WorkerResult | Cause:
+    end = _end(job)
     taken_away = end is not None and end.reason in _TAKEN_AWAY
-    if isinstance(found, Ended) and not taken_away:
-        return _told(found.result, cause)
+    if isinstance(job, Reported) and not taken_away:
+        return _told(job.result, cause)
     # Deleted by whomever, or its word lost although it completed: it has to be asked once more. Dying here:
     # the next run finds the Job going, whose disappearance wakes us, or gone, and makes it anew.
-    if job.metadata.deletionTimestamp is not None or (isinstance(found, Unclear) and end is None):
-        return _make_way(facts, backup, job, cause, now)
-    if taken_away and not _looks_again(backup):
-        return _make_way(facts, backup, job, cause, now, again=True)
+    if job.deleting or (isinstance(job, Silent) and end is None):
+        return _make_way(life, job, cause)
+    if taken_away and not _looks_again(life.backup):
+        return _make_way(life, job, cause, again=True)
     if end is not None:
         return _untold(cause, end.message)
-    late, until, waits = _deadline(backup, job, found)
-    if now < until:
-        return Looking((), _looking(backup, cause, waits), until)
-    return _untold(cause, f"Job {job.metadata.name} {late}")
+    late, until, waits = _deadline(life.backup, job)
+    if life.now < until:
+        return Looking((), _looking(life.backup, cause, waits), until)
+    return _untold(cause, f"Job {job.job.metadata.name} {late}")
 
 
-def _end(job: Job, found: Verdict) -> Cause | None:
+def _end(job: Ours) -> Cause | None:
     """Why the look itself came to nothing; None where it has not ended, or has found a whole backup."""
-    if isinstance(found, Broken):
-        return found.cause
-    if isinstance(found, Ended) and found.result.outcome is not Outcome.COMPLETE:
-        return Cause(found.result.reason, found.result.message)
-    failed = isinstance(found, Unclear) and job.condition("Complete") is None
-    return why_job_ended(job) if failed else None
+    match job:
+        case Reported(result=result) if result.outcome is not Outcome.COMPLETE:
+            return Cause(result.reason, result.message)
+        case Silent(cause=cause) if job.pod_known or not job.done:
+            return cause
+    return None
 
 
-def _make_way(
-    facts: BackupFacts, backup: Backup, job: Job, cause: Cause, now: datetime, *, again: bool = False
-) -> Looking:
-    away = remove("inspect", backup, job, facts.inspect_pods, now)
-    return Looking(away.actions, _looking(backup, cause, again=again), away.wake_at)
+def _make_way(life: Life, job: Former | Ours, cause: Cause, *, again: bool = False) -> Looking:
+    away = remove(job)
+    return Looking(away.actions, _looking(life.backup, cause, again=again), away.wake_at)
 
 
-def _deadline(backup: Backup, job: Job, found: Verdict) -> tuple[str, datetime, str]:
+def _deadline(backup: Backup, job: Ours) -> tuple[str, datetime, str]:
     """What has come to nothing at which time, and what is waited for until then."""
-    if isinstance(found, Working):
-        return f"did not end within {_LOOK_TAKES.seconds} s", found.since + _LOOK_TAKES, ""
-    assert job.metadata.creationTimestamp is not None
-    why = found.cause.message if isinstance(found, Waiting) and found.cause else ""
-    late = f"did not start within {backup.spec.pendingDeadlineSeconds} s"
-    until = job.metadata.creationTimestamp + _patience(backup)
+    if isinstance(job, Working):
+        return f"did not end within {_LOOK_TAKES.seconds} s", job.since + _LOOK_TAKES, ""
+    why = job.cause.message if isinstance(job, NotStarted) and job.cause else ""
+    late, until = (
+        f"did not start within {backup.spec.pendingDeadlineSeconds} s",
+        job.created + _patience(backup),
+    )
     return (f"{late}: {why}", until, f"its pod has not started: {why}") if why else (late, until, "")
 
 

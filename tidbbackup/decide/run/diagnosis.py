@@ -1,6 +1,6 @@
-"""What a Job and its pod say: still waiting, at work, done, or broken and why.
+"""Why a Job or pod waits, ended or was taken away: Kubernetes' own words, read into our reasons.
 
-Reads Kubernetes' own words into our reasons. Must not know Backups, nor what follows from a verdict.
+Must not know Backups, nor what follows.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import attrs
-from attrs import field, frozen
 
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.result import Outcome, WorkerResult, decode_result
+from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.resource.kubernetes import Happening, Job, Pod, Terminated
 
 _IMAGE_REASONS = {
@@ -47,92 +46,6 @@ _LOST_AFTER = timedelta(minutes=5)
 _NODE_REASONS = {"NodeLost", "NodeShutdown", "Terminated", "DeletionByPodGC", "DeletionByTaintManager"}
 
 
-@frozen
-class Waiting:
-    """No container runs yet. `cause` is what the pod itself tells of it, if it tells anything."""
-
-    cause: Cause | None = None
-
-
-@frozen
-class Working:
-    """The worker runs."""
-
-    since: datetime
-
-
-@frozen
-class Ended:
-    """The worker had its say: this is its result, whatever the exit code."""
-
-    result: WorkerResult
-
-
-@frozen
-class Broken:
-    """The run is over and the worker had no say."""
-
-    cause: Cause
-
-
-@frozen
-class Unclear:
-    """The Job has ended, but its pod is not in the cache: look before believing that."""
-
-    job: Job = field()
-
-
-Verdict = Waiting | Working | Ended | Broken | Unclear
-
-
-def verdict(job: Job, pods: Sequence[Pod], now: datetime) -> Verdict:
-    """What became of a run so far. `pods` are the Job's own; the newest counts."""
-    pod = _newest(pods)
-    if pod is None:
-        return Unclear(job) if _over(job) else Waiting()
-    terminated = pod.state.terminated
-    result = decode_result(terminated.message) if terminated else None
-    if result is not None:
-        return Ended(_with_real_reason(result, pod))
-    if pod.over:
-        return Broken(why_pod_ended(pod, terminated))
-    if is_out_of_reach(pod, now):
-        return Broken(lost(pod))
-    if pod.state.running is not None:
-        return Working(pod.state.running.startedAt or job.status.startTime or _created(job))
-    if job.condition("Failed") is not None:
-        return Broken(why_job_ended(job))
-    return Waiting(why_pod_waits(pod))
-
-
-@frozen
-class End:
-    """A Job of ours has ended: whether it has done its work, and when it ended."""
-
-    done: bool
-    at: datetime
-
-
-def end_of(job: Job, pods: Sequence[Pod]) -> End | None:
-    """How a Job of ours ended, `pods` being its own; None while it has not. The same for all kinds of Jobs.
-
-    Each worker ends with exit code 0 where its work is done, and only there. So the end of our own container
-    counts: a container that a webhook put beside it may end later, fail, or never end, and the Job with it.
-    """
-    pod, complete, failed = _newest(pods), job.condition("Complete"), job.condition("Failed")
-    terminated = pod.state.terminated if pod else None
-    told = complete or failed
-    if terminated is None and told is None:
-        return None
-    times = (terminated and terminated.finishedAt, told and told.lastTransitionTime, _created(job))
-    done = pod is not None and terminated is not None and terminated.exitCode == 0 and has_run(pod)
-    return End(complete is not None or done, next(at for at in times if at))
-
-
-def _newest(pods: Sequence[Pod]) -> Pod | None:
-    return max(pods, key=lambda pod: (str(pod.metadata.creationTimestamp), pod.metadata.uid), default=None)
-
-
 def has_run(pod: Pod) -> bool:
     """Whether its container has begun, whatever became of it."""
     # One that never began is called terminated too when its pod ends, but tells no time or why it did not.
@@ -146,31 +59,21 @@ def is_out_of_reach(pod: Pod, now: datetime) -> bool:
 
     Nobody knows whether its container runs on: a lost node may only be cut off.
     """
-    at = _lost_at(pod)
+    at = lost_at(pod)
     return at is not None and now >= at
 
 
 def next_out_of_reach(pods: Iterable[Pod], now: datetime) -> datetime | None:
     """When the next of the pods will count as out of reach, if none of them is heard of before."""
-    times = [at for pod in pods if (at := _lost_at(pod)) and at > now]
+    times = [at for pod in pods if (at := lost_at(pod)) and at > now]
     return min(times, default=None)
 
 
-def _lost_at(pod: Pod) -> datetime | None:
+def lost_at(pod: Pod) -> datetime | None:
+    """When a pod that is being deleted is out of reach, if nothing is heard of its end before."""
     # A pod's deletionTimestamp is when its grace is over.
     gone_by = pod.metadata.deletionTimestamp
     return None if gone_by is None or pod.over else gone_by + _LOST_AFTER
-
-
-def over_since(job: Job | None, pods: Sequence[Pod]) -> datetime | None:
-    """Since when a run is over, by its pods, or else its Job; None where neither tells that yet."""
-    # The pods first: beside a container that a webhook put there, or on a lost node, the Job never ends.
-    ends = [pod.state.terminated.finishedAt for pod in pods if pod.state.terminated]
-    times = [at for at in (*ends, *map(_lost_at, pods)) if at]
-    if job is not None and not times:
-        told = [job.condition(end) for end in ("Failed", "Complete", "FailureTarget")]
-        times = [end.lastTransitionTime for end in told if end and end.lastTransitionTime]
-    return max(times, default=None)
 
 
 def lost(pod: Pod) -> Cause:
@@ -183,7 +86,7 @@ def lost(pod: Pod) -> Cause:
     )
 
 
-def _with_real_reason(result: WorkerResult, pod: Pod) -> WorkerResult:
+def with_real_reason(result: WorkerResult, pod: Pod) -> WorkerResult:
     """A worker that was told to stop knows no more than that; its pod may tell by whom and why."""
     cause = (why_pod_was_taken(pod) or _deleted(pod)) if result.reason == reasons.TERMINATED else None
     return attrs.evolve(result, reason=cause.reason, message=cause.message) if cause else result
@@ -308,20 +211,6 @@ def why_job_ended(job: Job) -> Cause:
     return Cause(
         reasons.POD_DELETED, f"the worker's pod is gone, deleted from outside ({failed.reason or 'failed'})"
     )
-
-
-def succeeded(found: Verdict) -> bool:
-    """Whether the worker itself said that the archive is complete."""
-    return isinstance(found, Ended) and found.result.outcome is Outcome.COMPLETE
-
-
-def _over(job: Job) -> bool:
-    return job.ended or job.condition("FailureTarget") is not None
-
-
-def _created(job: Job) -> datetime:
-    assert job.metadata.creationTimestamp is not None
-    return job.metadata.creationTimestamp
 
 
 def _last_seen(event: Happening) -> tuple[str, bool]:

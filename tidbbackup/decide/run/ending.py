@@ -20,15 +20,16 @@ from tidbbackup.model.units import format_duration, format_size
 
 
 def finish(
-    backup: Backup, result: WorkerResult, now: datetime, *, whole: str = reasons.ARCHIVE_STORED
+    backup: Backup, result: WorkerResult, now: datetime, *, inspected: bool = False
 ) -> tuple[Action, ...]:
-    """By the worker's word, or by what an inspection found; `whole`: the reason of Complete."""
+    """By the worker's word, or (`inspected`) by what was found in the storage after it left none."""
     if result.outcome is not Outcome.COMPLETE:
         cause = Cause(result.reason or reasons.INTERNAL_ERROR, result.message or "the worker gave no reason")
         return end_attempt(backup, cause, now, result)
     status = _ended(_told(backup, result, now), result.started, result.finished or now)
     status = attrs.evolve(
         status,
+        gcLifeTimeHeld=status.gcLifeTimeHeld or inspected,
         backupSize=result.size,
         backupSizeReadable=format_size(result.size),
         commitTs=result.commitTs,
@@ -37,6 +38,7 @@ def finish(
         databaseCount=result.databaseCount,
     )
     text = f"{status.backupSizeReadable} from {result.databaseCount} databases in {status.timeTaken}"
+    whole = reasons.ARCHIVE_FOUND if inspected else reasons.ARCHIVE_STORED
     cause = Cause(whole, f"{text}; {result.message}" if result.message else text)
     return move(backup, Phase.COMPLETE, cause, now, status=status)
 
@@ -50,7 +52,9 @@ def end_attempt(
         return fail(backup, found, now, result)
     # Dying here: the next run finds the record, which is all that it goes by.
     status = _told(backup, result, now) if result else backup.status
-    status = attrs.evolve(status, backoffRetryStatus=found.records)
+    # The next attempt has the same key and the same place in the ledger of GC life times: what this one may
+    # have left is over once that says so itself.
+    status = attrs.evolve(status, backoffRetryStatus=found.records, uploadLeftOpen=True, gcLifeTimeHeld=True)
     return move(backup, Phase.SCHEDULED, found.cause, now, status=status)
 
 
@@ -59,6 +63,12 @@ def fail(
 ) -> tuple[Action, ...]:
     """The Backup has failed, whatever its policy of retries says."""
     status = _told(backup, result, now) if result else backup.status
+    died = cause.reason in reasons.DIED_WITHOUT_A_WORD
+    status = attrs.evolve(
+        status,
+        uploadLeftOpen=status.uploadLeftOpen or died,
+        gcLifeTimeHeld=status.gcLifeTimeHeld or (died and result is None),
+    )
     started, finished = (result.started, result.finished) if result else (None, None)
     return move(backup, Phase.FAILED, cause, now, status=_ended(status, started, finished or now))
 
@@ -72,8 +82,17 @@ def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
             "manifest; they go when the Backup is deleted"
         )
         told = (Notice(reasons.UPLOAD_LEFT_OPEN, text), *told)
-    path = result.path or backup.status.backupPath or archive_url(backup)
-    status = attrs.evolve(backup.status, backupPath=path)
+    warned = {notice.reason for notice in told}
+    # What an attempt before this one may have left is gone too once the backup is complete.
+    before = BackupStatus() if result.outcome is Outcome.COMPLETE else backup.status
+    status = attrs.evolve(
+        backup.status,
+        backupPath=result.path or backup.status.backupPath or archive_url(backup),
+        uploadLeftOpen=before.uploadLeftOpen or reasons.UPLOAD_LEFT_OPEN in warned,
+        gcLifeTimeHeld=before.gcLifeTimeHeld
+        or result.gcLifeTimeHeld
+        or reasons.GC_LIFE_TIME_STILL_RAISED in warned,
+    )
     return warn(status, told, now)
 
 

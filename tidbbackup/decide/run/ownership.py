@@ -6,11 +6,9 @@ Must not know what is to be done about them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.render import ATTEMPTED, STAGING
-from tidbbackup.decide.run.diagnosis import is_out_of_reach
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, job_name, short
 from tidbbackup.model.resource.backup import KIND, Backup
@@ -23,18 +21,14 @@ EVENT_KIND = "Event"
 
 def owned_by(job: Job, backup: Backup) -> bool:
     """Whether the Job is this very Backup's, not that of another of the same name."""
-    return _owner_uid(job, backup) == backup.metadata.uid
+    return owner_uid(job, backup) == backup.metadata.uid
 
 
-def of_a_former(job: Job, backup: Backup) -> bool:
-    """Whether the Job belongs to a Backup of the same name that is gone: names are unique, so it must be."""
-    return _owner_uid(job, backup) not in ("", backup.metadata.uid)
-
-
-def _owner_uid(job: Job, backup: Backup) -> str:
+def owner_uid(job: Job, backup: Backup) -> str:
     """The uid of the Backup of that name which controls the Job; empty where anything else does, or nothing.
 
-    Other operators have a kind Backup too: only the API group tells theirs from ours.
+    Names are unique, so one with another uid is gone. Other operators have a kind Backup too: only the API
+    group tells theirs from ours.
     """
     owner = job.metadata.owner
     if owner is None or owner.identity[:3] != (GROUP, KIND, backup.metadata.name):
@@ -59,22 +53,10 @@ def may_work_for(pod: Pod, backup: Backup) -> bool:
     return not pod.over and (created is None or begun is None or created >= begun)
 
 
-def awaited(pods: Iterable[Pod], backup: Backup, now: datetime) -> list[Pod]:
-    """Those that may work for the Backup and whose end will be heard of."""
-    return [pod for pod in pods if may_work_for(pod, backup) and not is_out_of_reach(pod, now)]
-
-
 def pods_made_by(job: Job, pods: Iterable[Pod]) -> list[Pod]:
     """Those of the pods that this very Job made."""
     uid = job.metadata.uid
     return [pod for pod in pods if any(owner.uid == uid for owner in pod.metadata.ownerReferences)]
-
-
-def runs(job: Job, pods: Iterable[Pod], now: datetime) -> bool:
-    """Whether a Job may still do something that can be stopped. One pod and no retry: once that has ended, or
-    is out of reach, all is over, although the Job itself says so only a moment later, or never."""
-    made = pods_made_by(job, pods)
-    return not job.ended and not (made and all(pod.ended or is_out_of_reach(pod, now) for pod in made))
 
 
 def events_of_start(job: Job, pods: Iterable[Pod], *, of_claim: bool = False) -> Look:

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import Look, Plan
+from tidbbackup.decide.plan import Action, Look, Plan
+from tidbbackup.decide.run.job_state import JobState, Ours, job_state
+from tidbbackup.decide.run.life import Life
 from tidbbackup.decide.run.name_lock import remove
-from tidbbackup.decide.run.ownership import JOB_KIND, job_key, may_work_for, owned_by, pods_of
+from tidbbackup.decide.run.ownership import JOB_KIND, job_key, may_work_for, pods_of
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import BackoffRetryPolicy, Backup, BackupStatus, RetryRecord
@@ -91,37 +92,37 @@ def given_up(backup: Backup, now: datetime) -> Cause | None:
     return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}") if late else None
 
 
-def make_way(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
+def make_way(life: Life) -> Plan | None:
     """What has to be done or awaited before the next attempt; None: it may begin.
 
     A pod of the former attempt that has not ended might still write to the same key.
     """
-    due = backup.status.backoffRetryStatus[-1].expectedRetryAt
-    if due is not None and now < due:
-        return Plan(wake_at=due)
-    left = clear(facts, backup, now)
-    if left is not None:
-        return left if left.look else left.no_later(now + _NEXT_LOOK)
-    look = pods_of(backup, "backup")
-    pods = facts.seen(look, Pod)
-    if pods is None:
-        return Plan(look=look)
-    return Plan(wake_at=now + _NEXT_LOOK) if any(may_work_for(pod, backup) for pod in pods) else None
+    at = due(life.backup)
+    if at is not None and life.now < at:
+        return Plan(wake_at=at)
+    left = _left(life)
+    pods = () if left else life.look_up(pods_of(life.backup, "backup"), Pod)
+    if left or any(may_work_for(pod, life.backup) for pod in pods):
+        return Plan(clear(life), wake_at=life.now + _NEXT_LOOK)
+    return None
 
 
-def clear(facts: BackupFacts, backup: Backup, now: datetime) -> Plan | None:
-    """The former attempt's Jobs go, and with them its staging volume; None: they are gone."""
-    records = backup.status.backoffRetryStatus
-    former = attrs.evolve(backup, status=attrs.evolve(backup.status, backoffRetryStatus=records[:-1]))
-    left: list[Plan] = []
-    for verb, pods in (("backup", facts.pods), ("inspect", facts.inspect_pods)):
+def clear(life: Life) -> tuple[Action, ...]:
+    """The former attempt's Jobs go, and with them its staging volume."""
+    return tuple(action for job in _left(life) for action in remove(job).actions)
+
+
+def _left(life: Life) -> list[Ours]:
+    """The former attempt's Jobs that are still there."""
+    backup, status = life.backup, life.status
+    records = status.backoffRetryStatus[:-1]
+    former = attrs.evolve(backup, status=attrs.evolve(status, backoffRetryStatus=records))
+    states: list[JobState] = []
+    for verb, pods in (("backup", life.facts.pods), ("inspect", life.facts.inspect_pods)):
         key = job_key(verb, former)
         look = Look(JOB_KIND, key.namespace, name=key.name)
-        jobs = facts.seen(look, Job)
-        if jobs is None:
-            return Plan(look=look)
-        left += [remove(verb, former, job, pods, now) for job in jobs if owned_by(job, backup)]
-    return Plan(tuple(action for plan in left for action in plan.actions)) if left else None
+        states += [job_state(job, pods, backup, life.now) for job in life.look_up(look, Job)]
+    return [state for state in states if isinstance(state, Ours)]
 
 
 def _times(

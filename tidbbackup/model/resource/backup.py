@@ -44,7 +44,10 @@ class Phase(StrEnum):
 
 
 WARNING = "Warning"
-"""A condition that is never a phase."""
+FINISHED = "Finished"
+SUCCEEDED = "Succeeded"
+"""Conditions that are never a phase. Finished is True once the Backup is Complete or Failed; Succeeded is
+then True or False."""
 
 
 class CleanPolicy(StrEnum):
@@ -224,6 +227,14 @@ class RetryRecord:
 
 
 @frozen
+class StatusWarning:
+    """One thing that is worth a warning."""
+
+    reason: str = declared("", "One CamelCase word for programs.")
+    message: str = declared("", "A sentence for people.")
+
+
+@frozen
 class BackupStatus:
     """The state of the Backup. Sizes in bytes, times in UTC."""
 
@@ -231,7 +242,9 @@ class BackupStatus:
         "", "Scheduled, Running, Complete, Failed, Invalid, Clean or CleanFailed.", maxLength=64
     )
     conditions: tuple[Condition, ...] = declared(
-        (), "One per phase that was reached, and Warning.", mapKey="type"
+        (),
+        "One for each phase that was reached, Warning, and once the run is over Finished and Succeeded.",
+        mapKey="type",
     )
     backupPath: str = declared("", "The archive: s3://bucket/key.")
     backupSize: int | None = declared(None, "Bytes of the archive.")
@@ -249,6 +262,19 @@ class BackupStatus:
     backoffRetryStatus: tuple[RetryRecord, ...] = declared(
         (), "The attempts after the first, by spec.backoffRetryPolicy."
     )
+    warnings: tuple[StatusWarning, ...] = declared(
+        (), "All warnings that still apply; the condition Warning has their messages."
+    )
+    uploadLeftOpen: bool = declared(
+        False,
+        "True: an upload of the run may still be open, or the storage may still complete it; deleting the "
+        "Backup cleans it.",
+    )
+    gcLifeTimeHeld: bool = declared(
+        False,
+        "True: the run may have left TiDB's GC life time raised; the Job release-<backup> restores it.",
+    )
+    stoppedAt: datetime | None = declared(None, "When the deletion of the Backup stopped its run.")
     observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")
 
     def condition(self, kind: str) -> Condition | None:
