@@ -148,7 +148,7 @@ def test_what_no_schedule_of_the_file_made_is_kept(tmp_path: Path, stranger: dic
     assert code == 0
     assert "  its Backups, oldest first:" not in lines
     assert lines[-2:] == [
-        "made by none of these schedules, and kept:",
+        "not made by these schedules, and kept:",
         f"  Backup {meta['namespace']}/{meta['name']}",
     ]
 
@@ -158,7 +158,7 @@ def test_a_paused_one(tmp_path: Path) -> None:
 
     assert code == 0
     assert lines[1].startswith("  Paused: ")
-    assert lines[2] == "  due next, and passed over:"
+    assert lines[2] == "  due next, and skipped:"
 
 
 @pytest.mark.parametrize(

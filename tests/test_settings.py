@@ -39,4 +39,4 @@ def test_no_name_is_a_usage_error_that_tells_what_to_do(bad: str, capsys: pytest
     with pytest.raises(SystemExit) as ended:
         main(["controller", f"--namespaces={bad}"])
     assert ended.value.code == USAGE
-    assert f"'{bad}' has an empty name in it; leave the flag out" in capsys.readouterr().err
+    assert f"'{bad}' has an empty name; leave the flag out" in capsys.readouterr().err

@@ -1,8 +1,8 @@
-"""Our own metrics: how Backups and schedules are, computed from their status at each scrape; what happened.
+"""Our own metrics: gauges from the status of Backups and schedules at each scrape; counters of events.
 
-Labels are namespace and schedule (empty for a Backup made by hand) and never a Backup's own name: a series
-for each would grow without end. Gauges keep no state, so a restart loses nothing; counters begin anew.
-Must not know when something counts: who does it says so.
+Labels are namespace and schedule (empty for a Backup made by hand) and never a Backup's own name: the number
+of series would grow without end. Gauges keep no state, so a restart loses nothing; counters start at zero.
+Must not know when something counts: the caller does.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ SIZE_BUCKETS = tuple(4**power << 20 for power in range(11))
 """Bytes: 1 MiB to 1 TiB, each four times the last."""
 
 NAMESPACES = 1000
-"""So many have counters of Backups made by hand: nobody tells us that a namespace is no more."""
+"""The number of namespaces with counters of Backups made by hand; we do not see their deletion."""
 
 Group = tuple[str, str]
 M = TypeVar("M", Counter, Histogram)
 
 
 class BackupCounters:
-    """What has happened since the process began, of schedules that `is_there` knows and Backups made by hand.
+    """Counters since the start of the process: schedules that `is_there` knows, and Backups made by hand.
 
-    Invariant: there are series of schedules that exist, and of the last namespaces, by number.
+    Invariant: there are series only of schedules that exist, and of a limited number of namespaces.
     """
 
     def __init__(self, registry: CollectorRegistry, is_there: Callable[[Group], bool]) -> None:
@@ -59,13 +59,15 @@ class BackupCounters:
         self._counters = {
             Counted.FINISHED: counter("tidbbackup_backups_finished_total", "Backups that ended.", "result"),
             Counted.MISSED: counter(
-                "tidbbackup_schedule_missed_runs_total", "Due times without a backup.", "reason"
+                "tidbbackup_schedule_missed_runs_total", "Due times without a Backup.", "reason"
             ),
             Counted.RETENTION: counter(
                 "tidbbackup_retention_deleted_total", "Backups that retention has deleted.", "reason"
             ),
             Counted.KEPT: counter(
-                "tidbbackup_data_kept_total", "Backups that went while their data could not.", "reason"
+                "tidbbackup_data_kept_total",
+                "Backups that were deleted without the cleaning that their policy asks for.",
+                "reason",
             ),
             Counted.CLEAN_FAILED: counter("tidbbackup_clean_failed_total", "Backups whose cleaning failed."),
         }
@@ -85,7 +87,7 @@ class BackupCounters:
         )
 
     def count(self, tally: Tally) -> None:
-        """Something has happened."""
+        """Count one event."""
         group = tally.namespace, tally.schedule
         if not self._is_there(group):
             group = tally.namespace, ""
@@ -101,7 +103,7 @@ class BackupCounters:
             self.forget(old)
 
     def forget(self, group: Group) -> None:
-        """Its schedule is no more, and neither are its series."""
+        """Remove the series of a schedule that was deleted."""
         for metric, labels in self._series.pop(group, ()):
             metric.remove(*labels)
 
@@ -128,16 +130,17 @@ def _of_backups(found: Iterable[object]) -> Iterator[Metric]:
 
 
 def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -> Iterable[Metric]:
-    """The gauges over all BackupSchedules: none for one that is paused, or is not due as it is written."""
+    """The gauges over all BackupSchedules, without those that are paused or not valid."""
     return _of_schedules(cache.all(), now().timestamp()) if cache.synced else []
 
 
 def _of_schedules(every: Iterable[object], moment: float) -> Iterator[Metric]:
     next_run = _gauge(
-        "tidbbackup_schedule_next_run_timestamp_seconds", "When the next backup of a schedule is due."
+        "tidbbackup_schedule_next_run_timestamp_seconds", "When the next Backup of a schedule is due."
     )
     overdue = _gauge(
-        "tidbbackup_schedule_overdue_seconds", "For how long a backup has been due that is not made yet."
+        "tidbbackup_schedule_overdue_seconds",
+        "How long ago the oldest due time passed whose Backup is not created yet.",
     )
     found = (view for view in every if isinstance(view, BackupSchedule) and not view.spec.pause)
     for meta, status in sorted(

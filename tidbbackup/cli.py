@@ -1,4 +1,4 @@
-"""The command line: one verb a use, no verb with logic of its own.
+"""The command line: one command for each use; no command has logic of its own.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid, 143 stopped by SIGTERM, 130 by SIGINT (Ctrl-C).
 """
@@ -23,7 +23,7 @@ OK, FAILED, USAGE, INVALID = 0, 1, 2, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code."""
+    """Run one command; returns the exit code."""
     _end_at_once_on(signal.SIGTERM)
     options = _parser().parse_args(argv)
     match options.verb:
@@ -60,22 +60,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tidbbackup {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_controller(verbs.add_parser("controller", help="run the controller"))
-    worker = verbs.add_parser("worker", help="what runs in the Job; reads its environment")
+    worker = verbs.add_parser("worker", help="the program in the Job; reads its environment")
     worker.add_argument("task", choices=("dump", "clean", "inspect", "release"))
-    check = verbs.add_parser("check", help="say what is wrong with the Backups in a file, without a cluster")
+    check = verbs.add_parser("check", help="check the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")
-    _add_run(verbs.add_parser("run", help="make the one Backup in a file right here, without a cluster"))
-    _add_verify(verbs.add_parser("verify", help="say whether an archive in a bucket is whole"))
+    _add_run(verbs.add_parser("run", help="make the one Backup in a file on this machine, without a cluster"))
+    _add_verify(verbs.add_parser("verify", help="check whether an archive in a bucket is whole"))
     explain = verbs.add_parser(
-        "explain", help="say when the schedules in a file are due, and which of its Backups they keep"
+        "explain", help="show when the schedules in a file are due, and which of its Backups they keep"
     )
     explain.add_argument(
-        "file", help="a YAML file, also as `kubectl get bks,bk -o yaml` writes it, or - for standard input"
+        "file", help="a YAML file, also from `kubectl get bks,bk -o yaml`, or - for standard input"
     )
     explain.add_argument(
         "--at", type=_moment, metavar="TIME", help="such as 2026-11-23T03:00:00Z (default: now)"
     )
-    render = verbs.add_parser("render", help="print the Jobs that the Backups in a file would run")
+    render = verbs.add_parser("render", help="print the Jobs of the Backups in a file")
     render.add_argument("file", help="a YAML file, or - for standard input")
     render.add_argument("--worker-image", default=Settings().worker_image)
     return parser
@@ -101,12 +101,12 @@ def _add_controller(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Makes the Backup right here. Passwords and keys: $DB_PASSWORD, $AWS_ACCESS_KEY_ID, "
-        "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN; what is not set is asked for on a terminal."
+        "Makes the Backup on this machine. Passwords and access keys: $DB_PASSWORD, $AWS_ACCESS_KEY_ID, "
+        "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN; if one is not set, it is asked for on a terminal."
     )
     parser.add_argument("-f", "--file", required=True, help="a YAML file, or - for standard input")
     parser.add_argument(
-        "--staging", type=_folder, metavar="DIR", help="where the dump may lie meanwhile (default: $TMPDIR)"
+        "--staging", type=_folder, metavar="DIR", help="folder for the dump (default: $TMPDIR)"
     )
     parser.add_argument("--db-tls", type=Path, metavar="DIR", help="folder with ca.crt, tls.crt, tls.key")
     parser.add_argument("--s3-ca", type=Path, metavar="FILE", help="the CA of the storage's certificate")
@@ -115,12 +115,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Reads manifest and archive from the bucket and checks them to the end. Keys: $AWS_ACCESS_KEY_ID, "
+        "Reads and checks manifest and archive. Access keys: $AWS_ACCESS_KEY_ID, "
         "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN, or the usual AWS chain."
     )
     parser.add_argument("url", help="s3://bucket/path/backup-….tgz, as in status.backupPath")
     parser.add_argument("--provider", default="aws", help="as in spec.s3.provider (default: aws)")
-    parser.add_argument("--endpoint", default="", metavar="URL", help="the service, where it is not AWS")
+    parser.add_argument("--endpoint", default="", metavar="URL", help="URL of the service, if it is not AWS")
     parser.add_argument("--region", default="")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA of the storage's certificate")
 
@@ -138,15 +138,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _end_at_once_on(number: signal.Signals) -> None:
-    # Before the imports, seconds on a busy node: for PID 1 the kernel drops a signal that has no handler, and
-    # what begins after them would be killed, not ended. Dying here: nothing has begun, the next run finds
-    # nothing of this one. An event loop puts its own handler in this one's place.
+    # Before the imports, which take seconds on a busy node: for PID 1 the kernel ignores a signal without a
+    # handler, and what begins later would be killed. Dying here: nothing has begun, and nothing is left for
+    # the next run. An event loop replaces this handler by its own.
     signal.signal(number, lambda *_: os._exit(128 + number))
 
 
 def _controller(options: argparse.Namespace) -> int:
     _end_at_once_on(signal.SIGINT)
-    # Imported here: the worker must start without paying for the Kubernetes client, and hear SIGTERM soon.
+    # Imported here: the worker does not import the Kubernetes client, so it starts sooner.
     import asyncio
 
     from tidbbackup import controller
@@ -174,7 +174,7 @@ def _controller(options: argparse.Namespace) -> int:
 
 
 def _worker(options: argparse.Namespace) -> int:
-    # What imports make stays: to look for garbage in it, now or later, is a tenth of the start.
+    # Objects that imports make stay: searching them for garbage would take a tenth of the start.
     gc.disable()
     from tidbbackup.worker.main import main as work
 
@@ -188,7 +188,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    # Beyond these years there is no room left for a next time.
+    # Outside these years the next due time could not be computed.
     if moment is None or moment.tzinfo is None or not 2000 <= moment.year < 3000:
         raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-11-23T03:00:00Z, with its zone")
     return moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Clients of a port that anybody may reach: few at a time, none for long, and none shuts another out."""
+"""Limits number and time of connections to a port that any client may reach; a new one closes the oldest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 
 def bounded(server: web.Server, clients: int, seconds: float) -> Callable[[], asyncio.BaseProtocol]:
-    """Takes connections in: each ends after so many seconds, and the oldest one where there are too many."""
+    """Accepts connections: each ends after a number of seconds, and the oldest one if there are too many."""
     loop = asyncio.get_running_loop()
 
     def accept() -> asyncio.BaseProtocol:

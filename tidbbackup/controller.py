@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class CannotStart(Exception):
-    """The cluster is not ready for this controller; the message says what to do."""
+    """The cluster is not ready for this controller; the message has the cure."""
 
 
 @frozen
@@ -56,7 +56,7 @@ class Parts:
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, then finish what is at work and return.
+    """Run until SIGTERM or SIGINT, then finish the reconciles that run, and return.
 
     Raises:
         CannotStart, kube.errors.KubeError, observability.CannotListen: with the cure in the message.
@@ -83,7 +83,7 @@ async def run(settings: Settings) -> None:
 
 
 async def check_crds(client: Client) -> None:
-    """Make sure that our CRDs are there and ours: the original's have the same names.
+    """Make sure that our CRDs exist and are ours: TiDB Operator's have the same names.
 
     Raises:
         CannotStart: they are missing, or belong to TiDB Operator.
@@ -157,14 +157,14 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
-    # Nothing is reconciled on half a picture: what a cache lacks would look like absence.
+    # No reconcile before all caches are filled: an object that is not listed yet would seem absent.
     synced = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
 
     async def wind_up() -> None:
         await stop.wait()
-        log.info("stopping: finishing what is at work")
+        log.info("stopping: finishing the reconciles that run")
         synced.cancel()
-        # What is cut off here is found by the next run as the API server has it: every step can be repeated.
+        # A reconcile that is cancelled here is repeated by the next controller: every step can be repeated.
         await parts.runner.stop(settings.drain_seconds)
         for task in following:
             task.cancel()

@@ -1,6 +1,6 @@
 """When the schedules in a file are due, and which Backups they keep: the controller's code, no cluster.
 
-Must not know Kubernetes' API, and must not judge by itself: decide does.
+Must not know Kubernetes' API, and must not decide by itself: decide does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DUE_TIMES = 5
 
 @frozen
 class _Schedule:
-    """A schedule of the file, or what keeps it from being one."""
+    """A schedule of the file, or the reason why it is none."""
 
     title: str
     schedule: BackupSchedule | None
@@ -43,7 +43,7 @@ class _File:
 
 
 def explain(path: str, at: datetime, out: TextIO, err: TextIO) -> int:
-    """Print for every BackupSchedule in the file what it does from `at` (UTC) on; returns the exit code."""
+    """Print what every BackupSchedule in the file does from `at` (UTC) on; returns the exit code."""
     try:
         found = _read(path, at)
     except Unreadable as error:
@@ -54,14 +54,14 @@ def explain(path: str, at: datetime, out: TextIO, err: TextIO) -> int:
         faulty |= _explain(each, found.backups, at, out)
     strangers = _strangers(found)
     if strangers:
-        print("made by none of these schedules, and kept:", file=out)
+        print("not made by these schedules, and kept:", file=out)
     for backup in strangers:
         print(f"  Backup {backup.metadata.namespace}/{backup.metadata.name}", file=out)
     return INVALID if faulty else OK
 
 
 def _explain(found: _Schedule, backups: Sequence[Backup], at: datetime, out: TextIO) -> bool:
-    """Print it; whether something is wrong with it."""
+    """Print it; returns whether something is wrong with it."""
     print(f"{found.title} at {format_time(at)}", file=out)
     for line in found.wrong:
         print(f"  invalid: {line}", file=out)
@@ -82,7 +82,7 @@ def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iter
     table, due = reading.table, at
     if table is None:
         return
-    yield "due next, and passed over:" if reading.faulty or schedule.spec.pause else "due next:"
+    yield "due next, and skipped:" if reading.faulty or schedule.spec.pause else "due next:"
     for _ in range(_DUE_TIMES):
         due = table.next_due(due)
         yield f"  {format_time(due)}  {backup_name(schedule.metadata.name, due)}"
@@ -117,7 +117,7 @@ def _strangers(found: _File) -> list[Backup]:
 
 
 def _read(path: str, at: datetime) -> _File:
-    """What the file holds. Raises Unreadable."""
+    """The schedules and Backups in the file. Raises Unreadable."""
     schedules: list[_Schedule] = []
     backups: list[Backup] = []
     for title, value, _ in objects(path):
@@ -136,7 +136,7 @@ def _schedule(title: str, value: dict[str, Any], at: datetime) -> _Schedule:
         schedule = decode_schedule(encoded(value))
     except UNFIT as error:
         return _Schedule(title, None, refused or (str(error),))
-    # One that is not in a cluster yet is explained as if it were created now.
+    # A schedule that is not in a cluster yet is explained as if it were created now.
     meta = _placed(schedule.metadata)
     meta = attrs.evolve(meta, creationTimestamp=meta.creationTimestamp or at)
     return _Schedule(

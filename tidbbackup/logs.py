@@ -1,6 +1,6 @@
 """Log lines: JSON for machines, a short human form on a terminal.
 
-A line has what the caller gave and nothing more: no request or answer body ever gets here.
+A line has only what the caller gave: no body of a request or an answer ever.
 Must not know what is logged.
 """
 
@@ -17,7 +17,7 @@ Format = Literal["auto", "json", "human"]
 
 _LEVELS = ("debug", "info", "warning", "error")
 QUIET_LIBRARIES = ("kubernetes_asyncio", "aiohttp", "asyncio", "botocore", "aiobotocore")
-"""At DEBUG these show whole requests and answers, and with them Secrets."""
+"""At DEBUG these loggers write whole requests and answers, and so Secrets."""
 
 
 class JsonLines(logging.Formatter):
@@ -66,7 +66,7 @@ class HumanLines(PlainLines):
 def set_up_logging(
     level: str = "info", form: Format = "auto", stream: TextIO | None = None
 ) -> logging.Handler:
-    """Sends every log line of `level` and above to `stream` (stderr), replacing what was set up before.
+    """Sends every log line of `level` and above to `stream` (stderr), instead of all former handlers.
 
     Raises ValueError for a level that does not exist.
     """

@@ -1,7 +1,7 @@
-"""What is seen of the controller from outside: metrics, health, readiness.
+"""The controller's metrics, health and readiness over HTTP.
 
-Serves all metrics over HTTP: those of kube/, and gauges that are looked up at each scrape. Must not know how
-Backups are counted: those gauges come from a function that is handed in.
+Serves all metrics: those of kube/, and gauges that are computed at each scrape. Must not know how Backups are
+counted: the caller passes a function for those gauges.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 CLIENTS = 128
 CLIENT_SECONDS = 10.0
-"""So long a connection may take; Prometheus waits no longer by default."""
+"""Seconds that a connection may take; Prometheus waits no longer by default."""
 _BACKLOG = 16
-"""Taken in at once: far below CLIENTS, so that a probe is answered before it can be the oldest of all."""
+"""Connections accepted at once: far below CLIENTS, so that a probe is answered before it is the oldest."""
 
 SHARED_SECONDS = 1.0
-"""So long one rendering of the metrics is everybody's."""
+"""Seconds for which all clients share one rendering of the metrics."""
 _PIECE = 16 * 1024
-"""Bytes that are kept for a client who does not read."""
+"""Bytes that are buffered for a client that does not read."""
 
 STALE_AFTER = 180.0
-"""Seconds without an answer of the API server, which is asked again after a minute of silence."""
+"""Seconds without an answer of the API server; after a minute without one it is asked again."""
 
 
 class CannotListen(Exception):
-    """The address is taken or not ours; the message names it, the flag and the cure."""
+    """The address is in use or not ours; the message has the address, the flag and the cure."""
 
 
 class Metrics(KubeMetrics, Collector):
@@ -69,7 +69,7 @@ class Metrics(KubeMetrics, Collector):
         self._healths.append(health)
 
     def gauges(self, source: Callable[[], Iterable[Metric]]) -> None:
-        """Shows what `source` gives, an instant of the caches: it is called in the event loop, and iterated
+        """Shows the metrics of `source`, an instant of the caches: called in the event loop, iterated
         over in a thread."""
         self._sources.append(source)
 
@@ -85,7 +85,7 @@ class Metrics(KubeMetrics, Collector):
             yield from part
 
     async def text(self) -> bytes:
-        """All of it, as Prometheus reads it; whoever asks within a second gets the same."""
+        """All metrics as Prometheus reads them; requests within one second get the same text."""
         done = self._rendering is None or self._rendering.done()
         if self._rendering is None or (done and asyncio.get_running_loop().time() >= self._shared_until):
             self._rendering = asyncio.create_task(self._render())
@@ -93,7 +93,7 @@ class Metrics(KubeMetrics, Collector):
 
     async def _render(self) -> bytes:
         try:
-            # In a thread: of thousands of series it takes seconds, in which the loop has to turn.
+            # In a thread: thousands of series take seconds, in which the event loop must run.
             return await asyncio.to_thread(generate_latest, self.take())
         finally:
             self._shared_until = asyncio.get_running_loop().time() + SHARED_SECONDS
@@ -199,5 +199,5 @@ async def _show(metrics: Metrics, request: web.Request) -> web.StreamResponse:
         await answer.prepare(request)
         for start in range(0, len(text), _PIECE):
             await answer.write(text[start : start + _PIECE])
-            await asyncio.sleep(0)  # Where the client reads at once, writing alone never lets others in.
+            await asyncio.sleep(0)  # If the client reads at once, writing alone never yields.
     return answer

@@ -1,6 +1,6 @@
-"""What the controller would say and do about the Backups in a file: the same pure code, no cluster.
+"""What the controller would decide about the Backups in a file: the same pure code, no cluster.
 
-Must not know Kubernetes' API, and must not judge by itself.
+Must not know Kubernetes' API, and must not decide by itself.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class PlainYaml(yaml.SafeDumper):
     """Without YAML's anchors and aliases, which kubectl's users do not expect."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write everything out."""
+        """Write every value in full."""
         return True
 
 
 class Unreadable(Exception):
-    """The file cannot be read as Kubernetes YAML; the message says where."""
+    """The file cannot be read as Kubernetes YAML; the message has the place."""
 
 
 @frozen
 class Document:
-    """One Backup found in a file (a schedule's template counts as one), or what keeps it from being one."""
+    """One Backup in a file (a schedule's template counts as one), or the reason why it is none."""
 
     kind: str
     title: str
@@ -78,7 +78,7 @@ def check(path: str, out: TextIO) -> int:
 
 
 def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
-    """Print the Job of every Backup in the file; uid and creation time are made up where they are missing."""
+    """Print the Job of every Backup in the file; a missing uid or creation time is replaced by an example."""
     try:
         found = list(documents(path))
     except Unreadable as error:
@@ -99,7 +99,7 @@ def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
 
 
 def objects(path: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-    """The Backups and BackupSchedules in a file, also in the lists in it: title, value, what is doubtful.
+    """The Backups and BackupSchedules in a file, also inside its lists: title, value, warnings.
 
     Raises:
         Unreadable: no such file, or kubectl could not read it.
@@ -147,10 +147,10 @@ def encoded(value: dict[str, Any]) -> bytes:
 
 
 def documents(path: str) -> Iterator[Document]:
-    """The Backups in a file, judged.
+    """The Backups in a file, with their problems.
 
     Raises:
-        Unreadable: no such file, not YAML, or nothing of ours in it.
+        Unreadable: no such file, not YAML, or without any of our objects.
     """
     found = [_judged(*each) for each in objects(path)]
     if not found:
@@ -176,7 +176,7 @@ def _judged(title: str, value: dict[str, Any], doubts: list[str]) -> Document:
 
 
 def _of_the_schedule(value: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """What is wrong, and what is doubtful, beside the template: cron, zone, name, retention."""
+    """Problems and warnings outside the template: cron, zone, name, retention."""
     schedule = decode_schedule(encoded(value))
     created = schedule.metadata.creationTimestamp or datetime.now(UTC)
     schedule = attrs.evolve(schedule, metadata=attrs.evolve(schedule.metadata, creationTimestamp=created))

@@ -1,7 +1,7 @@
 """The progress of running Backups: asks their workers every ten seconds and writes `status.progress`.
 
-The one loop that does not close in the API server, and its field's only writer. It is no reconciler: where
-there is no way to a pod nothing is missing but the progress. Must not decide what is written.
+The one loop that does not go through the API server, and the only writer of its field. It is no reconciler:
+if a pod cannot be reached, only the progress is missing. Must not decide what is written.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Pace:
 
 
 def has_stale_progress(change: Change[Backup]) -> Iterable[ObjectKey]:
-    """The route to `ProgressTask.take_away`: a Backup that has a progress although nothing runs."""
+    """The route to `ProgressTask.take_away`: a Backup with a progress, of which no worker runs."""
     found = change.new
     return [change.key] if isinstance(found, Backup) and stale_patch(found) else []
 
 
 class ProgressTask:
-    """Invariant: a worker is never waited for longer than `answer_within`, and nothing of it is believed
-    but numbers within their bounds."""
+    """Invariant: the task never waits for a worker longer than `answer_within`, and believes only numbers
+    within their bounds."""
 
     def __init__(self, client: Client, caches: Caches, pace: Pace = Pace(), port: int = WORKER_PORT) -> None:
         self._client = client
@@ -58,14 +58,14 @@ class ProgressTask:
         self._woken = asyncio.Event()
 
     def take_away(self, key: ObjectKey) -> None:
-        """The progress of that Backup is stale: it goes, soon."""
+        """The progress of that Backup is stale: it is removed soon."""
         self._stale.add(key)
         self._woken.set()
 
     async def run(self, synced: Awaitable[object]) -> None:
-        """Work for ever once the caches are filled; cancel it to stop.
+        """Run without end once the caches are filled; cancel it to stop.
 
-        Dying at any point: the next run asks again, and is told of every progress that is stale.
+        Dying at any point: the next controller asks again, and its caches show every stale progress.
         """
         await synced
         loop = asyncio.get_running_loop()
@@ -83,7 +83,7 @@ class ProgressTask:
         return aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._pace.answer_within),
             connector=aiohttp.TCPConnector(limit=self._pace.at_once, force_close=True),
-            # Nothing that a pod says can steer this client: no cookies, no decompression, short headers.
+            # A pod's answer cannot control this client: no cookies, no decompression, short headers.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             max_line_size=_HEADER_BYTES,
@@ -94,7 +94,7 @@ class ProgressTask:
         try:
             await work
         except Exception:
-            # It must never take the reconcilers down with it.
+            # An error here must never stop the reconcilers.
             log.exception("a bug in the progress task")
 
     async def _ask_all(self, session: aiohttp.ClientSession) -> None:
@@ -120,7 +120,7 @@ class ProgressTask:
             return None
 
     async def _write(self, backup: Backup, report: Report) -> None:
-        # The run may have got on while the worker was asked.
+        # The run may have changed while the worker was asked.
         newest = self._caches.backups.get(backup.key)
         if isinstance(newest, Backup) and newest.metadata.uid == backup.metadata.uid:
             await self._patch(newest, report_patch(newest, report))

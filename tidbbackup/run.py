@@ -1,7 +1,7 @@
-"""`tidbbackup run`: one Backup of a file made right here, by the worker that runs in the Job.
+"""`tidbbackup run`: makes one Backup in a file on this machine, with the worker of the Job.
 
-What Kubernetes gives a pod comes from this machine: Secrets from the environment or the terminal, volumes
-from folders. Must not know the steps of a run, and must not judge a spec by itself.
+This machine replaces what Kubernetes gives a pod: Secrets come from the environment or the terminal,
+volumes are folders. Must not know the steps of a run, and must not validate a spec by itself.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import supervise, work_of
 
 Ask = Callable[[str], str]
-"""Puts a question on the terminal and gives the answer, which nobody sees."""
+"""Asks a question on the terminal; the answer is not shown."""
 
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  only a folder of our own in it is used
 
 
 @frozen
 class Here:
-    """What this machine gives in the place of volumes and of Secrets with files in them."""
+    """What this machine has instead of volumes and of Secrets with files."""
 
     staging: Path | None = None
-    """Where the dump may lie meanwhile; None: the folder for temporary files."""
+    """Folder for the dump; None: the folder for temporary files."""
     db_tls: Path | None = None
-    """Folder with ca.crt, and tls.crt and tls.key where the database wants them."""
+    """Folder with ca.crt, and tls.crt and tls.key if the database needs them."""
     s3_ca: Path | None = None
 
 
@@ -59,10 +59,10 @@ def run(
     Args:
         path: YAML, or - for standard input.
         here: folders and files of this machine.
-        environ: with the passwords and keys, and PATH.
-        ask: for what is not in it; None: there is no terminal.
-        out: gets what the backup is, once it is complete.
-        screen: gets all else.
+        environ: with the passwords and access keys, and PATH.
+        ask: asks for what is not in it; None: there is no terminal.
+        out: gets the result of a complete backup.
+        screen: gets everything else.
     """
     try:
         document = _the_backup(path)
@@ -94,7 +94,7 @@ def _the_backup(path: str) -> Document:
 
 
 def _made_now(backup: Backup) -> Backup:
-    # Never as it may stand in the file: with the uid of a Backup in a cluster the archive would be its own.
+    # Never the uid in the file: with a uid of a cluster the archive would belong to that cluster's Backup.
     made = attrs.evolve(
         backup.metadata,
         namespace=backup.metadata.namespace or "default",
@@ -105,9 +105,9 @@ def _made_now(backup: Backup) -> Backup:
 
 
 def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -> dict[str, str]:
-    """The environment with what it lacked and was asked for.
+    """The environment, completed with the answers on the terminal.
 
-    Without `s3.secretName` the usual AWS chain finds keys by itself.
+    Without `s3.secretName` the usual AWS chain finds access keys by itself.
 
     Raises:
         UsageError: there is no terminal, or no answer; the message names the variables.
@@ -128,7 +128,7 @@ def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -
         answers = {name: ask(f"{wanted[name]} ({name}): ") for name in missing if ask}
     except (EOFError, KeyboardInterrupt):
         raise UsageError(f"no answer; set {' and '.join(missing)}") from None
-    # A token belongs to the keys that it came with; in a shell an empty one is none.
+    # A token belongs to its access keys; in a shell an empty token is none.
     typed = any(name.startswith("AWS_") for name in answers)
     given = dict(environ) | answers
     if typed or not given.get("AWS_SESSION_TOKEN"):
@@ -137,10 +137,10 @@ def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -
 
 
 def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
-    """The task with the certificates of this machine. TLS that the spec asks for never falls away in silence.
+    """The task with the certificates of this machine. TLS that the spec asks for is never left out silently.
 
     Raises:
-        UsageError: with the flag or the field that is lacking.
+        UsageError: a flag or a field is missing; the message names it.
     """
     source, s3 = backup.spec.source, backup.spec.s3
     in_pod = task.target.transfer.caFile
@@ -171,12 +171,12 @@ def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
 
 @contextlib.contextmanager
 def _folders(here: Here) -> Iterator[dict[str, str]]:
-    """Folders of our own for the run, gone after it, as the worker's variables."""
+    """Folders for the run, removed after it, as the worker's variables."""
     in_memory = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
     with contextlib.ExitStack() as kept:
         try:
-            # Below the folder that was named, so that nothing of the user's is ever emptied or overwritten.
-            # Killed from here on (SIGKILL) they stay, and so does the upload: no later run can know of them.
+            # Below the given folder, so that no file of the user is ever deleted or overwritten.
+            # After SIGKILL from here on they stay, and so does the upload: no later run can know of them.
             staging, private = (
                 kept.enter_context(
                     TemporaryDirectory(prefix="tidbbackup-", dir=folder, ignore_cleanup_errors=True)
@@ -204,14 +204,14 @@ async def _run(given: Mapping[str, str], here: Here, out: TextIO, screen: Screen
         env = read_environment({**given, **folders})
         showing = asyncio.create_task(screen.follow(journal.report))
         try:
-            # Once: the network of this machine is there, and somebody waits for the answer.
+            # Once: the network of this machine is up, and the user waits for the answer.
             result, code = await supervise(work_of("dump", Limits(connect=0)), env, journal, started)
         finally:
-            # Whatever became of the screen is no part of the backup.
+            # An error of the screen does not concern the backup.
             showing.cancel()
             await asyncio.gather(showing, return_exceptions=True)
             screen.clear()
-        # Before the loop is closed: that waits for threads, of which one may stand in a look-up.
+        # Before the loop is closed: that waits for threads, and one may wait for a DNS answer.
         _tell(result, code, out, screen)
         out.flush()
     return code
@@ -222,13 +222,13 @@ def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
         screen.say(f"warning: {notice.message}")
     if result.gcLifeTimeHeld:
         # In a cluster the Job release-<backup> would do it.
-        screen.say(f"warning: the GC life time that this run has raised may be left so; {BY_HAND}")
+        screen.say(f"warning: the GC life time that this run has raised may still be raised; {BY_HAND}")
     if code != OK:
         screen.say(f"tidbbackup run: {result.reason} in step {result.step}: {result.message}")
         if result.uploadLeftOpen:
             screen.say(
-                "warning: the upload could not be taken back: its parts stay until the bucket drops them, or "
-                "its archive may yet appear without a manifest"
+                "warning: the upload could not be aborted: its parts stay until a lifecycle rule removes "
+                "them, or the storage may still complete its archive, without a manifest"
             )
         return
     assert result.started is not None

@@ -1,6 +1,6 @@
-"""What the API server would refuse, found without one: the CRDs' own schemas, as JSON Schema.
+"""What the API server would refuse, without an API server: the CRDs' own schemas, as JSON Schema.
 
-Must not hold a rule of its own. What kubectl checks besides (unknown fields) is checked too.
+Must not have a rule of its own. Unknown fields, which kubectl refuses, are refused too.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def _path(error: ValidationError) -> str:
 
 
 def _strict(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema in JSON Schema's words: nullable as a type, and no fields but those named."""
+    """The same schema as JSON Schema: nullable as a type, and no unknown fields."""
     strict = {
         name: value for name, value in schema.items() if not name.startswith("x-") and name != "nullable"
     }
     if schema.get("nullable") or "default" in schema:
-        # The API server takes a null out where a default is, before it looks at the type.
+        # The API server removes a null if there is a default, before it checks the type.
         strict["type"] = [schema["type"], "null"]
         if "enum" in schema:
             strict["enum"] = [*schema["enum"], None]

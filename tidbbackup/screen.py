@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar that moves on a terminal, a line now and then elsewhere.
+"""The display of a run: a progress bar on a terminal, otherwise a line every few seconds.
 
 Must not know what runs.
 """
@@ -46,14 +46,14 @@ class Screen:
         return self._terminal
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._drawn:
             self._err.write(_CLEAR)
             self._drawn = False
         self._err.flush()
 
     async def follow(self, report: Callable[[], Report]) -> None:
-        """Show how far it is until cancelled."""
+        """Show the progress until cancelled."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:

@@ -1,4 +1,4 @@
-"""The controller's settings, from flags and environment, frozen once read.
+"""The controller's settings, from flags and environment.
 
 Must not know how they are used.
 """
@@ -22,7 +22,7 @@ class Settings:
     """Path of a kubeconfig; None: KUBECONFIG, then the pod's own service account, then ~/.kube/config."""
     context: str | None = None
     namespaces: tuple[str, ...] = ()
-    """The only namespaces to watch; none named: all of them."""
+    """The namespaces to watch; empty: all of them."""
     worker_image: str = "tidbbackup:latest"
     worker_pull_policy: str = "IfNotPresent"
     metrics_host: str = "0.0.0.0"  # noqa: S104  Prometheus and the kubelet's probes come from outside the pod
@@ -36,12 +36,12 @@ class Settings:
 def read_namespaces(text: str) -> tuple[str, ...]:
     """The namespaces of a list separated by commas, each once.
 
-    Raises ValueError naming what is no namespace's name.
+    Raises ValueError with the name that is not valid.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if not name:
-            raise ValueError(f"{text!r} has an empty name in it; leave the flag out to watch every namespace")
+            raise ValueError(f"{text!r} has an empty name; leave the flag out to watch every namespace")
         if not _NAMESPACE.fullmatch(name):
             raise ValueError(
                 f"{name!r} is not a namespace's name: at most 63 of a-z, 0-9 and -, no - at either end"

@@ -1,6 +1,6 @@
-"""`tidbbackup verify`: whether an archive in a bucket is whole, from the bucket alone.
+"""`tidbbackup verify`: checks whether an archive in a bucket is whole, from the bucket alone.
 
-Manifest and archive are read, nothing is written. Must not know a cluster, nor how an archive is made.
+It reads manifest and archive, and writes nothing. Must not know a cluster, nor how an archive is made.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ OK, FAILED, USAGE = 0, 1, 2
 _URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.tgz)", re.DOTALL)
 _FROZEN = ("GLACIER", "DEEP_ARCHIVE")
 _QUEUED = 4
-"""Pieces that wait between network and checking: what bounds memory."""
+"""Pieces that wait between network and check: the bound of memory."""
 _QUIET_SECONDS = 2.0
 
 
 class Unusable(Exception):
-    """The command line does not say where to look."""
+    """The command line has no valid address of an archive."""
 
 
 class NotWhole(Exception):
-    """The archive is not, or cannot be read; the text says why and what helps."""
+    """The archive is not whole, or cannot be read; the message has reason and cure."""
 
 
 @frozen
 class Place:
-    """Where the bucket is, as the command line says it."""
+    """The address of the bucket, from the command line."""
 
     provider: str = "aws"
     endpoint: str = ""
@@ -65,7 +65,7 @@ def verify(
     err: TextIO,
     patience: Patience | None = None,
 ) -> int:
-    """Check the archive and list what is in it; the exit code."""
+    """Check the archive and list its content; returns the exit code."""
     try:
         target = target_of(url, place)
         manifest, verdict = asyncio.run(_verify(target, place, environ, err, patience or Patience()))
@@ -84,7 +84,7 @@ def verify(
 
 
 def target_of(url: str, place: Place) -> ObjectTarget:
-    """The archive's place, with the provider's defaults.
+    """The archive's address, with the provider's defaults.
 
     Raises:
         Unusable: it is no address of an archive, or the service has no default address.
@@ -106,7 +106,7 @@ def target_of(url: str, place: Place) -> ObjectTarget:
 async def _verify(
     target: ObjectTarget, place: Place, environ: Mapping[str, str], err: TextIO, patience: Patience
 ) -> tuple[Manifest, Verdict]:
-    # In a shell an empty token is none, as to AWS's own tools.
+    # In a shell an empty token is none, as for AWS's own tools.
     given = {name: value for name, value in environ.items() if value or name != "AWS_SESSION_TOKEN"}
     keys = credentials_from(given)
     async with open_client(target, keys, place.ca, patience, proxies_from(environ, target)) as client:
@@ -139,10 +139,10 @@ async def _manifest(client: S3Client, target: ObjectTarget) -> Manifest:
 
 
 def parsed(body: bytes) -> Manifest:
-    """A manifest of a format that we know.
+    """A manifest of a known format.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: it is none; the message has the reason.
     """
     try:
         version = msgspec.json.decode(body, type=dict[str, object]).get("formatVersion")
@@ -196,7 +196,7 @@ class _Feed:
         self._closed = False
 
     def offer(self, piece: bytes) -> bool:
-        """Put one in if there is room; an empty one is the end."""
+        """Add a piece if there is room; an empty one is the end."""
         try:
             self._pieces.put_nowait(piece)
         except queue.Full:
@@ -204,13 +204,13 @@ class _Feed:
         return True
 
     def close(self) -> None:
-        """Let the reader come to its end, whatever has come."""
+        """Make the reader end, whatever it has read."""
         self._closed = True
         with contextlib.suppress(queue.Full):
             self._pieces.put_nowait(b"")
 
     def read(self, size: int, /) -> bytes:
-        """See Reader. Blocks until there is something."""
+        """See Reader. Blocks until there is a piece."""
         if not self._rest and not self._ended:
             piece = b"" if self._closed else self._pieces.get()
             self._ended = not piece
@@ -220,18 +220,18 @@ class _Feed:
 
 
 class _Meter:
-    """How far it is, on standard error, once it takes longer than a moment."""
+    """The progress on standard error, if the check takes longer than two seconds."""
 
     def __init__(self, total: int, err: TextIO) -> None:
         self._total, self._err = total, err
         self._done = 0
 
     def moved(self, done: int) -> None:
-        """So many bytes have been read; called by the thread that checks."""
+        """Add the bytes that were read; the checking thread calls it."""
         self._done = done
 
     async def show(self) -> None:
-        """Say it now and then until cancelled."""
+        """Print the progress every few seconds until cancelled."""
         while True:
             await asyncio.sleep(_QUIET_SECONDS)
             percent = min(100, 100 * self._done // max(1, self._total))
@@ -247,7 +247,7 @@ def _frozen(target: ObjectTarget, storage_class: str) -> str:
 
 
 def listing(url: str, manifest: Manifest, verdict: Verdict) -> str:
-    """What is in an archive that is whole, for people."""
+    """The content of a whole archive, for people."""
     snapshot = f", commitTs {manifest.commitTs}" if manifest.commitTs else ""
     lines = [
         f"{url} is whole",
