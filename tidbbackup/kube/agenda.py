@@ -1,8 +1,8 @@
-"""Who waits until when, and who is being worked on; pure.
+"""Which keys are due when, and which are being worked on; pure.
 
-Invariants: a key that is active is not taken again before it is done; a key that was put is taken
-later than that put, once, at its earliest time (several puts before that are one).
-Must not know the clock: times come in as arguments, in seconds of any one clock.
+Invariants: an active key is not taken again before it is done; a key that was put is taken after that
+put, once, at the earliest of its times (several puts before that count as one).
+Must not know the clock: times are arguments, in seconds of any one clock.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Agenda(Generic[K]):
         self._order = count()
 
     def put(self, key: K, at: float) -> None:
-        """Wants `key` at that time; the earliest wish counts. While it is active it is held."""
+        """Makes `key` due at that time; the earliest time counts. While the key is active, it waits."""
         waiting = self._held if key in self._active else self._due
         if key in waiting and waiting[key] <= at:
             return
         waiting[key] = at
         if waiting is self._due:
-            # An entry of a later wish stays in the heap; it no longer agrees with _due and is skipped.
+            # An entry with a later time stays in the heap; it differs from _due and is skipped.
             heapq.heappush(self._heap, (at, next(self._order), key))
 
     def take(self, now: float) -> tuple[K, float] | None:
@@ -46,10 +46,10 @@ class Agenda(Generic[K]):
         return key, at
 
     def done(self, key: K, now: float) -> float:
-        """Ends the work on `key`, which must be active; what was held is due. Returns when it was taken."""
+        """Ends the work on the active `key`; a key put meanwhile is due. Returns when it was taken."""
         since = self._active.pop(key)
         if key in self._held:
-            # Not before now: a busy key takes its place behind those that already wait.
+            # Not before now: a busy key is behind the keys that already wait.
             self.put(key, max(self._held.pop(key), now))
         return since
 

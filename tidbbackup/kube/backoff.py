@@ -1,4 +1,4 @@
-"""How long to wait after the n-th failure in a row; pure.
+"""The pause after the n-th failure in a row; pure.
 
 Must not know what failed.
 """

@@ -1,7 +1,7 @@
 """The verbs of the API: get, list, watch, create, patch, delete.
 
-Bodies go in as mappings or JSON bytes and come out as bytes. Must not know what they mean, nor how
-requests travel.
+Bodies are mappings or JSON bytes in requests, and bytes in answers. Must not know what they mean, nor how
+requests are sent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Client(Transport):
         return await self.ask(Request("GET", resource.path(namespace, name)))
 
     async def create(self, resource: Resource, namespace: str, body: Body, *, dry_run: bool = False) -> bytes:
-        """Creates; AlreadyExists where the name is taken. Returns the object with its uid.
+        """Creates; AlreadyExists if the name is taken. Returns the object with its uid.
 
         `dry_run`: all checks are made, nothing is stored.
         """
@@ -75,7 +75,7 @@ class Client(Transport):
         uid: str,
         propagation: Propagation = "Background",
     ) -> bytes:
-        """Deletes exactly the object with that uid; Conflict where another one has its name now."""
+        """Deletes exactly the object with that uid; Conflict if another one has its name now."""
         options = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
         return await self._write("DELETE", resource.path(namespace, name), options)
 
@@ -90,7 +90,7 @@ class Client(Transport):
     ) -> bytes:
         """One page of the consistent list; `limit` 0 is all, `token` is the page before's.
 
-        Raises TooLong where it has more bytes than we take in at once: then a smaller `limit` helps.
+        Raises TooLong if it has more bytes than the limit of an answer: then a smaller `limit` helps.
         """
         query = selector.query()
         # No resourceVersion, ever: "0" may be served from a cache that goes back in time.
@@ -112,7 +112,7 @@ class Client(Transport):
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """A watch from `version` on, as chunks of bytes; the server ends it after `seconds`.
 
-        Asks once only: when and how to ask again is the reflector's to know.
+        Asks only once: the reflector decides when and how to ask again.
         """
         query = {
             "watch": "true",

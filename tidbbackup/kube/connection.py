@@ -1,8 +1,8 @@
 """Finds out how to reach the API server: kubeconfig or in-cluster; TLS; the bearer token.
 
-The library's loaders are used for what they do well (contexts, merging, exec plugins, OIDC); the
-in-cluster token is read here, because theirs is read by wall clock only, never after a 401, and
-breaks on a trailing newline. Must not send requests.
+The library's loaders handle contexts, merging, exec plugins and OIDC. The in-cluster token is read here,
+because the library reads it again by the wall clock only, never after a 401, and fails on a trailing
+newline. Must not send requests.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Credentials:
         self._refreshed_at: float | None = None
 
     async def header(self, now: float) -> str:
-        """The header's value, "" where the connection needs none; `now` is monotonic seconds."""
+        """The header's value, "" if the connection needs none; `now` is monotonic seconds."""
         if self._read_at is None:
             self._read_at = now
         elif now - self._read_at >= self._life:
@@ -54,7 +54,7 @@ class Credentials:
         return self._header
 
     async def refused(self, header: str, now: float) -> bool:
-        """Called on a 401 to `header`; True when there is another one to try."""
+        """Called after a 401 for `header`; True if there is another one to try."""
         if self._header == header and (
             self._refreshed_at is None or now - self._refreshed_at >= RELOAD_PAUSE
         ):
@@ -67,7 +67,7 @@ class Credentials:
             async with asyncio.timeout(RELOAD_LIMIT):
                 fresh = await self._read()
         except (OSError, ValueError, ConfigError) as error:
-            # Half-way through a rotation the file can be missing or empty: the old one still works.
+            # During a rotation the file can be missing or empty: the old token still works.
             log.warning("cannot read the API token, keeping the old one: %s", error)
             return
         self._header = fresh or self._header
@@ -78,7 +78,7 @@ _Seen = tuple[tuple[str, int, int], ...]
 
 @define
 class Tls:
-    """The TLS context, built anew when one of its files has changed: authorities and clients are rotated."""
+    """The TLS context, built again when one of its files has changed: certificates are rotated."""
 
     ca_file: str | None = None
     cert_file: str | None = None
@@ -97,7 +97,7 @@ class Tls:
             try:
                 self._context = self._build()
             except ConfigError as error:
-                # Seen half-way through a rotation; the next change of the file is looked at again.
+                # This can happen during a rotation; the next change of the file is read again.
                 log.warning("keeping the old certificates: %s", error)
         return self._context
 
@@ -116,7 +116,7 @@ class Tls:
                 context.load_cert_chain(self.cert_file, keyfile=self.key_file)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"cannot read the certificates of the API server: {error}") from error
-        # Python 3.13 demands key identifiers that many clusters' certificates lack; Go does not.
+        # Python 3.13 requires key identifiers that many clusters' certificates lack; Go does not.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not self.verify:
             context.check_hostname = False
@@ -132,7 +132,7 @@ class Connection:
     tls: Tls | None
     credentials: Credentials
     server_name: str | None = None
-    """Name to expect in the server's certificate where it is not the URL's host."""
+    """Name to expect in the server's certificate if it is not the URL's host."""
     proxy: str | None = None
 
 
@@ -142,9 +142,9 @@ async def load_connection(
     environ: Mapping[str, str] = os.environ,
     service_account: Path = SERVICE_ACCOUNT,
 ) -> Connection:
-    """Looks at `kubeconfig`, then $KUBECONFIG, then the pod's service account, then ~/.kube/config.
+    """Tries `kubeconfig`, then $KUBECONFIG, then the pod's service account, then ~/.kube/config.
 
-    Raises ConfigError naming what was looked at and what was wrong with it.
+    Raises ConfigError with the place that was tried and what was wrong with it.
     """
     _quieten_library()
     chosen = kubeconfig or environ.get("KUBECONFIG")
@@ -208,7 +208,7 @@ async def _from_kubeconfig(path: str, context: str | None) -> Connection:
 
 
 def _name_files(tls: Tls | None, loaded: Any) -> None:
-    # Certificates that stand in the kubeconfig itself are put into files whose names change with them.
+    # Certificates inside the kubeconfig are written to files whose names change with their content.
     if tls:
         tls.ca_file, tls.cert_file, tls.key_file = loaded.ssl_ca_cert, loaded.cert_file, loaded.key_file
 

@@ -24,7 +24,7 @@ LINE_LIMIT = 8 * 1024 * 1024
 NESTING = 30_000
 """Python's recursion limit under which all is read that an API server takes: JSON of 10,000 levels."""
 _SMALL = 8 * 1024
-"""Bytes of JSON that need no weighing, whatever they hold."""
+"""An object with less JSON than this is not weighed, whatever its content."""
 _PART = 48
 """Bytes that a name or value takes beside its text."""
 _WORDS_LIMIT = 2048
@@ -43,7 +43,7 @@ class HasMeta(Protocol):
 
 @frozen
 class Malformed:
-    """Stands in the store for an object that is not kept; `why` says in which field it does not fit."""
+    """Replaces in the store an object that is not kept; `why` names the field that does not fit."""
 
     metadata: Meta
     why: str
@@ -52,7 +52,7 @@ class Malformed:
 T = TypeVar("T", bound=HasMeta)
 
 Decode = Callable[[msgspec.Raw], T]
-"""Makes one object; raises msgspec's errors, ValueError or TypeError where it does not fit."""
+"""Decodes one object; raises msgspec's errors, ValueError or TypeError if it does not fit."""
 
 
 @frozen
@@ -100,7 +100,7 @@ _LINE = msgspec.json.Decoder(_Line)
 
 
 def read_meta(body: bytes | msgspec.Raw) -> Meta:
-    """The metadata of a single object. Raises BadAnswer where there is none."""
+    """The metadata of a single object. Raises BadAnswer if there is none."""
     try:
         return _BARE.decode(body).metadata
     except msgspec.DecodeError as error:
@@ -108,7 +108,7 @@ def read_meta(body: bytes | msgspec.Raw) -> Meta:
 
 
 def read_object(raw: msgspec.Raw, decode: Decode[T]) -> T | Malformed:
-    """One object, or Malformed. Raises BadAnswer where not even its metadata can be read."""
+    """One object, or Malformed. Raises BadAnswer if its metadata cannot be read either."""
     try:
         found = decode(raw)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
@@ -119,7 +119,7 @@ def read_object(raw: msgspec.Raw, decode: Decode[T]) -> T | Malformed:
 
 
 def _weight(found: HasMeta) -> int:
-    """About the bytes that `found` takes: its text, and what each name and value costs beside it."""
+    """About how many bytes `found` takes: its text, and a constant for each name and value."""
     text = msgspec.json.encode(found)
     return len(text) + _PART * (text.count(b",") + text.count(b":"))
 
@@ -151,8 +151,8 @@ def _malformed(meta: Meta, why: str) -> Malformed:
 def read_page(body: bytes) -> Page:
     """One page of a list.
 
-    Raises BadAnswer for anything but a list with a resourceVersion: a Status or a proxy's page
-    read as a list would be an empty one, and an empty list wipes a cache.
+    Raises BadAnswer for anything except a list with a resourceVersion: a Status or a proxy's page,
+    read as a list, would be an empty list, and an empty list clears a cache.
     """
     try:
         page = _LIST.decode(body)
@@ -164,7 +164,7 @@ def read_page(body: bytes) -> Page:
 
 
 def read_frame(line: bytes, decode: Decode[T]) -> Frame[T]:
-    """One whole line of a watch. Raises BadAnswer where it is no frame at all."""
+    """One whole line of a watch. Raises BadAnswer if it is no frame."""
     try:
         raw = _LINE.decode(line)
     except msgspec.DecodeError as error:
@@ -178,7 +178,7 @@ def read_frame(line: bytes, decode: Decode[T]) -> Frame[T]:
 
 
 class Lines:
-    """Splits chunks into lines; what has no line feed yet is held back."""
+    """Splits chunks into lines; text without a line feed waits for the next chunk."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -1,19 +1,19 @@
-"""What can go wrong between us and the API server, told apart by what helps.
+"""Errors between us and the API server, distinguished by their cure.
 
     KubeError
-    ├─ ConfigError             how to reach the server is not known, or not readable
+    ├─ ConfigError             the configuration is missing, or not readable
     └─ ApiError
-       ├─ BadAnswer            a success that makes no sense (a proxy's page, half a list)
-       │  └─ TooLong           more bytes than we take in at once
+       ├─ BadAnswer            a 2xx answer without a valid body (a proxy's page, half a list)
+       │  └─ TooLong           more bytes than the limit of an answer
        ├─ TransportError       no answer: refused, reset, timed out, TLS
-       │  └─ Silence           a stream on which nothing came for too long
+       │  └─ Silence           a stream without a byte for too long
        └─ StatusError          an answer that is not 2xx
           ├─ BadRequest 400   Unauthorized 401   Forbidden 403   NotFound 404
           ├─ Conflict 409 ── AlreadyExists
           ├─ Gone 410   Invalid 422   TooManyRequests 429
           └─ ServerError 5xx ── VersionTooLarge
 
-Must not know what was asked for beyond its method and path; messages carry no bodies.
+Must not know more of a request than its method and path; messages have no bodies.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ MESSAGE_LIMIT = 400
 
 
 class KubeError(Exception):
-    """Anything between us and the API server; str() is short and made for people."""
+    """Any error between us and the API server; str() is short and for people."""
 
 
 class ConfigError(KubeError):
-    """How to reach the API server is not known; the message names what was looked at."""
+    """The configuration of the API server was not found; the message names the places that were tried."""
 
 
 class ApiError(KubeError):
-    """A request that failed. `retry_after` is the server's own wish, in seconds."""
+    """A request that failed. `retry_after` is the server's header, in seconds."""
 
     retry_after: float | None = None
 
 
 class BadAnswer(ApiError):
-    """A success whose body makes no sense: never taken for an empty list."""
+    """A 2xx answer without a valid body: never taken for an empty list."""
 
 
 class TooLong(BadAnswer):
-    """A success whose body is longer than we take in at once; a list can be asked for in smaller pages."""
+    """A 2xx answer whose body is longer than the limit; a list can be requested in smaller pages."""
 
 
 class TransportError(ApiError):
-    """No whole answer: refused, reset, timed out, TLS. A write may have been done all the same."""
+    """No whole answer: refused, reset, timed out, TLS. A write may have been carried out."""
 
 
 class Silence(TransportError):
-    """Nothing came for too long on a stream that should speak: the path may be dead."""
+    """No byte came for too long on a stream: the connection may be dead."""
 
 
 class StatusError(ApiError):
@@ -69,7 +69,7 @@ class StatusError(ApiError):
 
 
 class BadRequest(StatusError):
-    """400: we asked wrongly."""
+    """400: the request is wrong."""
 
 
 class Unauthorized(StatusError):
@@ -77,16 +77,16 @@ class Unauthorized(StatusError):
 
 
 class Forbidden(StatusError):
-    """403: RBAC, admission, a quota, or a namespace that is going away."""
+    """403: RBAC, admission, a quota, or a namespace that is terminating."""
 
     @property
     def namespace_terminating(self) -> bool:
-        """Nothing can be created there any more, whatever our rights."""
+        """The namespace is terminating: nothing can be created there, whatever our rights."""
         return "NamespaceTerminating" in self.cause_reasons
 
     @property
     def quota_exceeded(self) -> bool:
-        """A ResourceQuota said no; the API has no other mark for it than its text."""
+        """A ResourceQuota refuses the object; only the text of the answer shows it."""
         return "exceeded quota" in self.message
 
 
@@ -111,7 +111,7 @@ class Invalid(StatusError):
 
 
 class TooManyRequests(StatusError):
-    """429: later, please."""
+    """429: too many requests."""
 
 
 class ServerError(StatusError):
@@ -119,7 +119,7 @@ class ServerError(StatusError):
 
 
 class VersionTooLarge(ServerError):
-    """504: the server has not got to that resourceVersion, as after a restored etcd."""
+    """504: the server has not reached that resourceVersion, for example after a restore of etcd."""
 
 
 class Cause(msgspec.Struct):
@@ -129,14 +129,14 @@ class Cause(msgspec.Struct):
 
 
 class Details(msgspec.Struct):
-    """The `details` of a Status that we use."""
+    """The fields of a Status's `details` that we use."""
 
     causes: list[Cause] = []
     retryAfterSeconds: float = 0
 
 
 class Status(msgspec.Struct):
-    """The API's `Status` object, as answers and ERROR frames carry it."""
+    """The API's `Status` object, in answers and ERROR frames."""
 
     code: int = 0
     reason: str = ""
@@ -158,7 +158,7 @@ _STATUS = msgspec.json.Decoder(Status)
 
 
 def read_status(body: bytes | msgspec.Raw) -> Status:
-    """The Status in `body`; a body that is none (a proxy's page) gives one that says so."""
+    """The Status in `body`; for a body that is none (a proxy's page), a Status with that message."""
     try:
         return _STATUS.decode(body)
     except msgspec.DecodeError:

@@ -34,7 +34,7 @@ class QueueMetrics:
         self.work_seconds.observe(seconds)
 
     def retried(self) -> None:
-        """A key was put off after a failure."""
+        """A key was delayed after a failure."""
         self.retries.inc()
 
 
@@ -48,7 +48,7 @@ class ReflectorMetrics:
     restarts: Counter
 
     def listed(self) -> None:
-        """A whole list was taken over."""
+        """A whole list was received."""
         self.lists.labels(resource=self.resource).inc()
 
     def watched(self) -> None:
@@ -56,7 +56,7 @@ class ReflectorMetrics:
         self.watches.labels(resource=self.resource).inc()
 
     def restarted(self, reason: str) -> None:
-        """A list or watch ended otherwise than it should; `reason` is one of a few words."""
+        """A list or watch failed; `reason` is one of a few words."""
         self.restarts.labels(resource=self.resource, reason=reason).inc()
 
 

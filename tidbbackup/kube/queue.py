@@ -1,4 +1,4 @@
-"""The work queue: an Agenda with a clock, waiting takers and a memory of failures.
+"""The work queue: an Agenda with a clock, waiting workers and counts of failures.
 
 Must not know what keys mean, nor what is done with them.
 """
@@ -23,10 +23,10 @@ BACKOFF = Backoff(first=0.005, longest=300.0, spread=0.2)
 
 @frozen
 class QueueStats:
-    """A queue at one moment; times are seconds."""
+    """The state of a queue at one instant; times are seconds."""
 
     depth: int
-    """Keys that are due and that nobody works on."""
+    """Keys that are due and not being worked on."""
     unfinished_seconds: float
     """All the time spent so far on keys that are being worked on."""
     longest_seconds: float
@@ -34,7 +34,7 @@ class QueueStats:
 
 
 class WorkQueue(Generic[K]):
-    """Keys in, keys out, each with at most one worker; made for one event loop."""
+    """A queue of keys, each with at most one worker; for one event loop."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class WorkQueue(Generic[K]):
         self.stopped = False
 
     def add(self, key: K, after: float = 0.0) -> None:
-        """Wants `key` after that many seconds; the earliest wish counts."""
+        """Makes `key` due after that many seconds; the earliest time counts."""
         self._metrics.added()
         self._agenda.put(key, _now() + max(0.0, after))
         self._changed.set()
 
     def retry(self, key: K, at_least: float = 0.0) -> float:
-        """Wants a key that failed again, later each time; returns after how many seconds."""
+        """Makes a key that failed due again, with growing pauses; returns the pause in seconds."""
         self._failures[key] = self._failures.get(key, 0) + 1
         after = max(self._backoff.wait(self._failures[key], self._jitter()), at_least)
         self._metrics.retried()
@@ -68,7 +68,7 @@ class WorkQueue(Generic[K]):
         return after
 
     def forget(self, key: K) -> None:
-        """The failures of `key` are over."""
+        """Forgets the failures of `key`."""
         self._failures.pop(key, None)
 
     async def take(self) -> K | None:
@@ -79,7 +79,7 @@ class WorkQueue(Generic[K]):
                 key, due = taken
                 self._metrics.waited(max(0.0, now - due))
                 return key
-            # No await between the look and this: whatever changes from here on wakes us.
+            # No await between the check and this: every later change wakes this task.
             self._changed.clear()
             now = await self._wait_until(self._agenda.next_at())
         return None
@@ -106,7 +106,7 @@ class WorkQueue(Generic[K]):
             async with asyncio.timeout_at(at):
                 await self._changed.wait()
         except TimeoutError:
-            # Timers may fire a tick early; what was waited for is due all the same.
+            # Timers may fire a tick early; the key counts as due.
             return max(_now(), at or 0.0)
         return _now()
 

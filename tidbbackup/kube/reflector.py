@@ -1,6 +1,6 @@
-"""Keeps one store like the API server, and tells queues which keys a change concerns.
+"""Keeps one store equal to the API server, and adds the keys that a change concerns to queues.
 
-Must not know what the objects mean: which keys those are is for the routes, pure functions.
+Must not know what the objects mean: the routes, pure functions, compute the keys.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Feed(Generic[T]):
 
 @frozen
 class Health:
-    """How a reflector is doing."""
+    """The health of a reflector."""
 
     resource: Resource
     synced: bool
     age_seconds: float
-    """Since the server last answered anything; it is asked again after a minute of silence."""
+    """Seconds since the server's last answer; after a minute without one it is asked again."""
     namespace: str = ""
-    """The only one that is followed; "" for all."""
+    """The namespace that is watched; "" for all."""
 
     def __str__(self) -> str:
         return f"{self.resource} in {self.namespace}" if self.namespace else str(self.resource)
@@ -80,7 +80,7 @@ class Reflector(Generic[T]):
         self._demanded = False
 
     async def run(self) -> None:
-        """Follows for ever; cancel it to stop."""
+        """Lists and watches without end; cancel it to stop."""
         while True:
             self._demanded = False
             self._following = asyncio.create_task(self._follow(), name=f"following {self._target}")
@@ -102,7 +102,7 @@ class Reflector(Generic[T]):
             self._following.cancel()
 
     def health(self) -> Health:
-        """How it is doing now."""
+        """Its health now."""
         now = asyncio.get_running_loop().time()
         age = float("inf") if self._heard_at is None else now - self._heard_at
         target = self._target
@@ -135,14 +135,14 @@ class Reflector(Generic[T]):
             for feed in self._feeds:
                 self._send(feed, change)
         if isinstance(update, Relisted):
-            # After the feeds: who waits for this finds the first keys in the queues.
+            # After the feeds: a task that waits for this finds the first keys in the queues.
             self._synced.set()
 
     def _send(self, feed: Feed[T], change: Change[T]) -> None:
         try:
             keys = tuple(feed.route(change))
         except Exception:
-            # A route's bug costs this change's keys, not the whole cache.
+            # A bug in a route loses the keys of this change, not the cache.
             log.exception("%s: no route for a change of %s", self._target, change.key)
             return
         for key in keys:

@@ -1,7 +1,6 @@
-"""Takes keys from a queue and reconciles them: never one key twice at once, no failure for good.
-
-Must not know what a reconcile does. Clocks: the queue's for waiting, `now` for what a reconcile
-says in wall time.
+"""Takes keys from a queue and reconciles them: never one key twice at the same time, and a failure is tried
+again. Must not know what a reconcile does. Clocks: the queue's for waiting, `now` for wall time that a
+reconcile returns.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Wake = datetime | None
 Reconcile = Callable[[K], Awaitable[Wake]]
 
 LONGEST_SLEEP = timedelta(hours=1)
-"""No key sleeps longer at a stretch: wall clocks are set, loop clocks are not."""
+"""The longest sleep of a key: wall clocks can be set, the loop's clock cannot."""
 
 
 def utc_now() -> datetime:
@@ -41,7 +40,7 @@ def seconds_until(wake: datetime, now: datetime) -> float:
 
 
 class Runner(Generic[K]):
-    """Some workers around one queue and one reconcile."""
+    """Several workers with one queue and one reconcile."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Runner(Generic[K]):
     async def run(self, ready: Awaitable[object]) -> None:
         """Waits for `ready` (every cache synced), then works until `stop`.
 
-        Cancelling it cancels the reconciles: the next run finds what they have written so far.
+        Cancelling it cancels the reconciles: the next controller finds what they have written.
 
         Raises:
             TaskEnded: a worker has ended although nobody called `stop`.
@@ -81,7 +80,7 @@ class Runner(Generic[K]):
     async def stop(self, within: float) -> bool:
         """Takes no more, waits that many seconds for what is active, then cancels it.
 
-        Returns whether all of it came to its end.
+        Returns whether all of them ended.
         """
         self._queue.stop()
         active = set(self._running)
@@ -120,7 +119,7 @@ class Runner(Generic[K]):
             again = self._queue.retry(key, at_least=error.retry_after or 0.0)
             log.info("%s: %s: %s; again in %.3f s", self._name, key, error, again)
         except Exception as error:
-            # Ours to mend, but one key's bug must not stop the others.
+            # A bug of ours: it must not stop the other keys.
             again = self._queue.retry(key)
             late = isinstance(error, TimeoutError) and deadline.expired()
             why = f"did not end within {self._timeout:g} s" if late else "failed"

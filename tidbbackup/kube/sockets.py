@@ -1,4 +1,4 @@
-"""Opens the sockets to the API server, such that a dead path is noticed.
+"""Opens the sockets to the API server so that a dead connection is noticed.
 
 aiohttp turns keepalive on for servers only, and Linux's own wait is two hours.
 Must not know what is sent.
@@ -32,7 +32,7 @@ def open_socket(address: tuple[Any, ...]) -> socket.socket:
         ("TCP_KEEPCNT", KEEPALIVE_PROBES),
         ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
     ):
-        # Not every system that developers use knows them all.
+        # Some systems of developers do not have all of them.
         option = getattr(socket, name, None)
         if option is not None:
             opened.setsockopt(socket.IPPROTO_TCP, option, value)

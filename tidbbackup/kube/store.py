@@ -1,7 +1,7 @@
 """The objects of one kind, as last seen: Store is the half that writes, Cache the half that reads.
 
-Everything here is synchronous: no method awaits, so that whoever looks sees all of it at one
-instant. Must not know where updates come from.
+Everything here is synchronous: no method awaits, so a reader sees all objects at one instant.
+Must not know where updates come from.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tidbbackup.model.meta import ObjectKey
 T = TypeVar("T", bound=HasMeta)
 
 Index = Callable[[T | Malformed], Iterable[str]]
-"""Under which values an object is found; looks at metadata alone if it must find Malformed ones."""
+"""The values of an object in an index; it reads metadata only, if it must find Malformed ones."""
 
 
 @frozen
 class Change(Generic[T]):
-    """One difference: `old` is None for a new object, `new` for one that is gone.
+    """One difference: `old` is None for a new object, `new` is None for a deleted one.
 
-    An object that was deleted and created again under its name makes two.
+    An object that was deleted and created again under its name makes two changes.
     """
 
     key: ObjectKey
@@ -36,10 +36,10 @@ class Change(Generic[T]):
 
 
 class Store(Generic[T]):
-    """Takes updates in; the only one who writes.
+    """Receives updates; the only writer.
 
-    Invariants, at every moment that others can run: each index lists exactly the keys of the
-    objects that have its value; `version` never goes back but by a Relisted.
+    Invariants, whenever another task can run: each index has exactly the keys of the objects with its
+    value; `version` only goes back by a Relisted.
     """
 
     def __init__(self, resource: Resource, indexes: Mapping[str, Index[T]] | None = None) -> None:
@@ -52,7 +52,7 @@ class Store(Generic[T]):
         self.cache = Cache(self)
 
     def apply(self, update: Update[T]) -> tuple[Change[T], ...]:
-        """Takes one update in and tells what it changed; repeated and older frames change nothing."""
+        """Applies one update and returns its changes; repeated and older frames change nothing."""
         match update:
             case Relisted(objects=objects, version=version):
                 changes = self._relist(objects)
@@ -92,7 +92,7 @@ class Store(Generic[T]):
         self._swap(key, new)
         if old is None or old.metadata.uid == new.metadata.uid:
             return (Change(key, old, new),)
-        # Its deletion was missed, but it happened: whoever cared for the old one has to hear of it.
+        # Its deletion was missed, but it happened: the old object's keys must be reconciled too.
         return Change(key, old, None), Change(key, None, new)
 
     def _remove(self, found: T | Malformed) -> tuple[Change[T], ...]:
@@ -105,7 +105,7 @@ class Store(Generic[T]):
 
     def _swap(self, key: ObjectKey, new: T | Malformed | None) -> T | Malformed | None:
         old = self._objects.get(key)
-        # Indexes are asked before anything moves: one that raises leaves all as it was.
+        # Indexes are computed before any change: if one raises, nothing has changed.
         left, entered = self._values(old), self._values(new)
         for name, value in left:
             keys = self._found[name][value]
@@ -130,9 +130,9 @@ class Store(Generic[T]):
 
 
 class Cache(Generic[T]):
-    """What a Store holds, to read; or what several do, one for each namespace that is followed.
+    """The objects of a Store, to read; or of several Stores, one for each namespace.
 
-    What is not in it may still exist: caches lag the API server.
+    An object that is not in it may still exist: a cache is later than the API server.
     """
 
     def __init__(self, first: Store[T], *others: Store[T]) -> None:
@@ -148,7 +148,7 @@ class Cache(Generic[T]):
 
     @property
     def synced(self) -> bool:
-        """Whether a whole list has been taken in, for each store."""
+        """Whether each store has received a whole list."""
         return all(store._synced for store in self._stores)
 
     @property
@@ -157,14 +157,14 @@ class Cache(Generic[T]):
         return min((store._version for store in self._stores), key=age_order)
 
     def get(self, key: ObjectKey) -> T | Malformed | None:
-        """One object, if it has been seen."""
+        """One object, if the cache has it."""
         for store in self._stores:
             if key in store._objects:
                 return store._objects[key]
         return None
 
     def all(self) -> tuple[T | Malformed, ...]:
-        """Every object, in no order that means anything."""
+        """Every object, in no particular order."""
         return tuple(found for store in self._stores for found in store._objects.values())
 
     def by(self, index: str, value: str) -> tuple[T | Malformed, ...]:

@@ -1,4 +1,4 @@
-"""Tasks that work until they are told to stop: none of them ends unnoticed.
+"""Tasks that run until a stop: if one ends before, it is noticed.
 
 Must not know what they do.
 """
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class TaskEnded(KubeError):
-    """A task that was to work on has ended by itself; the message names it."""
+    """A long-lived task has ended by itself; the message names it."""
 
 
 async def supervise(tasks: Iterable[asyncio.Task[None]], may_end: Callable[[], bool]) -> None:
-    """Returns when all have ended, as they may once `may_end` says so. Whoever leaves it ends them all.
+    """Returns when all have ended, which `may_end` must allow. Cancelling it cancels them all.
 
     Raises:
         TaskEnded: one of them has returned, raised or been cancelled before.

@@ -1,4 +1,4 @@
-"""The one way out to the API server: deadlines, tokens, retries, and a look at every status.
+"""Sends every request to the API server: deadlines, tokens, retries, and the check of every status.
 
 Only the library's configuration is used, not its ApiClient: that follows HTTPS_PROXY and ~/.netrc
 (trust_env cannot be turned off), has no deadlines, opens its own sockets (no keepalive), encodes
@@ -39,13 +39,13 @@ JSON = "application/json"
 NO_QUERY: Mapping[str, str] = MappingProxyType({})
 
 ANSWER_LIMIT = 8 * 1024 * 1024
-"""Bytes of an answer: a few of the largest objects, or a page of thousands of ordinary ones."""
+"""The limit of an answer in bytes: a few of the largest objects, or thousands of ordinary ones."""
 
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes of an error's body that are read."""
 
 LATER = frozenset({429, 503})
-"""Statuses that, with a Retry-After, say the work has not begun: even a write may be sent again."""
+"""Statuses that, with a Retry-After, mean that the work has not begun: even a write may be sent again."""
 
 
 Answered = Callable[[str, str], None]
@@ -64,11 +64,11 @@ class Deadlines:
 
 @frozen
 class Retries:
-    """How often a server that says "later" is asked again, and how long it is waited for."""
+    """How often a request is repeated after a Retry-After, and the longest pause."""
 
     limit: int = 4
     longest: float = 10.0
-    """Seconds; a longer wish is left to the caller's own backoff."""
+    """Seconds; for a longer Retry-After the caller's own backoff applies."""
 
     def wait(self, error: StatusError, tries: int) -> float | None:
         """Seconds until the next try, or None to give up after that many."""
@@ -83,7 +83,7 @@ RETRIES = Retries()
 
 @frozen
 class Request:
-    """What is asked, without who asks."""
+    """A request without its credentials."""
 
     method: str
     path: str
@@ -113,7 +113,7 @@ class Transport:
         self._agent = agent
         self._opened: aiohttp.ClientSession | None = None
         self.server_time: datetime | None = None
-        """The header Date of the newest good answer; None where it had none."""
+        """The header Date of the newest 2xx answer; None if it had none."""
 
     async def close(self) -> None:
         """Closes every connection, also those of open streams."""
@@ -121,7 +121,7 @@ class Transport:
             await self._opened.close()
 
     async def ask(self, request: Request) -> bytes:
-        """The whole body of a 2xx answer; asks again where the server says when."""
+        """The whole body of a 2xx answer; repeats the request after a Retry-After."""
         limits = self._deadlines
         tries = 0
         while True:
@@ -138,11 +138,11 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self, request: Request, seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The body of a 2xx answer in chunks, as they come, for that long; asks once only."""
-        # Silence is for the reader to judge, who knows how often the server speaks; this is a backstop.
+        """The body of a 2xx answer in chunks, as they come, for that long; asks only once."""
+        # The reader judges silence, because it knows how often the server sends; this is a second limit.
         total = seconds + self._deadlines.total
         try:
-            # A watch is answered at once, even where nothing happens.
+            # A watch is answered at once, even if nothing happens.
             async with asyncio.timeout(self._deadlines.idle):
                 response = await self._send(request, self._timeout(total, total))
         except TimeoutError as error:
@@ -153,7 +153,7 @@ class Transport:
             response.close()
 
     async def _send(self, request: Request, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """The choke point: lets nothing but a 2xx pass. A refused token is replaced once."""
+        """Every answer passes here: only a 2xx is returned. A refused token is replaced once."""
         credentials = self._connection.credentials
         header = await credentials.header(_now())
         try:
@@ -181,14 +181,14 @@ class Transport:
         self, request: Request, authorization: str, timeout: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         tls = self._connection.tls
-        # identity: compressing long lists costs both ends more than the network between them.
+        # identity: compressing long lists costs more CPU on both ends than it saves on the network.
         headers = {"Accept": JSON, "Accept-Encoding": "identity", "Content-Type": request.content_type}
         if authorization:
             headers["Authorization"] = authorization
         return await self._session().request(
             request.method,
             URL(self._connection.url + request.path, encoded=True).update_query(request.query),
-            # Bytes as they are would be sent in one go, with the loop held up by a large object.
+            # One bytes object would be sent at once, and a large one would block the loop.
             data=None if request.body is None else BytesIO(request.body),
             headers=headers,
             timeout=timeout,
@@ -200,7 +200,7 @@ class Transport:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
-            # No limit: the watches hold theirs for good, and a write must not wait behind them.
+            # No limit: the watches keep their connections, and a write must not wait for them.
             connector = aiohttp.TCPConnector(limit=0, socket_factory=open_socket)
             self._opened = aiohttp.ClientSession(
                 connector=connector, trust_env=False, headers={"User-Agent": self._agent}
@@ -245,7 +245,7 @@ async def _whole(response: aiohttp.ClientResponse, request: Request) -> bytes:
 
 async def _chunks(response: aiohttp.ClientResponse, request: Request) -> AsyncIterator[bytes]:
     try:
-        # iter_any hands over what has come; readline would refuse lines longer than its buffer.
+        # iter_any returns what has come; readline would refuse lines longer than its buffer.
         async for chunk in response.content.iter_any():
             yield chunk
     except (aiohttp.ClientError, OSError) as error:
@@ -254,7 +254,7 @@ async def _chunks(response: aiohttp.ClientResponse, request: Request) -> AsyncIt
 
 def _in_short(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
-        return f"the server's certificate does not hold: {error}"
+        return f"the server's certificate is not valid: {error}"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -1,6 +1,6 @@
-"""What the lines of a watch mean, and where to go on when one ends: rules without I/O.
+"""What the lines of a watch mean, and where to continue when one ends: rules without I/O.
 
-The state of following is a resourceVersion, or None for "must list".
+The state of a watch is a resourceVersion, or None for "must list".
 Must not know how lines come, nor what is done with updates.
 """
 
@@ -30,7 +30,7 @@ T = TypeVar("T", bound=HasMeta)
 
 @frozen
 class Relisted(Generic[T]):
-    """All objects there are, at one version."""
+    """All objects, at one version."""
 
     objects: tuple[T | Malformed, ...]
     version: str
@@ -45,7 +45,7 @@ class Applied(Generic[T]):
 
 @frozen
 class Deleted(Generic[T]):
-    """An object is gone; this was its last state."""
+    """An object was deleted; this was its last state."""
 
     object: T | Malformed
 
@@ -84,10 +84,10 @@ def advance(version: str, frame: Frame[T]) -> tuple[str | None, Update[T] | None
 
 
 def resume_from(version: str | None, error: ApiError) -> str | None:
-    """Where to go on after `error`: the same version, or None for a new list.
+    """Where to continue after `error`: the same version, or None for a new list.
 
-    429, 5xx and a lost connection keep the version: a list by every client of a server in trouble
-    would be more trouble. A line that cannot be read may hide a change, so that only a list helps.
+    429, 5xx and a lost connection keep the version: new lists of all clients would add load to a server
+    that is failing. A line that cannot be read may hide a change, so only a list helps.
     """
     return None if isinstance(error, Gone | VersionTooLarge | BadAnswer) else version
 

@@ -1,6 +1,6 @@
 """Compares resourceVersions, which KEP-5504 made legal: decimal strings, by length, then by digits.
 
-Must not know where they come from.
+Must not know their source.
 """
 
 from __future__ import annotations

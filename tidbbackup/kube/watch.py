@@ -1,4 +1,4 @@
-"""Follows one kind of object: list once, then watch, and resume as cheaply as is safe.
+"""Follows one kind of object: lists once, then watches, and continues with as few lists as is safe.
 
 The thin loop around the rules of `updates` and `pace`. Must not know what is done with the updates.
 """
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=HasMeta)
 
 SLICE = 256 * 1024
-"""Bytes of a list that are decoded in one go."""
+"""Bytes of a list that are decoded before the loop runs again."""
 
 
 class Source(Protocol):
-    """The two requests that following needs; the Client has them."""
+    """The two requests of list and watch; the Client has them."""
 
     async def list_page(
         self, resource: Resource, namespace: str = "", *, selector: Selector, limit: int, token: str
@@ -47,7 +47,7 @@ class Source(Protocol):
 
 @frozen
 class Target(Generic[T]):
-    """What to follow, and how to read it."""
+    """What to watch, and how to decode it."""
 
     resource: Resource
     decode: Decode[T]
@@ -67,9 +67,9 @@ async def updates(
     heard: Callable[[], None],
     jitter: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Update[T], None]:
-    """Every update of one kind, for ever; the first is Relisted. No failure ends it.
+    """Every update of one kind, without end; the first is Relisted. No failure ends it.
 
-    `heard` is called whenever the server says anything, be it only that there is nothing to say.
+    `heard` is called whenever the server sends anything, also a bookmark.
     """
     clock = asyncio.get_running_loop().time
     pace = Pace(timing)
@@ -124,13 +124,13 @@ async def list_all(source: Source, target: Target[T], most: int) -> Relisted[T]:
             objects.append(read_object(raw, target.decode))
             taken += len(raw)
             if taken > SLICE:
-                # Others have their turn, however large the objects are.
+                # Other tasks run, however large the objects are.
                 taken = 0
                 await asyncio.sleep(0)
         token = page.token
         if not token:
             return Relisted(tuple(objects), page.version)
-        # The next page may have as many as make half of an answer, if they are of the same size.
+        # The next page has as many objects as fit into half of an answer, if they are of the same size.
         limit = min(most, max(1, limit * ANSWER_LIMIT // (2 * len(body))))
         await asyncio.sleep(0)
 
@@ -145,7 +145,7 @@ class _Watched(Generic[T]):
     async def follow(
         self, version: str, seconds: int, idle: float
     ) -> AsyncGenerator[tuple[str | None, Update[T] | None], None]:
-        """One watch. A line that is cut off by its end is dropped: the version before it still counts."""
+        """One watch. An incomplete last line is dropped: the version before it still counts."""
         lines, target = Lines(), self.target
         async with self.source.watch(
             target.resource, target.namespace, version=version, seconds=seconds, selector=target.selector
@@ -178,6 +178,6 @@ def _tell(target: Target[Any], past: Round, pause: float, failures: int, metrics
     else:
         reason, why = "short", "the watch ended at once"
     metrics.restarted(reason)
-    # Once is everyday life (a server restarts, a version ages); again and again is not.
+    # Once is normal (a server restarts, a version expires); several times in a row is not.
     level = logging.WARNING if failures > 1 else logging.INFO if pause else logging.DEBUG
     log.log(level, "%s: %s; again in %.1f s", target, why, pause)

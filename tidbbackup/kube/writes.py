@@ -1,8 +1,8 @@
 """An own write that the cache has not seen yet never leads to a second one.
 
-Every write is noted for the key it was made for; until the caches have caught up with it, that key
-is not reconciled: what it would see is the past. It is woken by the cache, not by looking again and
-again. A cache that does not catch up in time is listed anew.
+Every write is noted for its key; until the caches have the write, that key is not reconciled, because it
+would see older objects. The cache wakes the key, there is no polling. A cache that does not get the write
+in time is listed again.
 Must not know what is written, nor why. Like the store it never awaits.
 """
 
@@ -43,7 +43,7 @@ class _Note:
 class WriteGate:
     """Which keys have writes that a cache has not seen yet.
 
-    `patience` is how many seconds a key waits before the list behind it is demanded anew.
+    `patience` is how many seconds a key waits before a new list is requested.
     """
 
     def __init__(self, patience: float = 30.0) -> None:
@@ -82,10 +82,10 @@ class WriteGate:
         return not left
 
     def defer(self, key: Hashable, now: float, wake: Callable[[], None]) -> float:
-        """Puts a key off that is not settled; `wake` is called once it is.
+        """Delays a key that is not settled; `wake` is called once it is.
 
-        Returns after how many seconds to ask again should it not be. A key that has waited for
-        `patience` has its lists demanded anew. `now` is monotonic seconds.
+        Returns the seconds after which to ask again if it is not. For a key that has waited for
+        `patience`, new lists are requested. `now` is monotonic seconds.
         """
         since, _ = self._deferred.get(key, (now, wake))
         if now - since >= self.patience:
@@ -95,7 +95,7 @@ class WriteGate:
         return since + self.patience - now
 
     def observed(self) -> None:
-        """A cache has moved on: wakes the keys that this settles."""
+        """A cache has changed: wakes the keys that are settled now."""
         for key in tuple(self._notes):
             deferred = self._deferred.get(key)
             if self.settled(key) and deferred:
@@ -103,9 +103,9 @@ class WriteGate:
                 wake()
 
     def relisted(self, resource: Resource, namespace: str = "") -> None:
-        """A whole list was taken in: it holds every write made before it was demanded.
+        """A whole list was received: it has every write made before it was requested.
 
-        A version that it does not reach is one that an etcd restored since has forgotten.
+        A version that it does not reach was lost by a restore of etcd.
         """
         listed = self._followed.get((resource, namespace))
         for notes in self._notes.values():
@@ -129,8 +129,8 @@ class WriteGate:
 class Writer:
     """The writing half of the Client, for one key: each write is noted as soon as it is answered.
 
-    A write whose answer is lost is not noted, as it may not have been done. Names computed from
-    their cause and resourceVersions make doing it again harmless.
+    A write whose answer is lost is not noted, because it may not have been carried out. Repeating it is
+    safe, because of computed names and resourceVersions.
     """
 
     client: Client
@@ -151,7 +151,7 @@ class Writer:
     async def delete(
         self, resource: Resource, namespace: str, name: str, *, uid: str, propagation: Propagation
     ) -> bytes:
-        """See Client.delete. NotFound is noted too, and raised: it is the cache that is late."""
+        """See Client.delete. NotFound is noted too, and raised: the cache is late."""
         try:
             answer = await self.client.delete(resource, namespace, name, uid=uid, propagation=propagation)
         except NotFound:
