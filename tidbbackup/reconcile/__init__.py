@@ -1,4 +1,4 @@
-"""The effectful shell around decide: observe (cache -> facts), act (Plan -> API), and the reconcilers.
+"""The I/O around decide: observe (cache -> facts), act (Plan -> API), and the reconcilers.
 
-Small on purpose. Must not decide anything.
+Kept small. Must not decide anything.
 """

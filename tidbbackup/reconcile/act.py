@@ -1,7 +1,7 @@
 """Carries a Plan out: in order, each action repeatable, stopping at the first that fails.
 
-The only place that writes to the API. Must not decide: what it cannot do it raises, and the next round
-sees the world as it then is.
+The only module that writes to the API. Must not decide: if an action fails it raises, and the next round
+sees the objects as they are then.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _EVENT_MESSAGE_LIMIT = 1024
 
 
 class Refused(Exception):
-    """The API server will not take what we want to create; says so for good or for now."""
+    """The API server refuses an object that we want to create, permanently or for now."""
 
     def __init__(self, error: StatusError) -> None:
         super().__init__(error.message)
@@ -75,7 +75,7 @@ class Actor:
     count: Callable[[Tally], None]
 
     async def carry_out(self, plan: Plan, now: datetime) -> None:
-        """Do it all, in order.
+        """Carry out all actions, in order.
 
         Raises:
             Refused: a create was refused, or would be (400, 403, 422, or the name is taken): deciding again
@@ -124,15 +124,15 @@ class Actor:
         try:
             await self.writer.client.create(resource, meta["namespace"], action.manifest, dry_run=True)
         except AlreadyExists:
-            return  # Whether it may be there is decided before whether it is.
+            return  # Admission comes before the check whether the name exists.
         except (BadRequest, Forbidden, Invalid) as error:
             raise Refused(error) from error
 
     async def _delete(self, action: Delete) -> None:
         key = action.key
         log.info("delete %s uid %s", key, action.uid)
-        # The raw API orphans a Job's pods otherwise, and the Job stays until they are gone. A Backup's own
-        # finalizer sees to its Job.
+        # By default the API orphans a Job's pods; with this policy the Job stays until they are deleted. A
+        # Backup's own finalizer handles its Job.
         foreground = key.kind == JOB_KIND and not action.abandon
         how: Propagation = "Foreground" if foreground else "Background"
         try:
@@ -140,7 +140,7 @@ class Actor:
                 KINDS[key.kind].resource, key.namespace, key.name, uid=action.uid, propagation=how
             )
         except (NotFound, Conflict):
-            return  # Gone, or another object by now: the one we meant is no more.
+            return  # Deleted, or another object has the name: ours no longer exists.
         self._count(action.tallies)
 
     async def _patch(
@@ -152,11 +152,11 @@ class Actor:
                 KINDS[key.kind].resource, key.namespace, key.name, patch, subresource=subresource
             )
         except NotFound:
-            return  # Gone meanwhile: nobody is left to tell.
+            return  # Deleted meanwhile: there is no object for the Event.
         self._count(action.tallies)
 
     def _count(self, tallies: tuple[Tally, ...]) -> None:
-        # Dying before it, or an answer that is lost, leaves it uncounted; the next run finds it done.
+        # Dying before this line, or a lost answer, leaves it uncounted; the next round finds the write done.
         for tally in tallies:
             self.count(tally)
 
@@ -175,12 +175,12 @@ class Actor:
         except AlreadyExists:
             return
         except ApiError as error:
-            # Words must never hold up deeds: a namespace that is going away takes no Events.
+            # An Event must never stop the actions: a terminating namespace accepts no Events.
             log.info("no Event for %s %s: %s", action.kind, action.about.name, error)
 
 
 def event(action: Announce, now: datetime) -> dict[str, Any]:
-    """The Event for an announcement. Its name is computed from what it says of whom, so it is said once."""
+    """The Event for an announcement. Its name is computed from its object and text, so it is written once."""
     meta, message = action.about, action.message[:_EVENT_MESSAGE_LIMIT]
     said = "\0".join((meta.uid, action.type, action.reason, message))
     name = f"{meta.name[:200].rstrip('-.')}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
@@ -193,7 +193,7 @@ def event(action: Announce, now: datetime) -> dict[str, Any]:
             "apiVersion": "v1" if whole_namespace else API_VERSION,
             "kind": action.kind,
             "name": meta.name,
-            # What is said of a thing that is in no namespace stands in `default`.
+            # An Event about an object without a namespace is in `default`.
             "namespace": "" if whole_namespace else meta.namespace,
             "uid": meta.uid,
         },
@@ -209,7 +209,7 @@ def event(action: Announce, now: datetime) -> dict[str, Any]:
 
 
 def is_ours(found: Meta, wanted: dict[str, Any]) -> bool:
-    """Whether what holds the name was made for the same cause: same owner, or same schedule and due time."""
+    """Whether the existing object has the same cause: the same owner, or the same schedule and due time."""
     owner = msgspec.convert(wanted["metadata"], Meta).owner
     if owner is None:
         return is_same_run(found, wanted)

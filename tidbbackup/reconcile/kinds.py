@@ -1,4 +1,4 @@
-"""The kinds that the controller follows: how each is served, decoded and indexed.
+"""The kinds that the controller watches: how each is served, decoded and indexed.
 
 Must not know what is done with them.
 """
@@ -34,13 +34,13 @@ BACKUPS = Resource(GROUP, VERSION, "backups", "Backup")
 SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")
 
 BY_RUN = "run"
-"""Index of Jobs and pods: what they do for which Backup, see `run_value`."""
+"""Index of Jobs and pods by Backup and purpose, see `run_value`."""
 
 BY_SHORT_NAME = "short-name"
-"""Index of Backups and schedules by the label value that what was made for them carries."""
+"""Index of Backups and schedules by the label value of the objects created for them."""
 
 BY_SCHEDULE = "schedule"
-"""Index of Backups: what schedule they were made by."""
+"""Index of Backups by their schedule."""
 
 
 @frozen
@@ -54,7 +54,7 @@ class Caches:
 
 
 def run_value(component: str, namespace: str, backup: str) -> str:
-    """The value under which BY_RUN finds what runs `component` (backup, clean) for a Backup."""
+    """The BY_RUN value of the Jobs and pods with that `component` (backup, clean) of a Backup."""
     return f"{component}/{namespace}/{short(backup)}"
 
 

@@ -1,4 +1,4 @@
-"""From the caches to frozen facts, in one instant: nothing here awaits, so no cache moves meanwhile.
+"""Makes frozen facts of the caches, at one instant: nothing here awaits, so no cache changes meanwhile.
 
 Must not decide, and must not ask the API server.
 """
@@ -25,10 +25,10 @@ from tidbbackup.reconcile.kinds import BY_RUN, BY_SCHEDULE, BY_SHORT_NAME, Cache
 
 
 def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> BackupFacts:
-    """All that the caches hold about one Backup at this instant."""
+    """Everything in the caches about one Backup at this instant."""
     found = caches.backups.get(key)
     if isinstance(found, Malformed):
-        # The schema lets no such object in. One from before it is still told what is wrong.
+        # The schema refuses such an object. One from before the schema gets an Event.
         return BackupFacts(readable(found, KIND), image, unreadable=found.why)
     attempt = found.attempt if found is not None else 1
     return BackupFacts(
@@ -57,7 +57,7 @@ def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
 
 
 def working(caches: Caches) -> Iterator[tuple[Backup, str]]:
-    """The Backups that a worker is running now, each with its pod's address. Awaits nothing between two."""
+    """The Backups of which a worker runs now, each with its pod's address. Awaits nothing between two."""
     for backup in caches.backups.all():
         if isinstance(backup, Backup) and backup.status.phase == Phase.RUNNING:
             named = run_value("backup", backup.metadata.namespace, backup.metadata.name)
@@ -67,7 +67,7 @@ def working(caches: Caches) -> Iterator[tuple[Backup, str]]:
 
 
 def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
-    """All that the caches hold about one BackupSchedule at this instant; None where it is no more."""
+    """Everything in the caches about one BackupSchedule at this instant; None if it does not exist."""
     found = caches.schedules.get(key)
     if found is None:
         return None
@@ -78,9 +78,9 @@ def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
 
 
 def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
-    """A change of a Backup concerns itself, and the schedule whose name it bears.
+    """A change of a Backup concerns its own key, and the schedule in its label.
 
-    That its progress was written concerns nobody.
+    A change of its progress alone concerns no key.
     """
     if _only_progress(change):
         return []
@@ -108,9 +108,9 @@ def _but_progress(backup: Backup) -> Backup:
 
 
 def wakes_owner(caches: Caches, change: Change[Job] | Change[Pod]) -> Iterable[ObjectKey]:
-    """A change of a Job or pod concerns the Backup whose name it bears.
+    """A change of a Job or pod concerns the Backup in its label.
 
-    Also where an owner reference says otherwise: a Job that is not ours may hold the name we need.
+    Also if it has another owner: a Job that is not ours may have the name that we need.
     """
     view = change.new or change.old
     label = view.metadata.labels.get(BACKUP_LABEL) if view else None

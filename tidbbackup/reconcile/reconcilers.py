@@ -1,6 +1,6 @@
 """The reconcilers: observe, decide, act; the same lines for all.
 
-One queue of object keys serves them, so nothing is ever reconciled by two at once. Must not decide.
+They share one queue of object keys, so no object is reconciled twice at the same time. Must not decide.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Facts)
 Decide = Callable[[F, datetime], Plan]
 
-# A decision asks for a Job, for its pods and for their Events at the most; more looks are a bug.
+# A decision needs live reads of at most a Job, its pods and their Events; more are a bug.
 _LOOKS = 5
 
 
 @frozen
 class Reconcilers:
-    """Brings one object closer to what it should be.
+    """Brings one object closer to its wanted state.
 
-    A Backup is `backup`'s while it lives and `gc`'s while it goes; a schedule is `schedule`'s, and `gc`
-    removes the Backups that its retention no longer keeps.
+    `backup` handles a Backup while it exists, `gc` while it is being deleted; `schedule` handles a
+    schedule, and `gc` deletes the Backups that its retention no longer keeps.
     """
 
     client: Client
@@ -61,7 +61,7 @@ class Reconcilers:
     count: Callable[[Tally], None]
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """One round; returns when to look again, None for when something changes.
+        """One round; returns when to reconcile again, None for when something changes.
 
         Raises:
             ApiError: the API could not be read or written; again later.
@@ -112,7 +112,7 @@ class Reconcilers:
 
 
 async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
-    """What the API server itself holds, past every cache."""
+    """Reads from the API server itself, not from a cache."""
     resource, decode = KINDS[wanted.kind].resource, KINDS[wanted.kind].decode
     if wanted.names:
         each = [await look(client, Look(wanted.kind, wanted.namespace, name)) for name in wanted.names]
@@ -124,7 +124,7 @@ async def look(client: Client, wanted: Look) -> tuple[Any, ...]:
         except NotFound:
             return ()
         except Forbidden:
-            # The right to look at the CRD may be uninstalled before it is: that must not hold a Backup.
+            # The right to read the CRD may be uninstalled before the CRD: that must not block a Backup.
             if resource is CRDS:
                 return ()
             raise
