@@ -9,12 +9,12 @@ from attrs import frozen
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 WAIT_BUCKETS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
-"""Seconds; wide, as what waits and works here ranges from a cache look-up to an outage."""
+"""Seconds; a wide range, from a read of the cache to an outage."""
 
 
 @frozen
 class QueueMetrics:
-    """What goes through one work queue; times are seconds."""
+    """The counters of one work queue; times are seconds."""
 
     adds: Counter
     queue_seconds: Histogram
@@ -40,7 +40,7 @@ class QueueMetrics:
 
 @frozen
 class ReflectorMetrics:
-    """What one reflector does."""
+    """The counters of one reflector."""
 
     resource: str
     lists: Counter
@@ -61,7 +61,7 @@ class ReflectorMetrics:
 
 
 class KubeMetrics:
-    """All of these, in one registry."""
+    """All counters of kube/, in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -86,7 +86,7 @@ class KubeMetrics:
         self._lists = counter("reflector_lists_total", "Whole lists taken.", "resource")
         self._watches = counter("reflector_watches_total", "Watches opened.", "resource")
         self._restarts = counter(
-            "reflector_restarts_total", "Lists and watches that broke.", "resource", "reason"
+            "reflector_restarts_total", "Lists and watches that failed.", "resource", "reason"
         )
 
     def request(self, code: str, method: str) -> None:
@@ -109,4 +109,4 @@ class KubeMetrics:
 
 
 UNREAD = KubeMetrics(CollectorRegistry())
-"""Nobody reads these: where nobody asked for a count."""
+"""For callers without metrics: these counts are never read."""

@@ -49,7 +49,7 @@ LATER = frozenset({429, 503})
 
 
 Answered = Callable[[str, str], None]
-"""Told of each answer: its HTTP status, or `<error>` where there was none, and the method."""
+"""Called for each answer with its HTTP status, or `<error>` if there was none, and the method."""
 
 
 @frozen
