@@ -63,3 +63,13 @@ def test_pages_name_files_that_exist(page: str) -> None:
     named = re.findall(r"`([\w./]+\.py|tests/[\w/*]+)`", text)
     assert named
     assert [name for name in named if not any([*place.glob(name)] for place in places)] == []
+
+
+def test_bad_input_names_tests_that_exist() -> None:
+    """Each row by itself: "same" would mean another file once a row is put in between."""
+    rows = re.findall(r"^\|.*\| ([^|]*) \|$", (DOCS / "bad-input.md").read_text(), re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([\w/]*test_\w+\.py)`", row)]
+    assert named
+    tops = (ROOT, ROOT / "tests" / "integration")
+    assert [name for name in named if not any((top / name).exists() for top in tops)] == []
+    assert [row for row in rows if row.startswith("same")] == []

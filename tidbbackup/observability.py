@@ -114,9 +114,9 @@ def _of_queue(queue: WorkQueue[Any]) -> list[Metric]:
 def _of_reflectors(healths: Iterable[Health]) -> list[Metric]:
     ages: dict[str, float] = {}
     for health in healths:
-        # Where namespaces are followed one by one, the worst of them: the label is the kind alone.
+        # With one reflector for each namespace, the largest value: the label is the kind alone.
         ages[str(health.resource)] = max(health.age_seconds, ages.get(str(health.resource), 0.0))
-    text = "Since the API server was last heard of."
+    text = "Seconds since the last event from the API server."
     return [_gauge("reflector_last_event_age_seconds", text, "resource", ages)]
 
 
@@ -180,7 +180,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int, flag: str) -> asy
 
 def _answer(faults: Callable[[], Sequence[str]]) -> Callable[[web.Request], Any]:
     async def handler(request: web.Request) -> web.Response:
-        # That this runs at all is what /healthz is about: the event loop turns.
+        # /healthz succeeds because this code runs: the event loop runs.
         found = faults()
         text = "".join(f"{line}\n" for line in found) or "ok\n"
         headers = {"Content-Type": TEXT}

@@ -26,7 +26,7 @@ NESTING = 30_000
 _SMALL = 8 * 1024
 """An object with less JSON than this is not weighed, whatever its content."""
 _PART = 48
-"""Bytes that a name or value takes beside its text."""
+"""Bytes that a name or value takes in addition to its text."""
 _WORDS_LIMIT = 2048
 """Bytes of the words about one that is Malformed, and of its annotations, which nobody reads."""
 _NAMES_LIMIT = 32 * 1024

@@ -96,7 +96,7 @@ class Reflector(Generic[T]):
                 await self._rest_after(self._following.exception())
 
     def relist(self) -> None:
-        """Asks for a new list, begun from now on."""
+        """Requests a new list that begins after this call."""
         self._demanded = True
         if self._following is not None:
             self._following.cancel()
@@ -125,7 +125,7 @@ class Reflector(Generic[T]):
 
     def _take_in(self, update: Update[T]) -> None:
         if self._demanded:
-            # A list that was begun before it was asked for is not the one that was asked for.
+            # A list that began before the request does not fulfil it.
             return
         changes = self._store.apply(update)
         if isinstance(update, Relisted):

@@ -59,7 +59,7 @@ class WriteGate:
         self._followed[resource, namespace] = _Followed(cache, relist)
 
     def note(self, key: Hashable, resource: Resource, version: str, namespace: str = "") -> None:
-        """A write for `key` made `version`; what nobody follows is not waited for."""
+        """A write for `key` made `version`; a resource without a cache is not waited for."""
         self._add(key, resource, namespace, lambda cache: at_least(cache.version, version))
 
     def note_deleted(self, key: Hashable, resource: Resource, namespace: str, name: str, uid: str) -> None:

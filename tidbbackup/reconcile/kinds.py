@@ -110,5 +110,5 @@ KINDS = {
 
 
 def readable(found: Any, kind: str) -> Any:
-    """The object itself; of one that cannot be read its metadata: it is there, and has not ended."""
+    """The object itself, or its metadata if it cannot be read: it exists, and has not ended."""
     return KINDS[kind].view(found.metadata) if isinstance(found, Malformed) else found
