@@ -292,7 +292,7 @@ async def test_fewer_parts_travel_where_they_grow_and_leave_less_room(
             return await Server.upload_part(self, **call)
 
     upload, _ = await start_upload(Slow(), TARGET, "run-1", PATIENCE)
-    monkeypatch.setattr(parts, "_TRAVELLING_BYTES", 6)
+    monkeypatch.setattr(parts, "_SENT_AT_ONCE_BYTES", 6)
     sizes = [1] * 8 + [3] * 8
     sent = await upload.send(bodies(*(b"x" * size for size in sizes)))
     assert [part.size for part in sent] == sizes

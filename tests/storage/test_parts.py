@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidbbackup.model.providers import LARGEST_PART, MIB, PROVIDERS, ObjectTarget, Transfer
-from tidbbackup.storage.parts import MAX_PARTS, PartSizes, travelling
+from tidbbackup.storage.parts import MAX_PARTS, PartSizes, sent_at_once
 
 TIB = 1 << 40
 GIB = 1 << 30
@@ -102,4 +102,4 @@ def test_a_good_estimate_lets_no_part_grow() -> None:
     ],
 )
 def test_as_many_travel_as_memory_has_room_for(size: int, wanted: int | None, count: int) -> None:
-    assert travelling(size, wanted) == count
+    assert sent_at_once(size, wanted) == count

@@ -25,7 +25,7 @@ from tidbbackup.storage.lost import LostAnswers
 from tidbbackup.storage.objects import RUN_METADATA, UID_METADATA
 from tidbbackup.storage.opening import WHOLE, Opened, open_one
 from tidbbackup.storage.pace import Pace
-from tidbbackup.storage.parts import MAX_PARTS, travelling
+from tidbbackup.storage.parts import MAX_PARTS, sent_at_once
 from tidbbackup.storage.rounds import in_rounds
 
 log = logging.getLogger(__name__)
@@ -104,22 +104,22 @@ class Upload:
         return count
 
     async def send(self, bodies: AsyncIterator[Body]) -> tuple[Part, ...]:
-        """Upload the bodies as parts 1, 2, …; as many as there is room for travel, and one more waits.
+        """Upload the bodies as parts 1, 2, …; as many as there is room for at the same time; one more waits.
 
         Raises:
             StorageError: a part could not be sent; the others have been stopped. What `bodies` raises
                 comes out as it is.
         """
         tasks: list[asyncio.Task[Part]] = []
-        on_their_way: set[asyncio.Task[Part]] = set()
+        sending: set[asyncio.Task[Part]] = set()
         try:
             async with asyncio.TaskGroup() as group:
                 async for body in bodies:
-                    most = travelling(len(body), self._target.transfer.concurrency)
-                    while len(on_their_way) >= most:
-                        _, on_their_way = await asyncio.wait(on_their_way, return_when=FIRST_COMPLETED)
+                    most = sent_at_once(len(body), self._target.transfer.concurrency)
+                    while len(sending) >= most:
+                        _, sending = await asyncio.wait(sending, return_when=FIRST_COMPLETED)
                     tasks.append(group.create_task(self._send_part(len(tasks) + 1, body)))
-                    on_their_way.add(tasks[-1])
+                    sending.add(tasks[-1])
                 if not tasks:
                     # An upload of no part cannot be completed.
                     tasks.append(group.create_task(self._send_part(1, Body(()))))

@@ -1,4 +1,4 @@
-"""How large the parts of an upload are and how many of them travel at once. Pure.
+"""How large the parts of an upload are, and how many of them are sent at the same time. Pure.
 
 A part is in memory until it is sent, so both follow from what memory may be used. Must not know any S3
 client.
@@ -11,21 +11,21 @@ from tidbbackup.model.providers import LARGEST_PART, MIB, ObjectTarget
 MAX_PARTS = 10_000
 """Of one upload, as S3 has it."""
 _USUAL_PART = 16 * MIB
-_TRAVELLING = 4
-_TRAVELLING_BYTES = 64 * MIB
-"""Parts that travel take no more memory than this together, or one travels alone."""
+_SENT_AT_ONCE = 4
+_SENT_AT_ONCE_BYTES = 64 * MIB
+"""Parts that are sent at the same time take no more memory than this together; one may be larger."""
 
 # Nine tenths of the parts, for half as much again as was estimated: where sizes have to stay equal within an
 # upload the reserve has to be there from the start.
 _PLANNED_PARTS = MAX_PARTS * 9 // 10
 _RESERVE = 1.5
 _BEYOND_ESTIMATE = 2
-"""An archive that is larger than was estimated may become so many times larger than it is now."""
+"""An archive larger than estimated: the parts that are left can hold this many times its present size."""
 
 
-def travelling(size: int, wanted: int | None) -> int:
-    """How many parts of this size travel at once, where the user wants so many."""
-    return max(1, min(wanted or _TRAVELLING, _TRAVELLING_BYTES // max(1, size)))
+def sent_at_once(size: int, wanted: int | None) -> int:
+    """How many parts of this size are sent at the same time; `wanted`: so many the user asks for."""
+    return max(1, min(wanted or _SENT_AT_ONCE, _SENT_AT_ONCE_BYTES // max(1, size)))
 
 
 class PartSizes:
