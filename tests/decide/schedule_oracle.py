@@ -30,7 +30,9 @@ def due_times(text: str, zone: str, creation: datetime) -> list[datetime]:
         length = int(text[len("@every ") : -1]) * UNITS[text[-1]]
         return [creation + length * number for number in range(1, HORIZON // length)]
     first = (creation + MINUTE).replace(second=0)
-    return brute_force(WORDS.get(text, text), zone, first, first + HORIZON)
+    # From the day before: what the clocks have shown until then tells which hour comes twice or is left out.
+    found = brute_force(WORDS.get(text, text), zone, first - timedelta(days=1), first + HORIZON)
+    return [due for due in found if due >= first]
 
 
 def name_at(due: datetime) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.decide.schedule_builders import BEGIN, schedule
@@ -64,6 +64,11 @@ def undying(deed: Callable[[], None]) -> None:
             continue
 
 
+# Created within a minute before the clocks of a zone change.
+@example([("schedule", "15,45 0-6 * * *"), ("up", 1)], "0 * * * *", CHANGES["Berlin, gap"], 1, "Forbid", None)
+@example(
+    [("up", 1), ("schedule", "15,45 0-6 * * *")], "0 * * * *", CHANGES["Berlin, fold"], 1, "Forbid", None
+)
 @settings(max_examples=30)
 @given(
     st.lists(STEP, min_size=3, max_size=12),
