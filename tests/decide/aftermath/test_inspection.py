@@ -162,6 +162,16 @@ def test_one_that_completed_and_lost_its_pod_is_made_anew() -> None:
     assert outline(decide(silent(KILLED, going), later(1801))) == ["status -"]
 
 
+def test_one_that_completed_is_not_made_anew_while_the_cache_still_shows_its_pod_at_work() -> None:
+    """The caches of Jobs and pods run apart: its result comes with the pod."""
+    at_work = answer(pod("Running", running()))
+    plan = decide(silent(KILLED, inspecting(COMPLETE), at_work), later(1))
+    assert outline(plan) == ["status -"]
+    assert cause_of(plan)[0] == "Inspecting"
+    word = answer(pod("Succeeded", said(result())))
+    assert patch_of(decide(silent(KILLED, inspecting(COMPLETE), word), later(2)))["phase"] == "Complete"
+
+
 AGAIN = status("Scheduled", "Running", reason="InspectingAgain", timeStarted=NOW)
 
 

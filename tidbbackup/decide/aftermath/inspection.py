@@ -144,6 +144,9 @@ def _follow(life: Life, job: Ours, cause: Cause) -> Looking | WorkerResult | Cau
     taken_away = end is not None and end.reason in _TAKEN_AWAY
     if isinstance(job, Reported) and not taken_away:
         return _told(job.result, cause)
+    if isinstance(job, Silent) and end is None and job.pods and life.now < job.at + _NEXT_QUESTION:
+        # The cache of pods lags behind that of Jobs: the word comes with the pod, and wakes us.
+        return Looking((), _looking(life.backup, cause), job.at + _NEXT_QUESTION)
     # Deleted by whomever, or its word lost although it completed: it has to be asked once more. Dying here:
     # the next run finds the Job going, whose disappearance wakes us, or gone, and makes it anew.
     if job.deleting or (isinstance(job, Silent) and end is None):
