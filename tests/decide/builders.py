@@ -29,6 +29,7 @@ from tidbbackup.decide.plan import (
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.spec.valid import problems
+from tidbbackup.decide.status import ends
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult, encode_result
 from tidbbackup.model.meta import Meta, OwnerReference
@@ -150,6 +151,8 @@ def status(*phases: str, reason: str = "Because", **fields: Any) -> BackupStatus
         Condition(phase, str(phase == phases[-1]), reason if phase == phases[-1] else "Earlier", "said", NOW)
         for phase in phases
     )
+    over = next((each for each in conditions if each.type in (Phase.COMPLETE, Phase.FAILED)), None)
+    conditions += tuple(ends(Phase(over.type), over)) if over else ()
     fields = {"observedGeneration": 1} | left | fields
     return BackupStatus(phase=phases[-1], conditions=conditions, **fields)
 

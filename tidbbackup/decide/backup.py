@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide.aftermath import finished, inspection, release
+from tidbbackup.decide.aftermath import earlier, finished, inspection, release
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import (
     NOTHING,
@@ -66,7 +66,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if FINALIZER in backup.metadata.finalizers and BEGUN_UID not in backup.metadata.annotations:
         return _remember(backup)  # Begun by a version before this one, or somebody has removed it.
     life = life_of(facts, backup, now)
-    mended = given_up.started_after_all(life)
+    mended = earlier.brought_up_to_date(life) or given_up.started_after_all(life)
     if mended:
         return Plan(mended)
     if backup.status.phase in _FINAL:

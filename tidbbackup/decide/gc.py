@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from tidbbackup.decide.aftermath import cleaning, finalizer, inspection, release
+from tidbbackup.decide.aftermath import cleaning, earlier, finalizer, inspection, release
 from tidbbackup.decide.aftermath.remains import Remains, what_remains
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
@@ -39,7 +39,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     if backup.foreign or facts.unreadable:
         return Plan((finalizer.let_go(backup),))
     life = life_of(facts, backup, now)
-    mended = given_up.started_after_all(life)
+    mended = earlier.brought_up_to_date(life) or given_up.started_after_all(life)
     if mended:
         return Plan(mended)
     if isinstance(life.run, Ours) and life.run.stoppable:

@@ -74,15 +74,15 @@ def enter(status: BackupStatus, phase: Phase, reason: str, message: str, now: da
         if condition.type in set(Phase) and condition.type != phase
     ]
     # Behind the phase, as kubectl's column Reason shows the first that is True.
-    ends = tuple(_ends(phase, entered)) if phase in (Phase.COMPLETE, Phase.FAILED) else ()
-    told = {*Phase, *(condition.type for condition in ends)}
+    over = tuple(ends(phase, entered)) if phase in (Phase.COMPLETE, Phase.FAILED) else ()
+    told = {*Phase, *(condition.type for condition in over)}
     beside = [condition for condition in status.conditions if condition.type not in told]
-    return attrs.evolve(status, phase=phase.value, conditions=(*former, entered, *ends, *beside))
+    return attrs.evolve(status, phase=phase.value, conditions=(*former, entered, *over, *beside))
 
 
-def _ends(phase: Phase, entered: Condition) -> Iterator[Condition]:
+def ends(phase: Phase, entered: Condition) -> Iterator[Condition]:
     """What tells whoever waits for a Backup that it is over, and whether it is Complete; it stays."""
-    yield attrs.evolve(entered, type=FINISHED, reason=phase.value)
+    yield attrs.evolve(entered, type=FINISHED, status="True", reason=phase.value)
     yield attrs.evolve(entered, type=SUCCEEDED, status=str(phase is Phase.COMPLETE))
 
 

@@ -24,7 +24,8 @@ from tidbbackup.decide.status import mend, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import KIND, Backup, Phase, StatusWarning
 
-_TRIES_FOR = timedelta(days=1)
+TRIES_FOR = timedelta(days=1)
+"""After the end of a Backup; then it is given up."""
 _HOLDS_UP_A_DELETION = timedelta(seconds=45)
 _NEXT_QUESTION = timedelta(minutes=1)
 
@@ -55,7 +56,7 @@ def beside(plan: Plan, life: Life) -> Plan:
     if life.awaited:
         # A worker that still stops may put it back itself: its end wakes us.
         return plan.no_later(life.lost_at)
-    until = ended + _TRIES_FOR
+    until = ended + TRIES_FOR
     step = _step(life, ended, until)
     written: tuple[Action, ...] = ()
     if step.done or (step.over and life.now >= until):

@@ -63,11 +63,11 @@ def fail(
 ) -> tuple[Action, ...]:
     """The Backup has failed, whatever its policy of retries says."""
     status = _told(backup, result, now) if result else backup.status
-    died = cause.reason in reasons.DIED_WITHOUT_A_WORD
+    died, before = cause.reason in reasons.DIED_WITHOUT_A_WORD, backup.tried_before
     status = attrs.evolve(
         status,
-        uploadLeftOpen=status.uploadLeftOpen or died,
-        gcLifeTimeHeld=status.gcLifeTimeHeld or (died and result is None),
+        uploadLeftOpen=status.uploadLeftOpen or died or before,
+        gcLifeTimeHeld=status.gcLifeTimeHeld or before or (died and result is None),
     )
     started, finished = (result.started, result.finished) if result else (None, None)
     return move(backup, Phase.FAILED, cause, now, status=_ended(status, started, finished or now))
