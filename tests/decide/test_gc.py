@@ -279,3 +279,19 @@ def test_the_status_of_one_that_goes_observes_its_generation() -> None:
 
     assert patch_of(plan)["observedGeneration"] == 2
     assert gave_up().ended
+
+
+@pytest.mark.parametrize("policy", ["Retain", "OnFailure"])
+def test_a_run_that_was_over_before_the_deletion_is_not_stopped_by_it(policy: str) -> None:
+    """A container that a webhook put beside ours keeps the pod. The worker has had its say, and it counts."""
+    told = pod("Running", said(result()))
+    found = attrs.evolve(without_run(going(policy, status("Scheduled", "Running"))), job=job(), pods=(told,))
+    assert outline(decide(found, NOW)) == LET_GO
+    live = attrs.evolve(found, evidence=NO_RUN | {JOB_LOOK: (job(),), PODS_LOOK: (told,)})
+    assert outline(decide(live, NOW)) == LET_GO
+
+
+def test_one_that_died_before_the_deletion_is_asked_after_although_its_pod_lives_on() -> None:
+    killed = pod("Running", terminated(exit_code=137))
+    found = without_run(going("OnFailure", status("Scheduled", "Running")), job=job(), pods=(killed,))
+    assert outline(decide(found, NOW))[0] == "create inspect-demo"

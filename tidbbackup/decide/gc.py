@@ -7,6 +7,7 @@ ask for. Must not know how a Plan is carried out.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 import attrs
 
@@ -15,7 +16,16 @@ from tidbbackup.decide.aftermath.remains import Remains, what_remains
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
 from tidbbackup.decide.run import diagnosis, given_up
-from tidbbackup.decide.run.job_state import Absent, Foreign, JobState, Ours, Present, Silent, job_state
+from tidbbackup.decide.run.job_state import (
+    Absent,
+    Foreign,
+    JobState,
+    Ours,
+    Present,
+    Reported,
+    Silent,
+    job_state,
+)
 from tidbbackup.decide.run.life import Life, life_of
 from tidbbackup.decide.run.name_lock import remove, taken
 from tidbbackup.decide.run.ownership import JOB_KIND, job_key, pods_of
@@ -27,6 +37,8 @@ from tidbbackup.model.resource.backup import KIND, CleanPolicy, Phase
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
 _NEXT_LOOK = timedelta(seconds=10)
+_OPEN = {"", Phase.INVALID, Phase.SCHEDULED, Phase.RUNNING}
+"""The phases that do not tell how a run ended."""
 
 
 def decide(facts: BackupFacts, now: datetime) -> Plan:
@@ -42,7 +54,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     mended = earlier.brought_up_to_date(life) or given_up.started_after_all(life)
     if mended:
         return Plan(mended)
-    if isinstance(life.run, Ours) and life.run.stoppable:
+    if _is_to_stop(life.run, life):
         return _stop_run(life, life.run)
     if life.awaited:
         # Stopped means that its pods are gone too: their end wakes us.
@@ -70,6 +82,15 @@ def _clean_up(life: Life, remains: Remains) -> Plan:
     return _clean(life, remains)
 
 
+def _is_to_stop(run: JobState, life: Life) -> TypeGuard[Ours]:
+    """Whether the run has to be stopped. One whose worker had ended before, while a container that a webhook
+    put beside ours keeps its pod, is not: its Job stays until what it tells has been acted on."""
+    if not isinstance(run, Ours) or not run.stoppable:
+        return False
+    untold = life.status.phase in _OPEN and life.status.stoppedAt is None
+    return not (untold and run.begun and isinstance(run, Reported | Silent))
+
+
 def _stop_run(life: Life, run: Ours) -> Plan:
     backup, begun = life.backup, life.begun or run.begun
     untold = life.status.phase in ("", Phase.INVALID)
@@ -79,8 +100,7 @@ def _stop_run(life: Life, run: Ours) -> Plan:
     say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
     # Written first: once the Job is gone, only the status tells whether there was a run to clean up after.
     # A phase that is final already (a run that was given up) tells enough.
-    open_end = untold or life.status.phase in (Phase.SCHEDULED, Phase.RUNNING)
-    write = _write_that_it_is_stopped(life, begun=begun) if open_end else ()
+    write = _write_that_it_is_stopped(life, begun=begun) if life.status.phase in _OPEN else ()
     stop = () if run.deleting else (Delete(job_key("backup", backup), run.job.metadata.uid),)
     return Plan((say, *write, *stop))
 
@@ -130,7 +150,7 @@ def _look_for_run(life: Life) -> Plan | None:
     look = Look(JOB_KIND, key.namespace, name=key.name)
     for found in life.look_up(look, Job):
         run = job_state(found, life.facts.pods, backup, now)
-        if isinstance(run, Ours) and run.stoppable:
+        if _is_to_stop(run, life):
             return _stop_run(life, run)
         if isinstance(run, Ours) and isinstance(life.run, Absent):
             return Plan(wake_at=now + _NEXT_LOOK)  # What it tells of its run comes with the cache.
