@@ -250,11 +250,11 @@ def test_what_the_live_look_finds(
     assert plan.wake_at == (None if wake is None else later(wake))
 
 
-@pytest.mark.parametrize("phase", ["Complete", "Failed", "CleanFailed"])
-def test_what_is_final_stays_when_a_run_is_stopped(phase: str) -> None:
+@pytest.mark.parametrize("phases", [("Complete",), ("Failed",), ("Complete", "CleanFailed")])
+def test_what_is_final_stays_when_a_run_is_stopped(phases: tuple[str, ...]) -> None:
     """With a container put beside ours the pod runs on after the result."""
     plan = decide(
-        facts(going("Delete", status(phase)), job=job(), pods=(pod("Running", said(result())),)), NOW
+        facts(going("Delete", status(*phases)), job=job(), pods=(pod("Running", said(result())),)), NOW
     )
 
     assert outline(plan) == ["Normal RunStopped", f"delete backup-demo {JOB_UID}"]
@@ -287,6 +287,8 @@ def test_a_run_that_was_over_before_the_deletion_is_not_stopped_by_it(policy: st
     told = pod("Running", said(result()))
     found = attrs.evolve(without_run(going(policy, status("Scheduled", "Running"))), job=job(), pods=(told,))
     assert outline(decide(found, NOW)) == LET_GO
+    waits = attrs.evolve(found, backup=going("Delete", status("Running", "CleanFailed")))
+    assert outline(decide(waits, NOW)) == ["create clean-demo"], "the policy may be edited yet"
     live = attrs.evolve(found, evidence=NO_RUN | {JOB_LOOK: (job(),), PODS_LOOK: (told,)})
     assert outline(decide(live, NOW)) == LET_GO
 

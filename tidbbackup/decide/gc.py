@@ -87,7 +87,8 @@ def _is_to_stop(run: JobState, life: Life) -> TypeGuard[Ours]:
     put beside ours keeps its pod, is not: its Job stays until what it tells has been acted on."""
     if not isinstance(run, Ours) or not run.stoppable:
         return False
-    untold = life.status.phase in _OPEN and life.status.stoppedAt is None
+    told = (life.status.condition(Phase.COMPLETE), life.status.condition(Phase.FAILED), life.status.stoppedAt)
+    untold = not any(told)
     return not (untold and run.begun and isinstance(run, Reported | Silent))
 
 
