@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import define
 
+from tests.integration.account import audited
 from tests.integration.scene import JSON, NeverHappened, Scene
 
 GROUP = "/apis/pingcap.com/v1alpha1"
@@ -126,9 +127,9 @@ def asked_at(scene: Scene) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
     with scene.lab.plane.audit_log.open() as lines:
         for line in lines:
-            entry = json.loads(line)
+            entry = audited(line)
             thing = entry.get("objectRef", {})
-            if (entry["verb"], thing.get("resource")) != ("create", "backups"):
+            if (entry.get("verb"), thing.get("resource")) != ("create", "backups"):
                 continue
             if thing.get("namespace") == scene.namespace:
                 found[thing["name"]] = datetime.fromisoformat(entry["requestReceivedTimestamp"])

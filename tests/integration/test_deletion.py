@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cluster.control_plane import KubectlFailed
+from tests.integration.bare import eventually
 from tests.integration.faults import (
     before_database,
     before_store,
@@ -81,8 +82,14 @@ async def test_a_backup_that_uploads_is_stopped_and_leaves_nothing(scene: Scene)
     async with before_store(scene.lab, PART) as proxy:
         await scene.apply(scene.backup(s3={"endpoint": proxy.url}))
         await within(proxy.reached)
+        pod = await scene.running_pod()
+
+        async def is_told_to_stop() -> bool:
+            return "SIGTERM" in scene.lab.node.log(scene.namespace, pod, "backup")
+
         await scene.delete()
-        await scene.until(lambda found: bool((found or {}).get("metadata", {}).get("deletionTimestamp")))
+        # Released before that, its worker might complete what it has begun.
+        await eventually(is_told_to_stop)
         proxy.release()
         await scene.until_gone()
     assert await scene.objects() == {}
