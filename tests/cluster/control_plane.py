@@ -8,8 +8,9 @@ import asyncio
 import os
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from attrs import Factory, define, frozen
@@ -26,6 +27,16 @@ _STOP_GRACE_SECONDS = 1.0
 
 class KubectlFailed(RuntimeError):
     """kubectl ended with an error; the message is its stderr."""
+
+
+def _thread_states(pid: int) -> list[str]:
+    """The state letter of each thread of a process."""
+    states = []
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        # It may end in this very moment.
+        with suppress(OSError):
+            states.append(path.read_text().rpartition(")")[2].split()[0])
+    return states
 
 
 @define(eq=False)
@@ -108,8 +119,11 @@ class ControlPlane:
         return child
 
     def pause_apiserver(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
-        self._running["kube-apiserver"].signal(signal.SIGSTOP)
+        """SIGSTOP: connections stay open and nothing is answered, once all its threads have stopped."""
+        child = self._running["kube-apiserver"]
+        child.signal(signal.SIGSTOP)
+        while any(state != "T" for state in _thread_states(child.pid)):
+            time.sleep(0.001)
 
     def resume_apiserver(self) -> None:
         """SIGCONT after `pause_apiserver`."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 
+import attrs
 import msgspec
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from tests.kube.things import error_line, status
 from tidbbackup.kube.backoff import Backoff
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.pace import Timing
+from tidbbackup.kube.transport import Deadlines
 from tidbbackup.model.meta import ObjectKey
 
 pytestmark = pytest.mark.integration
@@ -152,7 +154,12 @@ async def test_an_expired_version_costs_one_list(scene: Scene, as_status: bool) 
 
 async def test_a_version_that_etcd_has_forgotten_leads_to_a_list() -> None:
     flags = ["--watch-cache=false", "--etcd-compaction-interval=1s"]
-    async with control_plane(apiserver_flags=flags) as plane, kube_scene(plane) as scene:
+    # More patient than the watch is held up: one that is opened earlier may come before the compaction.
+    timing, deadlines = attrs.evolve(QUICK, idle=20.0), Deadlines(idle=20.0, total=30.0)
+    async with (
+        control_plane(apiserver_flags=flags) as plane,
+        kube_scene(plane, timing=timing, deadlines=deadlines) as scene,
+    ):
         await scene.create("first", n="0")
         # As long as the watch is held up, the version that it asks for is compacted away.
         scene.proxy.faults.append(Fault(matches=WATCH, delay=5.0))
