@@ -92,8 +92,7 @@ async def mariadb(
     Its user is root with `password` (default: random) from every address. `flags` come after ours and win.
     Raises NoDatabase, ProcessDied, NotReady.
     """
-    folder = owned.folder / name
-    folder.mkdir(mode=0o700)
+    folder = owned.own_folder(name)
     password = password or secrets.token_urlsafe(16)
     await asyncio.to_thread(_install, folder / "data")
     init_file = folder / "init.sql"

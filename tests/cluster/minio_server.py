@@ -46,9 +46,7 @@ async def minio_store(
     With `certificates` it speaks https. SSE-S3 and SSE-KMS work, with one key that it holds itself.
     `tests/cluster/setup.sh minio` builds the program. Raises build.BuildFailed, ProcessDied, NotReady.
     """
-    folder, settings = owned.folder / name, owned.folder / f"{name}-settings"
-    folder.mkdir()
-    settings.mkdir()
+    folder, settings = owned.own_folder(name), owned.own_folder(f"{name}-settings")
     if certificates:
         # The names that MinIO looks for.
         shutil.copy(certificates.certificate, settings / "public.crt")

@@ -118,8 +118,7 @@ async def rclone_store(
     """
     access_key = access_key or secrets.token_hex(10)
     secret_key = secret_key or secrets.token_hex(20)
-    folder = owned.folder / name
-    folder.mkdir()
+    folder = owned.own_folder(name)
     port = free_port()
     config = owned.folder / f"{name}.conf"
     config.touch()

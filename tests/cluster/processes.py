@@ -85,6 +85,10 @@ class Processes:
         """What was started and not stopped, the oldest first; some may have ended by themselves."""
         return tuple(self._children)
 
+    def own_folder(self, name: str) -> Path:
+        """A new empty folder in the run folder, for us alone; no two are the same, whatever their names."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
     async def start(
         self,
         name: str,

@@ -45,6 +45,13 @@ async def test_it_logs_row_changes_and_asks_for_the_password(database: Database)
     assert database.password.encode() not in database.child.arguments
 
 
+async def test_two_under_one_name_do_not_meet() -> None:
+    async with processes() as owned, mariadb(owned) as first, mariadb(owned) as second:
+        assert first.folder != second.folder
+        assert await first.answers()
+        assert await second.answers()
+
+
 async def test_an_odd_password_works() -> None:
     odd = "a'b\"c\\d $x é"
     async with processes() as owned, mariadb(owned, password=odd) as server:

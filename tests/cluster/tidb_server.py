@@ -7,7 +7,6 @@ import asyncio
 import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -96,7 +95,7 @@ async def tidb(
     """
     program = await asyncio.to_thread(find_or_build)
     # The embedded store takes a folder whose path begins so for one of a test: it is small, and volatile.
-    folder = Path(tempfile.mkdtemp(dir=owned.folder, prefix=f"{name}-"))
+    folder = owned.own_folder(name)
     data = folder / "tidb-unistore-temp"
     password, port = password or secrets.token_urlsafe(16), free_port()
     settings = folder / "config.toml"
