@@ -22,11 +22,7 @@ from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import estimated_bytes
 from tidbbackup.worker.database.reach import reach
 from tidbbackup.worker.database.survey import survey
-from tidbbackup.worker.dumpers.mydumper import process
-from tidbbackup.worker.dumpers.mydumper.hazards import quirks
-from tidbbackup.worker.dumpers.mydumper.position import Position
-from tidbbackup.worker.dumpers.mydumper.preflight import clear
-from tidbbackup.worker.dumpers.mydumper.selection import selection
+from tidbbackup.worker.dumpers.selection import selection
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.gc import hold
@@ -67,10 +63,9 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
     chosen = selection(env.task.dump.tableRegex, env.task.dump.tableFilter, found.system)
     job = attrs.evolve(job, selection=chosen)
-    known = quirks(await aside(process.find("mydumper", env.search_path).read_bytes))
-    clearance = clear(found, job.selection, job.flags, known)
+    clearance = await job.dumper.clear(found, chosen)
     journal.notices += clearance.notices
-    journal.counters.estimated_bytes = 0 if job.flags.no_data else estimated_bytes(clearance.databases)
+    journal.counters.estimated_bytes = estimated_bytes(clearance.databases)
     target = env.task.target
     folder = volume.prepare(env.staging)
     async with (
@@ -80,25 +75,24 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
         open_upload(client, job) as upload,
     ):
         journal.step = "dump"
-        task = await assignment(job, found, clearance, folder)
-        output = process.Output(takes=chosen.takes)
-        archive = await _ship(task, upload, output, started)
+        task = await assignment(job, found, clearance.databases, folder)
+        archive = await _ship(task, upload, started)
         journal.step = "manifest"
-        last = _manifest(task, archive, upload.run, output.position, started, now())
+        last = _manifest(task, archive, upload.run, started, now())
         await upload.write_beside(target.manifest_key, last)
         # Dying from here on loses only the message: archive and manifest are whole.
         journal.complete = _result(task, archive, started, now())
 
 
-async def _ship(task: Assignment, upload: Upload, output: process.Output, started: datetime) -> Archive:
+async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
     """Bring the dump into the storage and complete the upload; what was archived."""
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
     sizes = PartSizes(target, counters.estimated_bytes)
     archive = Archive(target.top, int(started.timestamp()), sizes)
-    belt = Belt(task.folder, cut_by_size=job.flags.cut_by_size)
-    gauge = Gauge(counters, belt, archive, output)
-    sent = await Overlap(task, belt, archive, upload, output, gauge).run()
+    belt = Belt(task.folder, task.dump.whole)
+    gauge = Gauge(counters, belt, archive, task.dump.process)
+    sent = await Overlap(task, belt, archive, upload, gauge).run()
     job.journal.step = "verify"
     size = await upload.complete(sent)
     if size != archive.size:
@@ -109,7 +103,7 @@ async def _ship(task: Assignment, upload: Upload, output: process.Output, starte
 
 
 def _result(task: Assignment, archive: Archive, started: datetime, finished: datetime) -> WorkerResult:
-    names = tuple(manifest.printable(database.name) for database in task.clearance.databases)
+    names = tuple(manifest.printable(database.name) for database in task.databases)
     return WorkerResult(
         outcome=Outcome.COMPLETE,
         started=started,
@@ -127,11 +121,10 @@ def _manifest(
     assigned: Assignment,
     archive: Archive,
     run: str,
-    position: Position,
     started: datetime,
     finished: datetime,
 ) -> bytes:
-    task = assigned.job.env.task
+    task, position = assigned.job.env.task, assigned.dump.position
     return manifest.encode_manifest(
         manifest.Manifest(
             uid=task.uid,
@@ -144,9 +137,9 @@ def _manifest(
             run=run,
             started=started,
             finished=finished,
-            dumper=assigned.dumper,
+            dumper=assigned.dump.version,
             serverVersion=assigned.found.version,
             files=tuple(PackedFile(manifest.printable(f.name), f.size) for f in archive.files),
-            databases=manifest.database_rows(assigned.clearance.databases),
+            databases=manifest.database_rows(assigned.databases),
         )
     )

@@ -1,4 +1,4 @@
-"""What stays the same through all steps of one run: task, login, options, bounds in time.
+"""What stays the same through all steps of one run: task, login, dumper, bounds in time.
 
 Must not know the steps.
 """
@@ -12,9 +12,9 @@ from attrs import field, frozen
 from tidbbackup.model import reasons
 from tidbbackup.storage.client import Patience
 from tidbbackup.worker.database.session import Login
-from tidbbackup.worker.dumpers.mydumper import options
-from tidbbackup.worker.dumpers.mydumper.options import Flags
-from tidbbackup.worker.dumpers.mydumper.selection import Selection, selection
+from tidbbackup.worker.dumpers.choice import choose
+from tidbbackup.worker.dumpers.dumper import Dumper
+from tidbbackup.worker.dumpers.selection import Selection, selection
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 
@@ -30,7 +30,7 @@ class Limits:
     lock_pauses: tuple[float, ...] = (30, 60, 120)
     """Before it is asked for again."""
     idle: float = 60
-    """For a mydumper that does nothing any more."""
+    """For a dumper that does nothing any more."""
     connect: float = 30
     """For the first connection to the database: no further try is begun after that."""
     withdraw: float = 10
@@ -50,9 +50,7 @@ class Job:
     journal: Journal
     limits: Limits
     login: Login
-    wanted: dict[str, str]
-    """mydumper's options: the task's, tuned."""
-    flags: Flags
+    dumper: Dumper
     selection: Selection
 
 
@@ -63,10 +61,10 @@ def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
         StepFailed: InternalError, LoginFailed, InvalidSpec.
     """
     task, login = env.task, read_login(env)
-    wanted = options.tuned(options.judged(task.dump.options), task.stagingBytes)
+    dumper = choose(env)
     # Of a server that is not known yet: what is wrong with the filter is wrong for every server.
     chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
-    return Job(env, journal, limits, login, wanted, options.flags(wanted), chosen)
+    return Job(env, journal, limits, login, dumper, chosen)
 
 
 def read_login(env: Environment) -> Login:

@@ -11,7 +11,7 @@ from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.tar import Archive
 from tidbbackup.worker.counters import Counters
-from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.dumpers.process import DumperProcess
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.staging.belt import Belt
 
@@ -21,7 +21,7 @@ SIZES = PartSizes(ObjectTarget("other", "b", "k"), 0)
 @pytest.mark.parametrize("what", ["sent_bytes", "waited_seconds"])
 def test_a_part_that_is_still_on_its_way_is_movement(tmp_path: Path, what: str) -> None:
     archive, counters = Archive("top", 0, SIZES), Counters()
-    gauge = Gauge(counters, Belt(tmp_path), archive, Output())
+    gauge = Gauge(counters, Belt(tmp_path, lambda _: ()), archive, DumperProcess())
     before = gauge.moved()
     assert gauge.moved() == before
     setattr(counters, what, 1)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.worker.dumpers.mydumper.log import read_line
-from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
+from tidbbackup.worker.dumpers.process import DumperProcess
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.pipeline import standstill
@@ -49,12 +49,11 @@ async def test_what_no_server_of_a_cluster_is_seen_to_do_ends_nothing(
 ) -> None:
     """A query of mydumper's that stands at another TiDB for a minute is one that no session of ours sees."""
     monkeypatch.setattr(standstill, "statements", lambda _: Statements())
-    monkeypatch.setattr(Output, "activity", lambda _: (1,))
+    monkeypatch.setattr(DumperProcess, "activity", lambda _: (1,))
     ended: list[StepFailed | None] = []
-    monkeypatch.setattr(Output, "end_it", lambda _, why: ended.append(why))
-    job: Any = SimpleNamespace(limits=Limits(), login=None, flags=SimpleNamespace(verbose=True))
-    output = Output()
-    output.began = True
+    monkeypatch.setattr(DumperProcess, "end_it", lambda _, why: ended.append(why))
+    job: Any = SimpleNamespace(limits=Limits(), login=None, dumper=SimpleNamespace(name="mydumper"))
+    output = DumperProcess(began=True)
     keeping = asyncio.create_task(Standstill(job, output, is_tidb).keep())
     await asyncio.wait([keeping], timeout=90)
     assert not keeping.done()
@@ -63,10 +62,10 @@ async def test_what_no_server_of_a_cluster_is_seen_to_do_ends_nothing(
 
 
 def test_what_mydumper_tells_of_its_beginning_and_end() -> None:
-    output = Output()
-    output.hear(read_line("** Message: 03:03:21.303: Connected to a MySQL server"))
+    output = MydumperProcess()
+    output.hear("** Message: 03:03:21.303: Connected to a MySQL server")
     assert (output.began, output.finished, output.activity()) == (False, False, ())
-    output.hear(read_line("** Message: 03:03:25.305: Started dump at: 2026-11-29 03:03:25"))
+    output.hear("** Message: 03:03:25.305: Started dump at: 2026-11-29 03:03:25")
     assert (output.began, output.finished) == (True, False)
-    output.hear(read_line("** Message: 03:03:29.292: Finished dump at: 2026-11-29 03:03:29"))
+    output.hear("** Message: 03:03:29.292: Finished dump at: 2026-11-29 03:03:29")
     assert output.finished

@@ -60,7 +60,10 @@ class Scene:
 
     def keep(self) -> asyncio.Task[None]:
         """Begins."""
-        job = SimpleNamespace(journal=SimpleNamespace(counters=self.counters))
+        job = SimpleNamespace(
+            journal=SimpleNamespace(counters=self.counters),
+            dumper=SimpleNamespace(name="mydumper", cutting_option="--chunk-filesize"),
+        )
         task = SimpleNamespace(budget=BUDGET, found=SimpleNamespace(is_tidb=False), job=job)
         parts: list[Any] = [task, self.volume, self.volume, self.mydumper]
         return asyncio.create_task(Holder(*parts).keep())

@@ -12,7 +12,7 @@ from attrs import define
 
 from tidbbackup.worker.archive.tar import Archive
 from tidbbackup.worker.counters import Counters
-from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.dumpers.process import DumperProcess
 from tidbbackup.worker.staging.belt import Belt
 
 _SECONDS = 0.5
@@ -27,7 +27,7 @@ class Gauge:
     counters: Counters
     belt: Belt
     archive: Archive
-    output: Output
+    dumper: DumperProcess
 
     async def keep(self) -> None:
         """Count until cancelled."""
@@ -40,17 +40,17 @@ class Gauge:
         self.counters.see(self.belt.written_bytes(), self.archive.packed_bytes, self.archive.freed_bytes)
 
     def moved(self) -> Hashable:
-        """Changes as long as a byte is read, sent or kept back on purpose, or mydumper says something."""
+        """Changes as long as a byte is read, sent or kept back on purpose, or the dumper says something."""
         self.count()
         counters = self.counters
         sent = counters.sent_bytes, counters.waited_seconds
-        return counters.dumped_bytes, counters.packed_bytes, sent, self.output.lines
+        return counters.dumped_bytes, counters.packed_bytes, sent, self.dumper.lines
 
     def where(self) -> str:
         """What seems to wait for what, for a run in which nothing moves."""
-        running = self.output.process is not None and self.output.process.returncode is None
+        running = self.dumper.process is not None and self.dumper.process.returncode is None
         if running and self.belt.closed_bytes == self.archive.freed_bytes:
             return (
-                f"mydumper stands at {self.counters.dumped_bytes} bytes; is the database waiting for a lock"
+                f"the dumper stands at {self.counters.dumped_bytes} bytes; is the database waiting for a lock"
             )
         return f"the upload stands at {self.counters.uploaded_bytes} bytes; does the storage still answer"

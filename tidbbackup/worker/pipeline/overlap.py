@@ -1,4 +1,4 @@
-"""Dump, archive and upload at the same time: what mydumper has closed is packed and sent while it goes on.
+"""Dump, archive and upload at the same time: what the dumper has closed is packed and sent while it goes on.
 
 Must not know how any of them works.
 """
@@ -16,14 +16,12 @@ from attrs import define, field
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
 from tidbbackup.worker.archive.tar import Archive, parts
-from tidbbackup.worker.dumpers.mydumper import position
-from tidbbackup.worker.dumpers.mydumper.process import Output
-from tidbbackup.worker.pipeline.dumping import Assignment, add_definitions, raise_failure, run_dump
+from tidbbackup.worker.pipeline.dumping import Assignment, raise_failure
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.pipeline.standstill import Standstill
 from tidbbackup.worker.pipeline.throttler import Holder
 from tidbbackup.worker.pipeline.watchdog import watch_progress
-from tidbbackup.worker.pipeline.wholeness import check_end, check_whole, cut_off, is_cut_off
+from tidbbackup.worker.pipeline.wholeness import check_whole, cut_off, is_cut_off
 from tidbbackup.worker.staging import closed_files
 from tidbbackup.worker.staging.belt import Belt
 
@@ -38,7 +36,6 @@ class Overlap:
     belt: Belt
     archive: Archive
     upload: Upload
-    output: Output
     gauge: Gauge
     _cut_off: list[str] = field(factory=list, init=False)
     """Files that end in the middle."""
@@ -72,22 +69,22 @@ class Overlap:
         return sent
 
     async def _dump(self, group: asyncio.TaskGroup) -> None:
-        """Run mydumper, hand its files on, and let the archive end only when all of them are judged."""
+        """Run the dumper, hand its files on, and let the archive end only when all of them are judged."""
         task, belt = self.task, self.belt
         with closed_files.watch(task.folder) as events:
-            followers = [group.create_task(Standstill(task.job, self.output, task.found.is_tidb).keep())]
+            process = task.dump.process
+            followers = [group.create_task(Standstill(task.job, process, task.found.is_tidb).keep())]
             if events:
-                holder = Holder(task, belt, self.archive, self.output)
+                holder = Holder(task, belt, self.archive, process)
                 followers += [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
             else:
                 belt.go_blind()
-            failure = await run_dump(task, self.output)
+            failure = await task.dump.run()
             for follower in followers:
                 follower.cancel()
         raise_failure(task, failure, belt.was_full)
-        await add_definitions(task)
         belt.take_rest()
-        await check_whole(task.job, task.found, task.clearance, belt.sizes, self.output.empty_tables)
+        await check_whole(task, belt.sizes)
         held = task.job.journal.counters.held_seconds
         log.info("dumped %d files, %d bytes, held for %.1f s", len(belt.sizes), belt.closed_bytes, held)
         belt.end()
@@ -98,14 +95,10 @@ class Overlap:
 
     async def _judged(self) -> AsyncIterator[Path]:
         async for path in self.belt.files():
-            await check_end(path, self.task.clearance)
+            await self.task.dump.check(path)
             if is_cut_off(path):
                 self._cut_off.append(path.name)
-            if path.name == position.FILE:
-                # Now or never: once it is packed it is deleted.
-                text = await asyncio.to_thread(path.read_text, "utf-8", "replace")
-                self.output.position = position.read_position(text)
             yield path
-        # Only now: what mydumper says of a full volume or a lost database explains it better.
+        # Only now: what the dumper says of a full volume or a lost database explains it better.
         if self._cut_off:
             raise cut_off(self._cut_off)

@@ -1,4 +1,4 @@
-"""Ends a mydumper that stands still: one that waits too long for the global read lock, behind which every
+"""Ends a dumper that stands still: one that waits too long for the global read lock, behind which every
 write of the server waits, and one that has no work left and does not exit.
 
 Must not know what is dumped.
@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from tidbbackup.model import reasons
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.session import Login, fetch, open_session
-from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.dumpers.process import DumperProcess
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.job import Job
 
@@ -95,54 +95,49 @@ def statements(login: Login) -> Statements:
 
 @define
 class Standstill:
-    """One mydumper, and the server that it reads from."""
+    """One dumper, and the server that it reads from."""
 
     job: Job
-    output: Output
+    dumper: DumperProcess
     is_tidb: bool
-    """Then mydumper may be with other servers of the cluster: a session of ours does not see what they do."""
+    """Then it may be with other servers of the cluster: a session of ours does not see what they do."""
     _before: tuple[int, ...] = field(default=(), init=False)
     _since: float = field(default=0.0, init=False)
 
     async def keep(self) -> None:
-        """Look until cancelled, which is when mydumper has ended for good."""
+        """Look until cancelled, which is when the dumper has ended for good."""
         limits = self.job.limits
         while True:
             await asyncio.sleep(min(_POLL_SECONDS, limits.lock_wait / 4))
-            now, busy = asyncio.get_running_loop().time(), self.output.activity()
+            now, busy = asyncio.get_running_loop().time(), self.dumper.activity()
             if not busy or busy != self._before:
                 self._before, self._since = busy, now
-            elif now - self._since >= (limits.idle if self._began else limits.lock_wait):
+            elif now - self._since >= (limits.idle if self.dumper.began else limits.lock_wait):
                 try:
                     await self._judge()
                 except StepFailed as error:
-                    # The server may have no connection left for us: mydumper has its own.
-                    log.info("mydumper stands still, and the server does not tell why: %s", error)
+                    # The server may have no connection left for us: the dumper has its own.
+                    log.info("the dumper stands still, and the server does not tell why: %s", error)
                 # Not each second: it is a login.
                 self._since = now
 
-    @property
-    def _began(self) -> bool:
-        """Whether it is past the lock; taken for granted where the options keep it from telling."""
-        return self.output.began or not self.job.flags.verbose
-
     async def _judge(self) -> None:
-        output, login = self.output, self.job.login
-        if output.finished:
-            log.warning("mydumper has finished the dump and does not exit: it is ended")
-            output.end_it(None)
-        elif self._began:
+        dumper, login, name = self.dumper, self.job.login, self.job.dumper.name
+        if dumper.finished:
+            log.warning("%s has finished the dump and does not exit: it is ended", name)
+            dumper.end_it(None)
+        elif dumper.began:
             if not self.is_tidb and not (await aside(statements, login)).ours:
-                text = "mydumper stands still and asks nothing of the server any more; make a new Backup"
-                output.end_it(StepFailed(reasons.DUMP_FAILED, text))
+                text = f"{name} stands still and asks nothing of the server any more; make a new Backup"
+                dumper.end_it(StepFailed(reasons.DUMP_FAILED, text))
         elif (await aside(statements, login)).waiting:
             # It may get the lock this moment: it must not begin to write before it is ended.
-            output.hold()
+            dumper.hold()
             try:
                 found = await aside(statements, login)
-                if found.waiting and not output.began:
-                    text = f"mydumper waited {found.waiting.seconds} s for the global read lock"
+                if found.waiting and not dumper.began:
+                    text = f"{name} waited {found.waiting.seconds} s for the global read lock"
                     why = found.in_the_way(found.waiting.seconds)
-                    output.end_it(StepFailed(reasons.LOCK_TIMEOUT, f"{text}; {why}"))
+                    dumper.end_it(StepFailed(reasons.LOCK_TIMEOUT, f"{text}; {why}"))
             finally:
-                output.release()
+                dumper.release()

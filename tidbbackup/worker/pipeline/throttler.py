@@ -1,4 +1,4 @@
-"""Holds mydumper while it is too far ahead, as `hold` decides. The only one that stops or continues it.
+"""Holds the dumper while it is too far ahead, as `hold` decides. The only one that stops or continues it.
 
 Must not know why.
 """
@@ -13,7 +13,7 @@ from attrs import define
 from tidbbackup.model import reasons
 from tidbbackup.worker.archive.manifest import printable
 from tidbbackup.worker.archive.tar import Archive
-from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.dumpers.process import DumperProcess
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.pipeline.dumping import Assignment
 from tidbbackup.worker.staging import throttle
@@ -28,15 +28,15 @@ _NAMED = 3
 
 @define
 class Holder:
-    """One mydumper, the volume it writes to, and what empties that."""
+    """One dumper, the volume it writes to, and what empties that."""
 
     task: Assignment
     belt: Belt
     archive: Archive
-    output: Output
+    dumper: DumperProcess
 
     async def keep(self) -> None:
-        """Hold and release until cancelled, which is when mydumper has ended.
+        """Hold and release until cancelled, which is when the dumper has ended.
 
         Raises:
             StepFailed: StagingTooSmall.
@@ -45,7 +45,7 @@ class Holder:
         held, since = False, loop.time()
         while True:
             now = loop.time()
-            harmless = self.task.found.is_tidb or self.output.holds_no_lock()
+            harmless = self.task.found.is_tidb or self.dumper.holds_no_lock()
             facts = self._facts(harmless, held, since)
             decision = throttle.decide(facts, now)
             if decision is Decision.TOO_SMALL:
@@ -56,13 +56,13 @@ class Holder:
             await asyncio.sleep(throttle.pause(facts))
 
     def _switch(self, held: bool, facts: HoldFacts, now: float) -> None:
-        log.debug("mydumper is %s, %d bytes staged", "released" if held else "held", facts.staged)
+        log.debug("the dumper is %s, %d bytes staged", "released" if held else "held", facts.staged)
         if held:
             self.task.job.journal.counters.held_seconds += now - facts.since
-            self.output.release()
+            self.dumper.release()
         else:
             # Dying while it is held: SIGKILL ends a stopped process too.
-            self.output.hold()
+            self.dumper.hold()
 
     def _facts(self, harmless: bool, held: bool, since: float) -> HoldFacts:
         waiting = self.belt.closed_bytes - self.archive.freed_bytes
@@ -70,6 +70,7 @@ class Holder:
         return HoldFacts(staged, waiting, self.task.budget, harmless, held, since)
 
     def _too_small(self) -> StepFailed:
+        dumper = self.task.job.dumper
         sizes = sorted(self.belt.writing_sizes().items(), key=lambda item: -item[1])
         names = ", ".join(f"{printable(name)} ({readable(size)})" for name, size in sizes[:_NAMED])
         more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
@@ -77,6 +78,6 @@ class Holder:
             reasons.STAGING_TOO_SMALL,
             f"files that are still being written fill the {readable(self.task.budget)} that may be used of "
             f"the staging volume, and nothing else is left to be sent: {names}{more}; raise "
-            "spec.storageSize, or cut the tables into smaller files with the mydumper option "
-            "--chunk-filesize",
+            "spec.storageSize, or cut the tables into smaller files with the "
+            f"{dumper.name} option {dumper.cutting_option}",
         )

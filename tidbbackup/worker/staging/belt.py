@@ -1,4 +1,4 @@
-"""Files on their way from mydumper into the archive: which are being written, which wait, in which order.
+"""Files on their way from the dumper into the archive: which are being written, which wait, in which order.
 
 Keeps name and size of every file, since the file itself is gone once it is packed. Must not know the archive.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import stat
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from tidbbackup.model import reasons
@@ -21,10 +20,8 @@ from tidbbackup.worker.staging.closed_files import FileEvent
 _EMPTY_BYTES = 64
 """A data file with a row is larger. mydumper deletes what it wrote of an empty table."""
 
-# Where tables are cut by size, the first piece loses its number if it turns out to be the only one.
-_FIRST = re.compile(r"(?P<stem>.*)\.00001\.sql\Z", re.DOTALL)
-_SECOND = re.compile(r"(?P<stem>.*)\.00002\.sql\Z", re.DOTALL)
-_PLAIN = re.compile(r"(?P<stem>.*)\.sql\Z", re.DOTALL)
+Whole = Callable[[FileEvent], Iterable[str]]
+"""Names of the files that are whole since this event, and keep that name."""
 
 
 class Belt:
@@ -33,10 +30,10 @@ class Belt:
     Invariant: `sizes` holds every file that has been or will be handed out, once each.
     """
 
-    def __init__(self, folder: Path, *, cut_by_size: bool = False) -> None:
-        """`cut_by_size`: closed first pieces count as being written until they have their last name."""
+    def __init__(self, folder: Path, whole: Whole) -> None:
+        """`whole`: the dumper's rule; a file counts as being written until this names it."""
         self._folder = folder
-        self._cut_by_size = cut_by_size
+        self._whole = whole
         self._waiting: deque[Path] = deque()
         self._news = asyncio.Event()
         self._ended = False
@@ -45,7 +42,7 @@ class Belt:
         self.closed_bytes = 0
         """The sum of them."""
         self.writing: set[str] = set()
-        """Files that are not closed yet."""
+        """Files that are not whole yet."""
         self.blind = False
         """Whether there may be files of which nobody tells: only a look into the folder does."""
         self.was_full = False
@@ -56,11 +53,9 @@ class Belt:
         async for event in events:
             if not event.closed:
                 self.writing.add(event.name)
-                self._settle(_SECOND.match(event.name), keeps_number=True)
-            elif event.renamed or not (self._cut_by_size and _FIRST.match(event.name)):
-                self.writing.discard(event.name)
-                self._settle(_PLAIN.match(event.name) if event.renamed else None, keeps_number=False)
-                self._take(event.name)
+            for name in self._whole(event):
+                self.writing.discard(name)
+                self._take(name)
         self.go_blind()
 
     def go_blind(self) -> None:
@@ -69,7 +64,7 @@ class Belt:
         self.writing.clear()
 
     def take_rest(self) -> None:
-        """Take in, in order of their names, all files that are in the folder; mydumper has ended."""
+        """Take in, in order of their names, all files that are in the folder; the dumper has ended."""
         self.blind = False
         self.writing.clear()
         for name, size in sorted(volume.sizes(self._folder).items()):
@@ -82,7 +77,7 @@ class Belt:
         self._news.set()
 
     def written_bytes(self) -> int:
-        """All that mydumper has written so far. Where nobody tells of files it takes a look at each."""
+        """All that the dumper has written so far. Where nobody tells of files it takes a look at each."""
         if not self.blind:
             return self.closed_bytes + sum(self.writing_sizes().values())
         found = volume.sizes(self._folder).items()
@@ -109,18 +104,8 @@ class Belt:
             self._news.clear()
             await self._news.wait()
 
-    def _settle(self, found: re.Match[str] | None, *, keeps_number: bool) -> None:
-        """A second piece has been begun, or the only one renamed: what becomes of the first."""
-        if not self._cut_by_size or not found:
-            return
-        first = f"{found['stem']}.00001.sql"
-        if first in self.writing:
-            self.writing.discard(first)
-            if keeps_number:
-                self._take(first)
-
     def _take(self, name: str) -> None:
-        """A file that has been closed. Metadata and what may be deleted again wait for mydumper's end."""
+        """A file that has been closed. Metadata and what may be deleted again wait for the dumper's end."""
         self.was_full = self.was_full or volume.is_full(self._folder)
         try:
             found = os.stat(self._folder / name, follow_symlinks=False)
@@ -143,5 +128,5 @@ class Belt:
 def _written_twice(name: str) -> StepFailed:
     return StepFailed(
         reasons.DUMP_INCOMPLETE,
-        f"mydumper wrote {name} once more after it had closed that file",
+        f"the dumper wrote {name} once more after it had closed that file",
     )

@@ -1,7 +1,6 @@
-"""What inotify tells of the folder that mydumper writes into: files that appear, files that are closed.
+"""What inotify tells of the folder that the dumper writes into: files that appear, files that are closed.
 
-mydumper creates each file once and closes it once: a closed file is whole, though it may get another name.
-Must not know what is done with it.
+Must not know which of them are whole, nor what is done with them.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ def watch(folder: Path) -> Iterator[AsyncGenerator[FileEvent, None] | None]:
     try:
         inotify = Inotify()
     except OSError as error:
-        log.warning("no inotify (%s): files are packed when mydumper has ended", error.strerror)
+        log.warning("no inotify (%s): files are packed when the dumper has ended", error.strerror)
         yield None
         return
     with inotify:
         try:
             inotify.add_watch(folder, Mask.CREATE | Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.ONLYDIR)
         except OSError as error:
-            log.warning("inotify refuses (%s): files are packed when mydumper has ended", error.strerror)
+            log.warning("inotify refuses (%s): files are packed when the dumper has ended", error.strerror)
             yield None
             return
         yield _events(inotify)
@@ -52,7 +51,7 @@ def watch(folder: Path) -> Iterator[AsyncGenerator[FileEvent, None] | None]:
 async def _events(inotify: Inotify) -> AsyncGenerator[FileEvent, None]:
     async for event in inotify:
         if event.mask & Mask.Q_OVERFLOW:
-            log.warning("inotify has dropped events: the other files are packed when mydumper has ended")
+            log.warning("inotify has dropped events: the other files are packed when the dumper has ended")
             return
         if event.name is not None and not event.mask & Mask.ISDIR:
             renamed = bool(event.mask & Mask.MOVED_TO)

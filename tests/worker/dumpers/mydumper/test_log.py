@@ -4,7 +4,7 @@ import pytest
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.dumpers.mydumper.log import judge, read_line
-from tidbbackup.worker.dumpers.mydumper.process import Output
+from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_exit_code_and_log_decide_together() -> None:
 
 
 def test_the_cause_is_told_before_its_consequences() -> None:
-    output = Output()
+    output = MydumperProcess()
     for text in ("Could not write schema for d.t", "Couldn't write data to a file: No space left on device"):
-        output.hear(read_line(f"** (mydumper:1): CRITICAL **: 01:02:03.004: {text}"))
-    output.hear(read_line("** Message: 01:02:03.004: Empty table d.none"))
+        output.hear(f"** (mydumper:1): CRITICAL **: 01:02:03.004: {text}")
+    output.hear("** Message: 01:02:03.004: Empty table d.none")
     failure = judge(1, output.first_error, output.cause)
     assert failure is not None
     assert failure.reason == reasons.STAGING_FULL

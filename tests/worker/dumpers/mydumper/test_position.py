@@ -2,7 +2,8 @@
 
 import pytest
 
-from tidbbackup.worker.dumpers.mydumper.position import Position, read_position
+from tidbbackup.worker.dumpers.mydumper.position import read_position
+from tidbbackup.worker.dumpers.position import Position
 
 AS_OF_0_10 = """Started dump at: 2026-11-23 03:00:00
 SHOW MASTER STATUS:

@@ -4,10 +4,12 @@ import pytest
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.database.catalog import Column, Database, Survey, Table
-from tidbbackup.worker.dumpers.mydumper.hazards import Quirks
+from tidbbackup.worker.dumpers.dumper import Clearance
+from tidbbackup.worker.dumpers.mydumper.completeness import watched_tables
+from tidbbackup.worker.dumpers.mydumper.hazards import Quirks, column_lists
 from tidbbackup.worker.dumpers.mydumper.options import Flags, flags
-from tidbbackup.worker.dumpers.mydumper.preflight import Clearance, clear
-from tidbbackup.worker.dumpers.mydumper.selection import selection
+from tidbbackup.worker.dumpers.mydumper.preflight import clear
+from tidbbackup.worker.dumpers.selection import selection
 from tidbbackup.worker.failure import StepFailed
 
 ALL = ("GRANT ALL PRIVILEGES ON *.* TO `b`@`%`",)
@@ -29,7 +31,7 @@ def refusal(*databases: Database, grants: tuple[str, ...] = ALL, regex: str = ""
 
 
 def test_a_plain_server_is_cleared() -> None:
-    assert cleared(SHOP, Database("mysql", (Table("user"),))) == Clearance((SHOP,), complete_insert=False)
+    assert cleared(SHOP, Database("mysql", (Table("user"),))) == Clearance((SHOP,))
 
 
 def test_refusals() -> None:
@@ -97,11 +99,11 @@ def test_long_lists_are_cut() -> None:
 
 def test_column_lists_unless_they_would_spoil_another_table() -> None:
     computed = Table("c", columns=(Column("g", "STORED GENERATED"),))
-    clearance = cleared(Database("d", (computed,)))
-    assert (clearance.complete_insert, clearance.watched) == (True, ())
+    databases = (Database("d", (computed,)),)
+    assert (column_lists(databases), watched_tables(databases)) == (True, [])
     ticked = Table("t", columns=(Column("a`b"),))
-    clearance = cleared(Database("d", (computed, ticked)))
-    assert (clearance.complete_insert, clearance.watched) == (False, (("d", "c"),))
+    databases = (Database("d", (computed, ticked)),)
+    assert (column_lists(databases), watched_tables(databases)) == (False, [("d", "c")])
 
 
 def test_history_that_no_dump_holds_is_told() -> None:

@@ -173,6 +173,11 @@ def generated_tables(databases: Iterable[Database]) -> list[tuple[str, str]]:
     return [(d.name, t.name) for d in databases for t in d.tables if any(c.generated for c in t.columns)]
 
 
+def column_lists(databases: Iterable[Database]) -> bool:
+    """Whether every INSERT has to carry its column list."""
+    return bool(generated_tables(databases)) and not backticked_columns(databases)
+
+
 def backticked_columns(databases: Iterable[Database]) -> bool:
     """Whether `--complete-insert` would spoil a table: it does not escape backticks in column names."""
     return any("`" in column.name for d in databases for t in d.tables for column in t.columns)

@@ -1,15 +1,13 @@
 """Where in the server's binary log a dump stands, as mydumper's `metadata` file tells it. Pure.
 
-On MySQL and MariaDB this is the consistency point: binary log file and offset, and the GTIDs executed so far.
-mydumper writes it only where there is a binary log, and on TiDB never: there it is the TSO. Must not know
-when the file is read.
+mydumper writes it only where there is a binary log, and on TiDB never. Must not know when the file is read.
 """
 
 from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from tidbbackup.worker.dumpers.position import Position
 
 FILE = "metadata"
 
@@ -21,16 +19,6 @@ _ENTRY = re.compile(r"(?P<name>Log|File|Pos|Position|GTID|Executed_Gtid_Set)\s*[
 # MySQL breaks a set of several servers after each comma, and mydumper writes it as it is.
 _BREAK_IN_GTIDS = re.compile(r",\s*\n\s*(?=[0-9A-Fa-f]{8}-)")
 _NAMES = {"Log": "file", "File": "file", "Pos": "offset", "Position": "offset"}
-
-
-@frozen
-class Position:
-    """The consistency point of a dump; "" where nothing is known."""
-
-    binlog: str = ""
-    """`<file>:<offset>`."""
-    gtid: str = ""
-    """GTIDs executed so far, as the server writes them but in one line."""
 
 
 def read_position(text: str) -> Position:

@@ -7,32 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.worker.database.catalog import Database, Survey
 from tidbbackup.worker.database.grants import read_grants
+from tidbbackup.worker.dumpers.dumper import Clearance
 from tidbbackup.worker.dumpers.mydumper import file_names, hazards
 from tidbbackup.worker.dumpers.mydumper.options import Flags
-from tidbbackup.worker.dumpers.mydumper.selection import Selection
+from tidbbackup.worker.dumpers.selection import Selection
 from tidbbackup.worker.failure import StepFailed
 
 _NAMED = 5
 """So many objects are named in a message, the rest counted."""
-
-
-@frozen
-class Clearance:
-    """The dump may begin."""
-
-    databases: tuple[Database, ...]
-    """What it takes."""
-    complete_insert: bool
-    """Whether every INSERT has to carry its column list."""
-    watched: tuple[tuple[str, str], ...] = ()
-    """(database, table) whose last INSERT may lack its column list and has to be looked at."""
-    notices: tuple[Notice, ...] = ()
 
 
 def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Quirks) -> Clearance:
@@ -68,9 +54,7 @@ def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Qui
             f"mydumper would lose or spoil {_some(problems)}; change them or leave them out with a filter",
         )
     notices += tuple(_caveats(databases, flags, is_tidb=survey.is_tidb))
-    generated = tuple(hazards.generated_tables(databases))
-    column_lists = bool(generated) and not hazards.backticked_columns(databases)
-    return Clearance(databases, column_lists, () if column_lists else generated, notices)
+    return Clearance(databases, notices)
 
 
 def _caveats(databases: tuple[Database, ...], flags: Flags, *, is_tidb: bool) -> Iterator[Notice]:

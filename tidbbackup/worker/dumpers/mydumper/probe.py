@@ -10,7 +10,7 @@ import re
 
 from attrs import frozen
 
-from tidbbackup.worker.dumpers.mydumper.process import end, find
+from tidbbackup.worker.dumpers.process import end, find
 
 _SECONDS = 10
 # `  -r, --rows                  Try to split tables`

@@ -7,7 +7,7 @@ import pytest
 from tidbbackup.model import reasons
 from tidbbackup.model.filter.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
 from tidbbackup.worker.database.catalog import Database, Table
-from tidbbackup.worker.dumpers.mydumper.selection import ascii_regex, default_regex, selection
+from tidbbackup.worker.dumpers.selection import ascii_regex, default_regex, selection
 from tidbbackup.worker.failure import StepFailed
 
 

@@ -1,0 +1,115 @@
+"""The interface of a dumper: what the worker asks of it, whichever program it is.
+
+Must not know any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+from tidbbackup.model.contract.result import Notice
+from tidbbackup.worker.database.catalog import Database, Survey
+from tidbbackup.worker.database.session import Login
+from tidbbackup.worker.dumpers.position import Position
+from tidbbackup.worker.dumpers.process import DumperProcess
+from tidbbackup.worker.dumpers.selection import Selection
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.staging.closed_files import FileEvent
+
+
+@frozen
+class Clearance:
+    """The dump may begin."""
+
+    databases: tuple[Database, ...]
+    """What it takes."""
+    notices: tuple[Notice, ...] = ()
+
+
+@frozen
+class Order:
+    """One dump as it is ordered."""
+
+    found: Survey
+    """The server; on TiDB with the TSO to read at."""
+    databases: tuple[Database, ...]
+    """What is to be dumped, as the clearance has it."""
+    login: Login
+    folder: Path
+    """Empty; the dumper writes its files here and no others."""
+    lock_pauses: tuple[float, ...] = ()
+    """Seconds before a lock that it did not get in time is asked for again, once for each."""
+
+
+class Dumper(Protocol):
+    """One program with the task's options, before it runs. Made by a judgement of these options."""
+
+    @property
+    def name(self) -> str:
+        """The program's name, for messages."""
+
+    @property
+    def cutting_option(self) -> str:
+        """Its option that cuts tables into smaller files."""
+
+    async def clear(self, found: Survey, chosen: Selection) -> Clearance:
+        """Judge what the server holds, for the program at hand.
+
+        Raises:
+            StepFailed: what it cannot dump whole; DumpFailed, the program is not there.
+        """
+
+    async def prepare(self, order: Order) -> Dump:
+        """Settle the command line.
+
+        Raises:
+            StepFailed: DumpFailed, InvalidSpec.
+        """
+
+
+class Dump(Protocol):
+    """One dump."""
+
+    @property
+    def version(self) -> str:
+        """Name and version of the program."""
+
+    @property
+    def process(self) -> DumperProcess:
+        """How far it is, and the means to hold and end it."""
+
+    @property
+    def position(self) -> Position:
+        """What its files have told, once all have been checked."""
+
+    async def run(self) -> StepFailed | None:
+        """Run it to its end; why it failed. A cancelled run leaves no process.
+
+        Raises:
+            StepFailed: it could not be begun.
+        """
+
+    def whole(self, event: FileEvent) -> Iterable[str]:
+        """Names of the files that, as this event shows, are whole and keep their name."""
+
+    async def check(self, path: Path) -> None:
+        """Look at a whole file before it is packed.
+
+        Raises:
+            StepFailed: DumpIncomplete.
+        """
+
+    def missing(self, databases: tuple[Database, ...], sizes: Mapping[str, int]) -> list[str]:
+        """What of these databases is not in the files, as people name it; asked when it has ended well.
+
+        Args:
+            databases: what the dump should hold.
+            sizes: all files that were written, name to bytes.
+
+        Raises:
+            StepFailed: UnsupportedName.
+        """

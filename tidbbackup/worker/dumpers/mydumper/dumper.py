@@ -1,0 +1,173 @@
+"""mydumper as a dumper: its judgement, its run with a secret while it needs one, and what its end meant."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.cpus import cpus
+from tidbbackup.worker.daemon_thread import aside
+from tidbbackup.worker.database.catalog import Database, Survey
+from tidbbackup.worker.database.survey import read_definitions, read_views
+from tidbbackup.worker.database.views import table_files, view_files, write_files
+from tidbbackup.worker.dumpers import process
+from tidbbackup.worker.dumpers.dumper import Clearance, Order
+from tidbbackup.worker.dumpers.mydumper import completeness, defaults_file, options, position
+from tidbbackup.worker.dumpers.mydumper import log as verdict
+from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, programs, quirks, remote_engines
+from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
+from tidbbackup.worker.dumpers.mydumper.pieces import Pieces
+from tidbbackup.worker.dumpers.mydumper.preflight import check_names, clear
+from tidbbackup.worker.dumpers.mydumper.probe import probe
+from tidbbackup.worker.dumpers.position import Position
+from tidbbackup.worker.dumpers.selection import Selection
+from tidbbackup.worker.environment import Environment
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.staging import volume
+from tidbbackup.worker.staging.closed_files import FileEvent
+
+log = logging.getLogger(__name__)
+
+_DEFAULTS_FILE = "mydumper.cnf"
+
+
+class Mydumper:
+    """mydumper with the options of a task."""
+
+    name = "mydumper"
+    cutting_option = "--chunk-filesize"
+
+    def __init__(self, env: Environment) -> None:
+        """Raises StepFailed: InvalidSpec."""
+        self._env = env
+        self._asked_for = options.judged(env.task.dump.options)
+        self._wanted = options.tuned(self._asked_for, env.task.stagingBytes)
+        self._flags = options.flags(self._wanted)
+        self._chosen: Selection | None = None
+
+    async def clear(self, found: Survey, chosen: Selection) -> Clearance:
+        """See `dumper.Dumper`. Raises StepFailed."""
+        self._chosen = chosen
+        program = process.find(self.name, self._env.search_path)
+        return clear(found, chosen, self._flags, quirks(await aside(program.read_bytes)))
+
+    async def prepare(self, order: Order) -> MydumperDump:
+        """See `dumper.Dumper`. Raises StepFailed."""
+        assert self._chosen is not None
+        program = await probe(self._env.search_path)
+        tables = sum(not table.is_view for database in order.databases for table in database.tables)
+        plan = options.DumpPlan(
+            options=self._wanted,
+            regex=self._chosen.argument,
+            outputdir=order.folder,
+            defaults_file=self._env.run_dir / _DEFAULTS_FILE,
+            tls=order.login.tls,
+            snapshot=order.found.commit_ts,
+            programs=programs(order.databases),
+            remote_engines=remote_engines(order.databases),
+            complete_insert=column_lists(order.databases),
+            threads=options.threads(cpus(), tables, by_rows="rows" in self._wanted),
+            known=program.options,
+        )
+        argv = process.command(self.name, options.arguments(plan, self._asked_for), self._env.search_path)
+        return MydumperDump(self._env, order, self._chosen, self._flags, argv, program.version)
+
+
+class MydumperDump:
+    """One dump by mydumper."""
+
+    def __init__(
+        self,
+        env: Environment,
+        order: Order,
+        chosen: Selection,
+        flags: options.Flags,
+        argv: list[str],
+        version: str,
+    ) -> None:
+        self.version = version
+        self.position = Position()
+        self._env = env
+        self._order = order
+        self._chosen = chosen
+        self._flags = flags
+        self._argv = argv
+        self._secret = env.run_dir / _DEFAULTS_FILE
+        self._pieces = Pieces(cut_by_size=flags.cut_by_size)
+        self._watched = completeness.watched_tables(order.databases)
+        self.process = MydumperProcess(
+            # Without its words nothing tells that it has the lock.
+            began=not flags.verbose,
+            takes=chosen.takes,
+            connected=lambda: self._secret.unlink(missing_ok=True),
+        )
+
+    async def run(self) -> StepFailed | None:
+        """Run it to its end, again where it did not get the lock; why it failed, in its words or ours."""
+        log.info("%s: starting %s", self.version, " ".join(self._argv[3:]))
+        for pause in (*self._order.lock_pauses, None):
+            await self._run_once()
+            stopped = self.process.stopped
+            # Nothing is written before it has the lock: it may begin again.
+            if not stopped or stopped.reason != reasons.LOCK_TIMEOUT or pause is None:
+                break
+            log.warning("%s; asked for again in %g s", stopped, pause)
+            self.process.stopped = None
+            await asyncio.sleep(pause)
+        said = self.process
+        failure = said.stopped or verdict.judge(said.code, said.first_error, said.cause)
+        if failure is None:
+            await self._add_definitions()
+        return failure
+
+    def whole(self, event: FileEvent) -> Iterable[str]:
+        """See `dumper.Dump`."""
+        return self._pieces.whole(event)
+
+    async def check(self, path: Path) -> None:
+        """See `dumper.Dump`. Raises StepFailed."""
+        for database, table in completeness.spoilt_files(self._watched, [path.name]).values():
+            if await asyncio.to_thread(volume.ends_spoilt, path, completeness.lacks_column_list):
+                raise StepFailed(
+                    reasons.DUMP_INCOMPLETE,
+                    f"mydumper wrote the last row of `{database}`.`{table}` in a form that does not load; "
+                    "rename the columns with a backtick in any table, which keep the worker from avoiding it",
+                )
+        if path.name == position.FILE:
+            text = await asyncio.to_thread(path.read_text, "utf-8", "replace")
+            self.position = position.read_position(text)
+
+    def missing(self, databases: tuple[Database, ...], sizes: Mapping[str, int]) -> list[str]:
+        """See `dumper.Dump`. Raises StepFailed."""
+        check_names(databases, self._flags)
+        created = [d.name for d in databases if self._chosen.database(d.name)]
+        empty = self.process.empty_tables
+        return completeness.missing_objects(databases, self._flags, sizes, empty, created)
+
+    async def _run_once(self) -> None:
+        login = self._order.login
+        content = defaults_file.defaults_file(
+            *(login.target.host, login.target.port, login.target.user, login.password),
+            check_host=login.tls is not None,
+            known_by=login.known_by,
+        )
+        self.process.waiting = True
+        try:
+            defaults_file.write_private(self._secret, content)
+            await process.run(self._argv, self._env.search_path, self.process)
+        finally:
+            self._secret.unlink(missing_ok=True)
+
+    async def _add_definitions(self) -> None:
+        """Write the definitions that mydumper leaves out."""
+        found, login, databases, files = self._order.found, self._order.login, self._order.databases, {}
+        if self._flags.no_schemas or self._flags.selecting:
+            return
+        if found.is_tidb and not self._flags.no_views:
+            files = view_files(await aside(read_views, login, found.commit_ts, databases))
+        if remote_engines(databases):
+            files |= table_files(await aside(read_definitions, login, databases))
+        await asyncio.to_thread(write_files, files, self._order.folder)
