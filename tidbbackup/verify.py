@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -26,15 +25,18 @@ from tidbbackup.model.resource.storage_spec import S3Spec
 from tidbbackup.model.units import format_size, format_time
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client, proxies_from
+from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
+from tidbbackup.storage.objects import ObjectHead
 from tidbbackup.worker.archive.check import Verdict, check_archive
+from tidbbackup.worker.archive.feed import Feed
 from tidbbackup.worker.archive.manifest import FORMAT_VERSION, Manifest, read_manifest
 
 OK, FAILED, USAGE = 0, 1, 2
 
 _URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.tgz)", re.DOTALL)
 _FROZEN = ("GLACIER", "DEEP_ARCHIVE")
-_QUEUED = 4
+_QUEUED = 2
 """Pieces that wait between network and check: the bound of memory."""
 _QUIET_SECONDS = 2.0
 
@@ -116,7 +118,7 @@ async def _verify(
             raise NotWhole(f"there is no {target.url}, only its manifest: the archive has been deleted")
         if head.storage_class in _FROZEN and not head.restored:
             raise NotWhole(_frozen(target, head.storage_class))
-        return manifest, await _archive(client, target, manifest, err)
+        return manifest, await _archive(client, target, head, manifest, err, patience)
 
 
 async def _manifest(client: S3Client, target: ObjectTarget) -> Manifest:
@@ -155,14 +157,22 @@ def parsed(body: bytes) -> Manifest:
         raise ValueError(f"is no manifest: {error}") from error
 
 
-async def _archive(client: S3Client, target: ObjectTarget, manifest: Manifest, err: TextIO) -> Verdict:
+async def _archive(
+    client: S3Client,
+    target: ObjectTarget,
+    head: ObjectHead,
+    manifest: Manifest,
+    err: TextIO,
+    patience: Patience,
+) -> Verdict:
     """Read the archive through the check, which runs in a thread."""
-    feed = _Feed()
+    feed = Feed(_QUEUED)
     meter = _Meter(manifest.size, err)
     checking = asyncio.create_task(asyncio.to_thread(check_archive, feed, manifest, target.top, meter.moved))
     showing = asyncio.create_task(meter.show())
     try:
-        await _fill(feed, objects.stream(client, target, target.key), checking)
+        async with contextlib.aclosing(download(client, target, head, patience)) as pieces:
+            await feed.fill(pieces, checking.done)
         return await checking
     except StorageError as error:
         if error.code == "InvalidObjectState":
@@ -172,51 +182,6 @@ async def _archive(client: S3Client, target: ObjectTarget, manifest: Manifest, e
         feed.close()
         showing.cancel()
         await asyncio.gather(checking, showing, return_exceptions=True)
-
-
-async def _fill(feed: _Feed, pieces: AsyncIterator[bytes], checking: asyncio.Task[Verdict]) -> None:
-    async for piece in pieces:
-        while not feed.offer(piece):
-            if checking.done():
-                return
-            await asyncio.sleep(0.005)
-    while not feed.offer(b""):
-        if checking.done():
-            return
-        await asyncio.sleep(0.005)
-
-
-class _Feed:
-    """Pieces from the loop to the thread that checks them."""
-
-    def __init__(self) -> None:
-        self._pieces: queue.Queue[bytes] = queue.Queue(_QUEUED)
-        self._rest = memoryview(b"")
-        self._ended = False
-        self._closed = False
-
-    def offer(self, piece: bytes) -> bool:
-        """Add a piece if there is room; an empty one is the end."""
-        try:
-            self._pieces.put_nowait(piece)
-        except queue.Full:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Make the reader end, whatever it has read."""
-        self._closed = True
-        with contextlib.suppress(queue.Full):
-            self._pieces.put_nowait(b"")
-
-    def read(self, size: int, /) -> bytes:
-        """See Reader. Blocks until there is a piece."""
-        if not self._rest and not self._ended:
-            piece = b"" if self._closed else self._pieces.get()
-            self._ended = not piece
-            self._rest = memoryview(piece)
-        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        return data
 
 
 class _Meter:

@@ -8,7 +8,7 @@ Here is also what storage/objects.py promises.
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -24,8 +24,10 @@ from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload, start_upload
+from tidbbackup.storage.objects import ObjectHead
 from tidbbackup.worker.clean import clean
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
@@ -46,15 +48,16 @@ async def bodies() -> AsyncIterator[Body]:
     yield Body([b"x"])
 
 
-async def streamed(client: S3Client, target: ObjectTarget, _: Upload) -> None:
-    async for _piece in objects.stream(client, target, target.key):
-        pass
+async def downloaded(client: S3Client, target: ObjectTarget, _: Upload) -> None:
+    async with aclosing(download(client, target, ObjectHead(1, etag='"e1"'), PATIENCE)) as pieces:
+        async for _piece in pieces:
+            pass
 
 
 OPERATIONS: dict[str, Operation] = {
     "head": lambda c, t, u: objects.head(c, t, t.key),
     "read": lambda c, t, u: objects.read(c, t, t.key),
-    "stream": streamed,
+    "download": downloaded,
     "delete": lambda c, t, u: objects.delete(c, t, t.key),
     "open uploads": lambda c, t, u: objects.open_uploads(c, t),
     "abort": lambda c, t, u: objects.abort_upload(c, t, "u0"),

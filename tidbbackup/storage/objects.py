@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import AsyncIterator
 
 from attrs import field, frozen
 
@@ -20,7 +19,6 @@ from tidbbackup.storage.proof import NotS3, is_absent
 
 log = logging.getLogger(__name__)
 
-_PIECE_BYTES = 1 << 20
 _WITHOUT_WORDS = frozenset({"400", "403", "404"})
 """What a HEAD that is refused has in the place of S3's code: its answers have no body."""
 
@@ -40,6 +38,8 @@ class ObjectHead:
     """Empty: the bucket's default."""
     restored: bool = False
     """From an archive class, to be read for a while."""
+    etag: str = ""
+    """As the storage writes it: the object's version."""
 
 
 def encryption(target: ObjectTarget) -> dict[str, str]:
@@ -66,6 +66,7 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
         dict(answer.get("Metadata", {})),
         answer.get("StorageClass", ""),
         'ongoing-request="false"' in answer.get("Restore", ""),
+        answer.get("ETag", ""),
     )
 
 
@@ -104,31 +105,6 @@ async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None
             return None
         raise explain(error, f"reading {key} of", target) from error
     return whole
-
-
-async def stream(client: S3Client, target: ObjectTarget, key: str) -> AsyncIterator[bytes]:
-    """An object piece by piece. A connection that breaks is taken up again where it broke, as long as that
-    brings something, and only if the object is still the same.
-
-    Raises:
-        StorageError: the storage refused or could not be reached.
-    """
-    done, tag, fresh = 0, "", True
-    while fresh:
-        fresh = False
-        wanted = {"Range": f"bytes={done}-", "IfMatch": tag} if done else {}
-        try:
-            answer = await client.get_object(Bucket=target.bucket, Key=key, **wanted)
-            tag = answer["ETag"]
-            async with answer["Body"] as body:
-                while piece := await body.read(_PIECE_BYTES):
-                    done, fresh = done + len(piece), True
-                    yield piece
-            return
-        except Exception as error:
-            if not fresh or code_of(error):
-                raise explain(error, f"reading {key} of", target) from error
-            log.warning("reading %s broke after %d bytes, going on from there", target.url, done)
 
 
 async def put_tags(client: S3Client, target: ObjectTarget) -> None:

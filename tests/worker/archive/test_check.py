@@ -1,6 +1,6 @@
 """Archives that are whole, and every way in which one is not.
 
-Here is also what worker/archive/manifest.py promises.
+Here is also what worker/archive/manifest.py and worker/archive/unpack.py promise.
 """
 
 import asyncio

@@ -5,35 +5,16 @@ Bounded memory, however large it is. Must not know where the bytes come from, no
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
 import tarfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field, frozen
-from isal import igzip, isal_zlib
 
 from tidbbackup.worker.archive.manifest import Manifest, printable
+from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-_PIECE = 1 << 20
-_GZIP: Any = igzip.IGzipFile
-"""It has no types."""
-_ISAL_ERROR: Any = isal_zlib.error
-_BROKEN = (EOFError, OSError, ValueError, tarfile.TarError, _ISAL_ERROR)
 _NAMED = 5
 """So many files are named, the rest counted."""
-
-
-class Reader(Protocol):
-    """Gives the next bytes, fewer than asked for perhaps; none means the end."""
-
-    def read(self, size: int, /) -> bytes:
-        """See io.RawIOBase."""
 
 
 @frozen
@@ -45,29 +26,6 @@ class Verdict:
     """Unpacked."""
     problems: tuple[str, ...]
     """Empty: it is whole."""
-
-
-class _Metered(io.RawIOBase):
-    """Counts and hashes what is read, and tells how much."""
-
-    def __init__(self, source: Reader, moved: Callable[[int], None]) -> None:
-        self._source, self._moved = source, moved
-        self.bytes = 0
-        self.sha256 = hashlib.sha256()
-
-    def readable(self) -> bool:
-        """See io.RawIOBase."""
-        return True
-
-    def readinto(self, into: Buffer, /) -> int:
-        """See io.RawIOBase."""
-        view = memoryview(into).cast("B")
-        data = self._source.read(len(view))
-        view[: len(data)] = data
-        self.bytes += len(data)
-        self.sha256.update(data)
-        self._moved(self.bytes)
-        return len(data)
 
 
 @define
@@ -123,20 +81,19 @@ def check_archive(
         top: the one folder that all of it is in.
         moved: told the number of bytes read so far.
     """
-    metered = _Metered(source, moved)
+    metered = Metered(source, moved)
     inside = _Inside(top, {file.name: file.size for file in manifest.files})
     broken = ""
     try:
-        _walk(metered, inside)
-    except _BROKEN as error:
-        broken = _words(error)
-    # Whatever is wrong inside: the digest is that of all bytes.
-    while metered.read(_PIECE):
-        pass
+        for member in members(metered):
+            inside.take(member.info)
+    except BROKEN as error:
+        broken = broken_words(error)
+    metered.drain()
     return Verdict(inside.files, inside.bytes, tuple(_judged(metered, manifest, inside, broken)))
 
 
-def _judged(metered: _Metered, manifest: Manifest, inside: _Inside, broken: str) -> Iterator[str]:
+def _judged(metered: Metered, manifest: Manifest, inside: _Inside, broken: str) -> Iterator[str]:
     if metered.bytes < manifest.size:
         yield f"is cut off: {metered.bytes} bytes, {manifest.size} were stored"
     elif metered.bytes > manifest.size:
@@ -147,22 +104,3 @@ def _judged(metered: _Metered, manifest: Manifest, inside: _Inside, broken: str)
         yield f"cannot be unpacked: {broken}"
     else:
         yield from inside.problems()
-
-
-def _walk(metered: _Metered, inside: _Inside) -> None:
-    with _GZIP(fileobj=metered, mode="rb") as plain:
-        with tarfile.open(fileobj=plain, mode="r|", bufsize=_PIECE, errors="surrogateescape") as tar:
-            while member := tar.next():
-                inside.take(member)
-                # It would keep them all.
-                tar.members = []  # type: ignore[attr-defined]
-        # To the checksum at the end of the gzip.
-        while plain.read(_PIECE):
-            pass
-
-
-def _words(error: Exception) -> str:
-    text = re.sub(r"\s+", " ", str(error)).strip()
-    if isinstance(error, EOFError):
-        return "the compressed stream ends too early"
-    return text or type(error).__name__
