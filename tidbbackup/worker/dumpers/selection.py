@@ -1,4 +1,4 @@
-"""Which databases and tables mydumper will take: its own rule for `--regex`, told beforehand.
+"""Which databases and tables are dumped: by a table filter, or by the rule of mydumper's `--regex`.
 
 mydumper 0.10 searches a case-insensitive, multi-line PCRE in `database.table`, in `database.(null)` for the
 database itself; a match of more than two groups counts as none. Must not know a server.
@@ -12,7 +12,6 @@ from attrs import evolve, field, frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.model.filter.table_filter import (
-    SYSTEM_DATABASES,
     TIDB_SYSTEM_DATABASES,
     TableFilter,
     exactly,
@@ -22,22 +21,19 @@ from tidbbackup.model.filter.table_filter import (
 from tidbbackup.worker.database.catalog import Database
 from tidbbackup.worker.failure import StepFailed
 
-# mydumper compares these without case, whoever made them.
-_NEVER = frozenset({"information_schema", "performance_schema", "data_dictionary"})
-_NEVER_OF_MYSQL = frozenset({"general_log", "slow_log", "innodb_index_stats", "innodb_table_stats"})
 _MAX_GROUPS = 2
 
 
 @frozen
 class Selection:
-    """One regex, as argument for mydumper and as rule for us."""
+    """A table filter, or a regex; for mydumper a regex in both cases."""
 
     argument: str
     _pattern: re.Pattern[bytes] = field(repr=False)
     origin: str = ""
     """The field of the spec that it is from; "": it is the default."""
-    _filter: TableFilter | None = None
-    _system: tuple[str, ...] = SYSTEM_DATABASES
+    rules: TableFilter | None = None
+    """Of spec.tableFilter."""
 
     def takes(self, text: str) -> bool:
         """Whether the expression finds something in `database.table`."""
@@ -45,45 +41,11 @@ class Selection:
 
     def database(self, name: str) -> bool:
         """Whether `CREATE DATABASE` is dumped."""
-        return name.lower() not in _NEVER and self.takes(f"{name}.(null)")
+        return self.rules.takes_database(name) if self.rules else self.takes(f"{name}.(null)")
 
     def member(self, database: str, name: str) -> bool:
         """Whether a table, view, routine or event is dumped."""
-        if database.lower() in _NEVER or (database.lower() == "mysql" and name.lower() in _NEVER_OF_MYSQL):
-            return False
-        return self.takes(f"{database}.{name}")
-
-    def left_out(self, databases: tuple[Database, ...]) -> list[str]:
-        """Users' objects that are to be taken and have names that mydumper never takes."""
-        found = []
-        for database in databases:
-            name = database.name
-            if name in self._system:
-                continue
-            if self.takes(f"{name}.(null)") and not self.database(name):
-                found.append(f"database `{name}`")
-            members = (*(table.name for table in database.tables), *database.routines, *database.events)
-            found += [
-                f"`{name}`.`{m}`" for m in members if self.takes(f"{name}.{m}") and not self.member(name, m)
-            ]
-        return found
-
-    def misread(self, databases: tuple[Database, ...]) -> list[str]:
-        """Objects that mydumper would take against the task's filter, or leave out: it joins names by a dot,
-        so where one has a dot itself the expression can be wrong about it."""
-        rules = self._filter
-        if rules is None:
-            return []
-        wrong = []
-        for database in databases:
-            name = database.name
-            if name.lower() in _NEVER:
-                continue
-            if rules.takes_database(name) != self.takes(f"{name}.(null)"):
-                wrong.append(f"database `{name}`")
-            members = (*(table.name for table in database.tables), *database.routines, *database.events)
-            wrong += [f"`{name}`.`{m}`" for m in members if rules.takes(name, m) != self.takes(f"{name}.{m}")]
-        return wrong
+        return self.rules.takes(database, name) if self.rules else self.takes(f"{database}.{name}")
 
     def apply(self, databases: tuple[Database, ...]) -> tuple[Database, ...]:
         """The databases with only what is taken; those of which nothing is taken are left out."""
@@ -122,7 +84,7 @@ def selection(
             raise StepFailed(reasons.INVALID_SPEC, f"spec.tableFilter: {error}") from error
         text = expression(rules)
         compiled = re.compile(text.encode("ascii"), re.IGNORECASE | re.MULTILINE)
-        return Selection(text, compiled, "spec.tableFilter", rules, system)
+        return Selection(text, compiled, "spec.tableFilter", rules)
     argument = ascii_regex(table_regex) if table_regex else default_regex(system)
     try:
         pattern = re.compile(argument.encode("ascii"), re.IGNORECASE | re.MULTILINE)
@@ -137,7 +99,7 @@ def selection(
             f"of more than {_MAX_GROUPS} for none: write (?:…) for groups",
         )
     origin = "spec.mydumper.tableRegex" if table_regex else ""
-    return Selection(argument, pattern, origin, system=system)
+    return Selection(argument, pattern, origin)
 
 
 def ascii_regex(text: str) -> str:

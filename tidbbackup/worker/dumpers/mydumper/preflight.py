@@ -12,7 +12,7 @@ from tidbbackup.model.contract.result import Notice
 from tidbbackup.worker.database.catalog import Database, Survey
 from tidbbackup.worker.database.grants import read_grants
 from tidbbackup.worker.dumpers.dumper import Clearance
-from tidbbackup.worker.dumpers.mydumper import file_names, hazards
+from tidbbackup.worker.dumpers.mydumper import file_names, hazards, search
 from tidbbackup.worker.dumpers.mydumper.options import Flags
 from tidbbackup.worker.dumpers.selection import Selection
 from tidbbackup.worker.failure import StepFailed
@@ -28,20 +28,20 @@ def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Qui
         StepFailed: GrantsMissing, NothingToDump, UnsupportedName, UnsupportedTable.
     """
     notices = _check_grants(survey, selection, flags)
-    if lost := selection.left_out(survey.databases):
+    if lost := search.left_out(selection, survey):
         raise StepFailed(
             reasons.UNSUPPORTED_NAME,
             f"mydumper takes these for the server's own and leaves them out: {_some(lost)}; rename them or "
             "filter them out",
         )
-    databases = selection.apply(survey.databases)
+    databases = selection.apply(search.seen(survey.databases))
     if not databases:
         raise StepFailed(
             reasons.NOTHING_TO_DUMP,
             "no database to dump: the user sees none beside the system's"
             + (f", or {selection.origin} takes none of them" if selection.origin else ""),
         )
-    if wrong := selection.misread(survey.databases):
+    if wrong := search.misread(selection, survey):
         raise StepFailed(
             reasons.UNSUPPORTED_NAME,
             f"mydumper cannot follow spec.tableFilter in names with a dot: {_some(wrong)}; say what to "
