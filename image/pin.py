@@ -8,6 +8,7 @@ nothing of what the packages are for.
 
 import configparser
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -38,7 +39,8 @@ def pins(reports: Iterable[dict[str, Any]]) -> str:
     hashes: dict[str, set[str]] = {}
     for report in reports:
         for item in report["install"]:
-            name, version = item["metadata"]["name"].lower().replace("_", "-"), item["metadata"]["version"]
+            name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
+            version = item["metadata"]["version"]
             if versions.setdefault(name, version) != version:
                 raise ValueError(f"{name} is {versions[name]} on one architecture, {version} on another")
             hashes.setdefault(name, set()).add(item["download_info"]["archive_info"]["hashes"]["sha256"])

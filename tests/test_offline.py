@@ -172,6 +172,10 @@ def test_a_schedule_without_template(tmp_path: Path) -> None:
     [
         (GOOD + "  storageSize: 10Gx\n", "spec.storageSize: '10Gx': write a"),
         (
+            GOOD + "  compression: bzip2\n",
+            "spec.compression: 'bzip2': write one of gzip, zstd",
+        ),
+        (
             GOOD + "  cleanPolicy: Shred\n",
             "spec.cleanPolicy: 'Shred': write one of Retain, OnFailure, Delete",
         ),

@@ -23,6 +23,7 @@ def test_where_it_looks() -> None:
     target = target_of("s3://b/some/where/x.tgz", Place("minio", "h:9000", "eu"))
     assert (target.bucket, target.key, target.endpoint) == ("b", "some/where/x.tgz", "https://h:9000")
     assert (target.region, target.pathStyle, target.top) == ("eu", True, "x")
+    assert target_of("s3://b/some/where/x.tar.zst", Place()).top == "x"
     aws = target_of("s3://b/x.tgz", Place())
     assert (aws.endpoint, aws.region, aws.manifest_key) == ("", "us-east-1", "x.manifest.json")
 

@@ -34,7 +34,7 @@ from tidbbackup.worker.archive.manifest import FORMAT_VERSION, Manifest, read_ma
 
 OK, FAILED, USAGE = 0, 1, 2
 
-_URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.tgz)", re.DOTALL)
+_URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.(tgz|tar\.zst))", re.DOTALL)
 _FROZEN = ("GLACIER", "DEEP_ARCHIVE")
 _QUEUED = 2
 """Pieces that wait between network and check: the bound of memory."""

@@ -14,6 +14,7 @@ from attrs import frozen
 from tests.bench.data import DATABASE
 from tests.cluster.database import Database
 from tests.cluster.object_store import REGION, ObjectStore
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
 
@@ -78,9 +79,20 @@ async def original(place: Place) -> None:
 
 
 async def ours(place: Place) -> None:
-    """Our worker, as a Job would start it."""
+    """Our worker with gzip."""
+    await _worker(place, Compression.GZIP)
+
+
+async def ours_zstd(place: Place) -> None:
+    """Our worker with zstd."""
+    await _worker(place, Compression.ZSTD)
+
+
+async def _worker(place: Place, compression: Compression) -> None:
+    """As a Job would start it."""
     server, store = place.database, place.store
-    target = ObjectTarget("minio", BUCKET, "ours.tgz", endpoint=store.endpoint, pathStyle=True)
+    key = f"ours{compression.extension}"
+    target = ObjectTarget("minio", BUCKET, key, endpoint=store.endpoint, pathStyle=True)
     task = WorkerTask(
         backup="bench",
         namespace="default",
@@ -108,7 +120,7 @@ async def ours(place: Place) -> None:
 
 async def clear(place: Place) -> None:
     """Leave nothing of one way to the next."""
-    for name in ("original.tgz", "original.tgz.tmp", "ours.tgz", "ours.manifest.json"):
+    for name in ("original.tgz", "original.tgz.tmp", "ours.tgz", "ours.tar.zst", "ours.manifest.json"):
         async with place.store.client() as client:
             await client.delete_object(Bucket=BUCKET, Key=name)
     await asyncio.to_thread(shutil.rmtree, place.folder, ignore_errors=True)

@@ -32,6 +32,10 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"cleanPolicy": "Keep"},
         ('spec.cleanPolicy: Unsupported value: "Keep": supported values: "Retain", "OnFailure", "Delete"',),
     ),
+    "unknown compression": (
+        {"compression": "xz"},
+        ('spec.compression: Unsupported value: "xz": supported values: "gzip", "zstd"',),
+    ),
     "deadline 0": ({"pendingDeadlineSeconds": 0}, ("spec.pendingDeadlineSeconds: Invalid value: 0", LEAST)),
     "env 1025": (
         {"env": [{"name": "A"}] * 1025},

@@ -4,6 +4,7 @@ Here is also what worker/dump.py, worker/pipeline/dumping.py and worker/pipeline
 """
 
 import asyncio
+import io
 import json
 import re
 import tarfile
@@ -24,6 +25,8 @@ from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import DatabaseTarget
 from tidbbackup.model.providers import ObjectTarget
+from tidbbackup.worker.archive.check import check_archive
+from tidbbackup.worker.archive.manifest import read_manifest
 
 pytestmark = pytest.mark.integration
 
@@ -89,6 +92,23 @@ async def test_the_archive_loaded_by_myloader_equals_the_source(
     assert after.programs.keys() == before.programs.keys()
     for program, definition in before.programs.items():
         assert after.programs[program] == definition, program
+
+
+async def test_an_archive_of_zstd_is_whole(
+    source: Database, header_store: ObjectStore, tmp_path: Path
+) -> None:
+    await header_store.create_bucket("zstd")
+    worker = backing_up(source, header_store, "zstd", "k/backup-6.tar.zst", tmp_path)
+    target = worker.target
+    ended = await worker.run()
+    assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
+    assert await worker.left_in_bucket() == ({target.key, "k/backup-6.manifest.json"}, [])
+    assert (await header_store.head("zstd", target.key))["ContentType"] == "application/zstd"
+    archive = await header_store.get("zstd", target.key)
+    assert ended.result.checksum == f"sha256:{sha256(archive).hexdigest()}"
+    manifest = read_manifest(await header_store.get("zstd", target.manifest_key))
+    verdict = check_archive(io.BytesIO(archive), manifest, "backup-6")
+    assert (verdict.files, verdict.problems) == (len(manifest.files), ())
 
 
 async def test_class_acl_and_encryption_of_the_task_are_those_of_the_archive(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.names import archive_key, job_name, labels, short
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -62,4 +63,6 @@ def test_a_cut_at_a_dot_leaves_a_valid_name(at: int) -> None:
     ],
 )
 def test_the_archives_key(prefix: str, key: str) -> None:
-    assert archive_key(prefix, CREATED, "01234567-89ab-cdef-0123-456789abcdef") == key
+    uid = "01234567-89ab-cdef-0123-456789abcdef"
+    assert archive_key(prefix, CREATED, uid, Compression.GZIP) == key
+    assert archive_key(prefix, CREATED, uid, Compression.ZSTD) == key.replace(".tgz", ".tar.zst")

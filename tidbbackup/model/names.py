@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.units import compact_time
 
 GROUP = "pingcap.com"
@@ -65,12 +66,13 @@ def labels(component: str, backup: str) -> dict[str, str]:
     return {APP_NAME: OURS, COMPONENT: component, MANAGED_BY: OURS, BACKUP_LABEL: short(backup)}
 
 
-def archive_key(prefix: str, created: datetime, uid: str) -> str:
-    """`[prefix/]backup-<creation time>-<first 8 of uid>.tgz`: unique by the uid, sorted by the time.
+def archive_key(prefix: str, created: datetime, uid: str, compression: Compression) -> str:
+    """`[prefix/]backup-<creation time>-<first 8 of uid>.tgz`, or `.tar.zst`: unique by the uid, sorted by the
+    time.
 
     It is computed from metadata and the immutable spec, never read from a status, which others can write.
     """
-    name = f"{archive_stem(created, uid)}.tgz"
+    name = f"{archive_stem(created, uid)}{compression.extension}"
     clean = prefix.strip("/")
     return f"{clean}/{name}" if clean else name
 

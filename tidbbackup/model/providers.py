@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from tidbbackup.model.compression import Compression, compression_of, without_extension
+
 ACLS = (
     "private",
     "public-read",
@@ -123,11 +125,16 @@ class ObjectTarget:
         return f"s3://{self.bucket}/{self.key}"
 
     @property
+    def compression(self) -> Compression:
+        """The archive's, by its key."""
+        return compression_of(self.key)
+
+    @property
     def manifest_key(self) -> str:
         """The manifest's key: beside the archive, written last."""
-        return self.key.removesuffix(".tgz") + ".manifest.json"
+        return without_extension(self.key) + ".manifest.json"
 
     @property
     def top(self) -> str:
-        """The one top directory inside the archive: its file name without `.tgz`."""
-        return self.key.rsplit("/", 1)[-1].removesuffix(".tgz")
+        """The one top directory inside the archive: its file name without extension."""
+        return without_extension(self.key.rsplit("/", 1)[-1])

@@ -69,7 +69,7 @@ async def _create(client: S3Client, target: ObjectTarget, marks: dict[str, str],
     answer = await client.create_multipart_upload(
         Bucket=target.bucket,
         Key=target.key,
-        ContentType="application/gzip",
+        ContentType=target.compression.media_type,
         Metadata=marks,
         **{name: value for name, value in wanted.items() if value},
     )

@@ -89,7 +89,7 @@ async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
     job, counters = task.job, task.job.journal.counters
     target = job.env.task.target
     sizes = PartSizes(target, counters.estimated_bytes)
-    archive = Archive(target.top, int(started.timestamp()), sizes)
+    archive = Archive(target.top, int(started.timestamp()), sizes, target.compression)
     belt = Belt(task.folder, task.dump.whole)
     gauge = Gauge(counters, belt, archive, task.dump.process)
     sent = await Overlap(task, belt, archive, upload, gauge).run()

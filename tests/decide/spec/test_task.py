@@ -199,7 +199,11 @@ def test_the_policy_in_force(spec: dict[str, Any], meta: dict[str, Any], policy:
     assert clean_policy(backup(spec, **meta)) is policy
 
 
-def test_the_key_tells_the_creation_in_utc() -> None:
-    made = backup(creationTimestamp=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+@pytest.mark.parametrize(
+    ("spec", "end"), [({}, ".tgz"), ({"compression": "gzip"}, ".tgz"), ({"compression": "zstd"}, ".tar.zst")]
+)
+def test_the_key_tells_the_creation_in_utc_and_the_compression(spec: dict[str, Any], end: str) -> None:
+    target = object_target(backup(spec, creationTimestamp=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)))
 
-    assert object_target(made).key == "backup-20260102T030405Z-01234567.tgz"
+    assert target.key == f"backup-20260102T030405Z-01234567{end}"
+    assert target.compression == spec.get("compression", "gzip")

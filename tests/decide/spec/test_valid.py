@@ -157,6 +157,7 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"spec": {"storageClassName": "A B"}}, "spec.storageClassName", "lower case"),
         ({"spec": {"serviceAccount": "A"}}, "spec.serviceAccount", "lower case"),
         ({"spec": {"cleanPolicy": "Shred"}}, "spec.cleanPolicy", "Retain, OnFailure, Delete"),
+        ({"spec": {"compression": "xz"}}, "spec.compression", "write one of gzip, zstd"),
         ({"spec": {"tikvGCLifeTime": "soon"}}, "spec.tikvGCLifeTime", "72h"),
         (
             {"spec": {"backoffRetryPolicy": {"minRetryDuration": "soon"}}},

@@ -54,3 +54,5 @@ def test_the_archives_neighbours() -> None:
     assert target.url == "s3://bucket/a/backup-1.tgz"
     assert target.manifest_key == "a/backup-1.manifest.json"
     assert target.top == "backup-1"
+    zstd = ObjectTarget("aws", "bucket", "a/backup-1.tar.zst")
+    assert (zstd.manifest_key, zstd.top) == ("a/backup-1.manifest.json", "backup-1")

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import attrs
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 from isal import igzip
 
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.check import Verdict, check_archive
@@ -30,20 +32,20 @@ FILES = {"d.t.sql": b"INSERT INTO `t` VALUES (1);\n" * 5000, "metadata": b"Start
 SIZES = PartSizes(ObjectTarget("other", "b", "k"), 0)
 
 
-async def _packed(folder: Path) -> bytes:
+async def _packed(folder: Path, compression: Compression) -> bytes:
     async def files() -> AsyncIterator[Path]:
         for name, content in FILES.items():
             (folder / name).write_bytes(content)
             yield folder / name
 
-    bodies = [part async for part in parts(Archive(TOP, 0, SIZES), files())]
+    bodies = [part async for part in parts(Archive(TOP, 0, SIZES, compression), files())]
     return b"".join(body.open().read() for body in bodies)
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """One as the worker makes it."""
-    return asyncio.run(_packed(tmp_path_factory.mktemp("files")))
+@pytest.fixture(scope="module", params=list(Compression))
+def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """One as the worker makes it, of each kind."""
+    return asyncio.run(_packed(tmp_path_factory.mktemp("files"), request.param))
 
 
 def manifest_of(archive: bytes, files: dict[str, int] | None = None) -> Manifest:
@@ -143,8 +145,14 @@ def test_twice_the_same_file() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no gzip", igzip.compress(b""), igzip.compress(b"no tar" * 200)],
-    ids=["nothing", "no gzip", "gzip of nothing", "gzip of no tar"],
+    [
+        *(b"", b"no gzip", igzip.compress(b""), igzip.compress(b"no tar" * 200)),
+        *(b"\x28\xb5", b"\x28\xb5\x2f\xfd", zstd.compress(b""), zstd.compress(b"no tar" * 200)),
+    ],
+    ids=[
+        *("nothing", "no gzip", "gzip of nothing", "gzip of no tar"),
+        *("half a magic", "a magic", "zstd of nothing", "zstd of no tar"),
+    ],
 )
 def test_what_is_no_archive(content: bytes) -> None:
     assert judged(content, manifest_of(content, {"a": 1})).problems

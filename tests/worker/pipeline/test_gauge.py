@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.tar import Archive
@@ -20,7 +21,7 @@ SIZES = PartSizes(ObjectTarget("other", "b", "k"), 0)
 
 @pytest.mark.parametrize("what", ["sent_bytes", "waited_seconds"])
 def test_a_part_that_is_still_on_its_way_is_movement(tmp_path: Path, what: str) -> None:
-    archive, counters = Archive("top", 0, SIZES), Counters()
+    archive, counters = Archive("top", 0, SIZES, Compression.GZIP), Counters()
     gauge = Gauge(counters, Belt(tmp_path, lambda _: ()), archive, DumperProcess())
     before = gauge.moved()
     assert gauge.moved() == before

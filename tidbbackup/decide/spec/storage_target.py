@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tidbbackup.model import reasons
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.flags.rclone import HONOURED, asked
 from tidbbackup.model.names import archive_key
@@ -50,7 +51,7 @@ def object_target(backup: Backup) -> ObjectTarget:
     return ObjectTarget(
         provider=provider.name,
         bucket=bucket,
-        key=archive_key(prefix, meta.creationTimestamp, meta.uid),
+        key=archive_key(prefix, meta.creationTimestamp, meta.uid, Compression(backup.spec.compression)),
         region=s3.region or provider.region,
         endpoint=_endpoint(s3),
         customCa=bool(s3.caSecretName) and not wanted.transfer.caFile,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from tidbbackup.decide.problem import Problem, has_control, is_host, object_name
 from tidbbackup.decide.spec.dumper import dumper_problems
 from tidbbackup.decide.spec.valid_storage import storage
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.contract.task import LONGEST_GC_LIFE_TIME, PASSWORD_VARIABLE, TASK_VARIABLE
 from tidbbackup.model.resource.backup import BackupSpec, CleanPolicy
 from tidbbackup.model.resource.storage_spec import Source
@@ -78,6 +79,8 @@ def _the_rest(spec: BackupSpec) -> Iterator[Problem]:
     yield from object_name("spec.serviceAccount", spec.serviceAccount)
     if spec.cleanPolicy is not None and spec.cleanPolicy not in set(CleanPolicy):
         yield Problem("spec.cleanPolicy", spec.cleanPolicy, f"write one of {', '.join(CleanPolicy)}")
+    if spec.compression not in set(Compression):
+        yield Problem("spec.compression", spec.compression, f"write one of {', '.join(Compression)}")
     if spec.tikvGCLifeTime:
         yield from _life_time("spec.tikvGCLifeTime", spec.tikvGCLifeTime)
     if spec.backoffRetryPolicy:

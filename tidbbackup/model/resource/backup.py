@@ -13,6 +13,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from tidbbackup.model.compression import Compression
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.names import BEGUN_UID, archive_stem
 from tidbbackup.model.resource.storage_spec import S3Spec, Source
@@ -128,6 +129,11 @@ class BackupSpec:
     )
     mydumper: MydumperSpec | None = declared(None, "Flags for mydumper.")
     dumpling: DumplingSpec | None = declared(None, "Flags for dumpling, from specs of TiDB Operator v1.1.3+.")
+    compression: str = declared(
+        Compression.GZIP.value,
+        "How the archive is compressed: gzip (.tgz) or zstd (.tar.zst, faster and smaller).",
+        enum=[each.value for each in Compression],
+    )
     cleanPolicy: str | None = declared(
         None,
         "What happens to the archive when the Backup is deleted: Retain, OnFailure (delete it if the backup "

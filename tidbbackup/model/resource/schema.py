@@ -21,7 +21,7 @@ from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleSpe
 _FIXED_ONCE_BEGUN = (
     ("from.host", "from.port", "from.user"),
     ("s3.provider", "s3.bucket", "s3.prefix", "s3.endpoint", "s3.region"),
-    ("tableFilter",),
+    ("tableFilter", "compression"),
     ("mydumper",),
     ("dumpling",),
 )

@@ -6,86 +6,23 @@ before it, so every reader of gzip takes it. Must not know what is in the stream
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 from attrs import define, field, frozen
 from isal import isal_zlib
 
+from tidbbackup.worker.archive.source import Source
+
 BLOCK_BYTES = 1 << 20
-MAX_THREADS = 4
 _LEVEL = 2
 _RAW = -15
 # RFC 1952: no name, no time, made on Unix. RFC 1951: an empty last block.
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
 _LAST_BLOCK = b"\x03\x00"
-
-
-class Source:
-    """A file that blocks are read from; it is closed and deleted as soon as all of it has been read."""
-
-    def __init__(self, path: Path, freed: Callable[[int], None]) -> None:
-        self._path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._lock = threading.Lock()
-        self._readers = 0
-        self._freed = freed
-        self.over = False
-        """Closed, or about to be by the last that reads it."""
-        self.size = os.fstat(self._fd).st_size
-        self._unread = self.size
-        if not self.size:
-            self._finish()
-
-    def read(self, offset: int, into: memoryview) -> None:
-        """Fill a piece of a block.
-
-        Raises:
-            OSError: it cannot be read, or has become shorter.
-        """
-        with self._lock:
-            if self.over:
-                raise OSError(f"{self._path.name} is no longer wanted")
-            self._readers += 1
-        try:
-            done = 0
-            while done < len(into):
-                count = os.preadv(self._fd, [into[done:]], offset + done)
-                if not count:
-                    raise OSError(f"{self._path.name} has become shorter while it was packed")
-                done += count
-        finally:
-            self._done(len(into))
-
-    def give_up(self) -> None:
-        """Close it without deleting it, now or when nobody reads it any more."""
-        with self._lock:
-            if not self.over:
-                self.over = True
-                if not self._readers:
-                    os.close(self._fd)
-
-    def _done(self, count: int) -> None:
-        with self._lock:
-            self._readers -= 1
-            self._unread -= count
-            if self.over:
-                if not self._readers:
-                    os.close(self._fd)
-            elif not self._unread:
-                self._finish()
-
-    def _finish(self) -> None:
-        self.over = True
-        os.close(self._fd)
-        # Packed is gone: the volume needs room for what mydumper is ahead, never for the archive.
-        self._path.unlink()
-        self._freed(self.size)
 
 
 @frozen
@@ -153,7 +90,7 @@ class BlockGzip:
 
     @property
     def busy(self) -> bool:
-        """Whether so many blocks are on their way that the next one has to be taken first."""
+        """See Stream: so many blocks are on their way that the next one has to be taken first."""
         return len(self._running) >= self._ahead
 
     def take(self) -> tuple[bytes, ...]:
@@ -170,14 +107,13 @@ class BlockGzip:
         self._size += done.size
         return (_HEADER, *done.data) if first else done.data
 
-    def finish(self) -> None:
-        """No more bytes: what is in the present block goes on its way."""
+    def finish(self) -> Iterator[bytes]:
+        """No more bytes: the rest of the stream."""
         if self._block.size:
             self._send()
-
-    def trailer(self) -> bytes:
-        """The end of the stream, after the last `take`."""
-        return _LAST_BLOCK + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
+        while pieces := self.take():
+            yield from pieces
+        yield _LAST_BLOCK + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
 
     def close(self) -> None:
         """Stop the threads, whatever they still had to do."""

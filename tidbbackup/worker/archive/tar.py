@@ -1,4 +1,4 @@
-"""The archive: finished files become a tar inside gzip, handed out as parts while it grows.
+"""The archive: finished files become a compressed tar, handed out as parts while it grows.
 
 Nothing of it touches a disk. Hashing runs in a thread, one part at a time, compressing in several, and only
 when somebody asks for the next part: that is what bounds memory. Must not know S3 or mydumper.
@@ -11,19 +11,24 @@ import hashlib
 import math
 import tarfile
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from attrs import frozen
 
+from tidbbackup.model.compression import Compression
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.parts import PartSizes
-from tidbbackup.worker.archive.gzip import MAX_THREADS, BlockGzip, Source
+from tidbbackup.worker.archive.gzip import BlockGzip
 from tidbbackup.worker.archive.part_buffer import Growing
+from tidbbackup.worker.archive.source import Source
+from tidbbackup.worker.archive.zstd import ZstdStream
 from tidbbackup.worker.cpus import cpus
 
+MAX_THREADS = 4
 _RECORD_BYTES = 10_240
 
 
@@ -35,17 +40,50 @@ class PackedFile:
     size: int
 
 
+class Stream(Protocol):
+    """A compressed stream in the making; its threads work while bytes are added."""
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; they may be few."""
+
+    def write_from(self, source: Source, offset: int) -> int:
+        """Append the next bytes of a source; how many that were.
+
+        Raises:
+            OSError: the file could not be read, or has become shorter.
+        """
+
+    @property
+    def busy(self) -> bool:
+        """Whether something has to be taken before more is written: that bounds the memory."""
+
+    def take(self) -> tuple[bytes, ...]:
+        """The next piece of the stream, waiting for it if need be; empty: none is on its way."""
+
+    def finish(self) -> Iterator[bytes]:
+        """No more bytes: the rest of the stream."""
+
+    def close(self) -> None:
+        """Stop the threads, whatever they still had to do."""
+
+
+_STREAMS: dict[Compression, Callable[[int], Stream]] = {
+    Compression.GZIP: BlockGzip,
+    Compression.ZSTD: ZstdStream,
+}
+
+
 class Archive:
-    """A .tgz in the making, with one top directory and the same bytes for the same files.
+    """An archive in the making, with one top directory and the same bytes for the same files.
 
     Invariant: what has been handed out plus what is pending is exactly what `size` and `sha256` cover.
     """
 
-    def __init__(self, top: str, mtime: int, sizes: PartSizes) -> None:
+    def __init__(self, top: str, mtime: int, sizes: PartSizes, compression: Compression) -> None:
         self._top = top
         self._mtime = mtime
         self._sizes = sizes
-        self._gzip = BlockGzip(min(MAX_THREADS, math.ceil(cpus())))
+        self._stream = _STREAMS[compression](min(MAX_THREADS, math.ceil(cpus())))
         self._sha256 = hashlib.sha256()
         self._growing = Growing()
         self._source: Source | None = None
@@ -87,13 +125,10 @@ class Archive:
         return self._take()
 
     def finish(self) -> list[Body]:
-        """End of the tar and the gzip: the last parts."""
+        """End of the tar and the stream: the last parts."""
         padding = -(self._tar_bytes + 1024) % _RECORD_BYTES
         self._add(bytes(1024 + padding))
-        self._gzip.finish()
-        while pieces := self._gzip.take():
-            self._out(*pieces)
-        self._out(self._gzip.trailer())
+        self._out(*self._stream.finish())
         parts: list[Body] = []
         while self._growing.size:
             parts.append(self._take())
@@ -102,21 +137,21 @@ class Archive:
 
     def close(self) -> None:
         """Let go of the files that were being packed, and of the threads."""
-        self._gzip.close()
+        self._stream.close()
         for source in self._opened:
             source.give_up()
         self._source, self._opened = None, []
 
     def _step(self) -> bool:
         """Pack a piece of the open file; False when nothing of it is left."""
-        if self._gzip.busy:
-            self._out(*self._gzip.take())
+        if self._stream.busy:
+            self._out(*self._stream.take())
             return True
         source = self._source
         if source is None:
             return False
         if self._offset < source.size:
-            length = self._gzip.write_from(source, self._offset)
+            length = self._stream.write_from(source, self._offset)
             self._offset += length
             self._tar_bytes += length
             self.packed_bytes += length
@@ -135,7 +170,7 @@ class Archive:
 
     def _add(self, data: bytes) -> None:
         self._tar_bytes += len(data)
-        self._gzip.write(data)
+        self._stream.write(data)
 
     def _out(self, *pieces: bytes) -> None:
         for data in pieces:
