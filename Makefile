@@ -56,7 +56,7 @@ image: ## the image and the list of what is in it, by docker or podman where the
 	else tests/cluster/setup.sh e2e && $(PYTHON) -m tests.cluster.real.image; fi
 
 .PHONY: up
-up: setup ## start Kubernetes, S3, a database and the controller in the background; writes .run/env
+up: setup ## start Kubernetes, S3, MariaDB, TiDB and the controller in the background; writes .run/env
 	@$(PYTHON) -m tests.cluster.up start
 
 .PHONY: down

@@ -6,8 +6,9 @@ from typing import Any
 from attrs import frozen
 
 from tests.cluster.database import Database
+from tests.cluster.tidb_server import TiDB
 
-_SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
+_SYSTEM = ("information_schema", "mysql", "performance_schema", "metrics_schema", "sys")
 
 _PROGRAMS = {
     "VIEW": "SELECT table_schema, table_name FROM information_schema.views",
@@ -27,14 +28,14 @@ class Content:
     databases: dict[str, str]
     """Name to its definition."""
     tables: dict[tuple[str, str], tuple[str, int, str, int]]
-    """(database, table) to definition, number of rows, digest of the rows, CHECKSUM TABLE."""
+    """(database, table) to definition, number of rows, digest of the rows, CHECKSUM TABLE or 0."""
     programs: dict[tuple[str, str, str], str]
     """(kind, database, name) to definition."""
 
 
 async def content(server: Database) -> Content:
     """Read it all."""
-    names = [row[0] for row in await server.sql("SHOW DATABASES") if row[0] not in _SYSTEM]
+    names = [row[0] for row in await server.sql("SHOW DATABASES") if row[0].lower() not in _SYSTEM]
     databases = {name: (await server.sql(f"SHOW CREATE DATABASE {_q(name)}"))[0][1] for name in names}
     tables = {}
     for name in names:
@@ -44,7 +45,7 @@ async def content(server: Database) -> Content:
     programs = {}
     for kind, query in _PROGRAMS.items():
         for database, name in await server.sql(query):
-            if database not in _SYSTEM:
+            if database.lower() not in _SYSTEM:
                 row = (await server.sql(f"SHOW CREATE {kind} {_q(database)}.{_q(name)}"))[0]
                 programs[kind, database, name] = _definition(kind, row)
     return Content(databases, tables, programs)
@@ -53,9 +54,9 @@ async def content(server: Database) -> Content:
 async def _table(server: Database, name: str) -> tuple[str, int, str, int]:
     definition = (await server.sql(f"SHOW CREATE TABLE {name}"))[0][1]
     rows = sorted(repr(row) for row in await server.sql(f"SELECT * FROM {name}"))
-    # With virtual columns MariaDB's checksum differs between two tables of equal rows.
-    virtual = "GENERATED ALWAYS" in definition
-    checksum = 0 if virtual else (await server.sql(f"CHECKSUM TABLE {name} EXTENDED"))[0][1]
+    # With virtual columns MariaDB's checksum differs between two tables of equal rows; TiDB has none.
+    without = "GENERATED ALWAYS" in definition or isinstance(server, TiDB)
+    checksum = 0 if without else (await server.sql(f"CHECKSUM TABLE {name} EXTENDED"))[0][1]
     return definition, len(rows), sha256("\n".join(rows).encode()).hexdigest(), checksum
 
 

@@ -13,12 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.cluster.control_plane import control_plane
-from tests.cluster.database import mariadb
+from tests.cluster.database import Database, mariadb
 from tests.cluster.lab import (
     BUCKET,
     NAMESPACE,
@@ -31,7 +31,9 @@ from tests.cluster.lab import (
     worker_node,
 )
 from tests.cluster.object_store import rclone_store
+from tests.cluster.processes import Processes
 from tests.cluster.sample_schema import sample_schema
+from tests.cluster.tidb_server import tidb
 
 RUN = ROOT / ".run"
 ENV, PID, LOG = RUN / "env", RUN / "pid", RUN / "log"
@@ -126,15 +128,19 @@ def running_pid() -> int | None:
 
 
 async def serve() -> None:
-    """Start everything, write .run/env, and keep it running until SIGTERM or SIGINT."""
+    """Start everything and a TiDB beside it, write .run/env, and keep it running until SIGTERM or SIGINT."""
     RUN.mkdir(exist_ok=True)
     PID.write_text(str(os.getpid()))
     stop_wanted = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop_wanted.set)
     try:
-        async with complete_lab() as lab:
-            _write_env(lab)
+        # The Secret of the examples holds one password: it is that of both servers.
+        async with (
+            complete_lab() as lab,
+            tidb_shop(lab.plane.processes, lab.database.password) as beside,
+        ):
+            _write_env(lab, beside)
             await stop_wanted.wait()
     finally:
         for path in (ENV, PID):
@@ -143,16 +149,34 @@ async def serve() -> None:
 
 
 @asynccontextmanager
-async def complete_lab() -> AsyncIterator[Lab]:
-    """All servers, the CRDs, a sample schema, a bucket, a namespace with its Secrets, and the controller."""
+async def mariadb_shop(owned: Processes) -> AsyncIterator[Database]:
+    """MariaDB with the sample schema."""
+    _say("MariaDB with a sample shop")
+    async with mariadb(owned) as server:
+        await server.load(sample_schema())
+        yield server
+
+
+@asynccontextmanager
+async def tidb_shop(owned: Processes, password: str | None = None) -> AsyncIterator[Database]:
+    """TiDB with what it knows of the sample schema."""
+    _say("TiDB with a sample shop")
+    async with tidb(owned, password=password) as server:
+        await server.load(sample_schema(for_tidb=True))
+        yield server
+
+
+@asynccontextmanager
+async def complete_lab(
+    shop: Callable[[Processes], AbstractAsyncContextManager[Database]] = mariadb_shop,
+) -> AsyncIterator[Lab]:
+    """All servers, the CRDs, a database, a bucket, a namespace with its Secrets, and the controller."""
     async with AsyncExitStack() as stack:
         _say("Kubernetes: etcd, API server, controller manager, scheduler")
         plane = await stack.enter_async_context(control_plane())
         _say("a node that runs pods as local processes")
         node = await stack.enter_async_context(worker_node(plane))
-        _say("MariaDB with a sample shop")
-        database = await stack.enter_async_context(mariadb(plane.processes))
-        await database.load(sample_schema())
+        database = await stack.enter_async_context(shop(plane.processes))
         _say("S3 (rclone serve s3)")
         store = await stack.enter_async_context(rclone_store(plane.processes))
         await store.create_bucket(BUCKET)
@@ -166,7 +190,7 @@ async def complete_lab() -> AsyncIterator[Lab]:
         yield Lab(plane, node, database, store, controller)
 
 
-def _write_env(lab: Lab) -> None:
+def _write_env(lab: Lab, beside: Database) -> None:
     values = {
         "KUBECONFIG": lab.plane.kubeconfig,
         "KUBECTL": lab.plane.kubectl,
@@ -177,6 +201,10 @@ def _write_env(lab: Lab) -> None:
         "DB_PORT": lab.database.port,
         "DB_USER": lab.database.user,
         "DB_PASSWORD": lab.database.password,
+        "TIDB_HOST": beside.host,
+        "TIDB_PORT": beside.port,
+        "TIDB_USER": beside.user,
+        "TIDB_PASSWORD": beside.password,
         "BUCKET": lab.bucket,
         "NAMESPACE": lab.namespace,
         "METRICS_URL": f"{lab.controller.url}/metrics",
