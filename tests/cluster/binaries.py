@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.cluster import build, toolchain
+from tests.cluster import build
 
 MODULE = Path(__file__).with_name("kubernetes")
 RECIPE = build.Recipe(
@@ -32,7 +32,7 @@ RECIPE = build.Recipe(
 _CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 
 
-class MissingProgram(RuntimeError):
+class MissingProgram(build.BuildFailed):
     """A program of the test cluster is not where it should be; the message has the cure."""
 
 
@@ -87,16 +87,5 @@ def _etcd() -> Path:
     return Path(on_path)
 
 
-def main() -> int:
-    """Make sure the programs are there; 1 and one clear line when they cannot be had."""
-    try:
-        binaries = find_or_build()
-    except (MissingProgram, build.BuildFailed, toolchain.NoGo, OSError) as error:
-        print(f"setup: {error}", file=sys.stderr)
-        return 1
-    print(f"setup: Kubernetes {RECIPE.version} is in {binaries.folder}", file=sys.stderr)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(build.main(RECIPE, lambda _: find_or_build().folder))

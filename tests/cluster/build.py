@@ -80,6 +80,17 @@ def built(recipe: Recipe, environ: Mapping[str, str] = os.environ) -> Path:
     return target
 
 
+def main(recipe: Recipe, find: Callable[[Recipe], Path] = built) -> int:
+    """Make sure the programs are there, for `make setup`; 1 and one clear line when they cannot be had."""
+    try:
+        folder = find(recipe)
+    except (BuildFailed, toolchain.NoGo, OSError) as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    print(f"setup: {recipe.title} {recipe.version} is in {folder}", file=sys.stderr)
+    return 0
+
+
 def build(recipe: Recipe, target: Path, home: Path) -> None:
     """Build into `target`, a folder with one binary and a link for each program.
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.cluster import build, toolchain
+from tests.cluster import build
 from tests.cluster.certificates import Certificates
 from tests.cluster.object_store import ObjectStore, serving
 from tests.cluster.ports import free_port
@@ -70,16 +70,5 @@ async def minio_store(
         yield ready
 
 
-def main() -> int:
-    """Make sure the program is there; 1 and one clear line when it cannot be had."""
-    try:
-        program = find_or_build()
-    except (build.BuildFailed, toolchain.NoGo, OSError) as error:
-        print(f"setup: {error}", file=sys.stderr)
-        return 1
-    print(f"setup: MinIO {RECIPE.version} is in {program.parent}", file=sys.stderr)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(build.main(RECIPE))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.cluster import build, toolchain
+from tests.cluster import build
 from tests.cluster.certificates import Certificates
 from tests.cluster.database import Database
 from tests.cluster.ports import free_port
@@ -163,16 +163,5 @@ def _safe_point(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S +0000")
 
 
-def main() -> int:
-    """Make sure the program is there; 1 and one clear line when it cannot be had."""
-    try:
-        program = find_or_build()
-    except (build.BuildFailed, toolchain.NoGo, OSError) as error:
-        print(f"setup: {error}", file=sys.stderr)
-        return 1
-    print(f"setup: TiDB {RELEASE} is in {program.parent}", file=sys.stderr)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(build.main(RECIPE))
