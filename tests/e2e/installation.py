@@ -29,6 +29,7 @@ from tests.cluster.object_store import ObjectStore, rclone_store
 from tests.cluster.real.node import WholeNode, whole_node
 from tests.cluster.real.node_files import NODE_ADDRESS
 from tests.cluster.sample_schema import sample_schema
+from tests.cluster.tidb_server import TiDB, tidb
 from tests.e2e import documented
 
 JSON = dict[str, Any]
@@ -47,6 +48,8 @@ class Installation:
 
     node: WholeNode
     database: Database
+    tidb: TiDB
+    """With the same password and the same databases."""
     _stack: AsyncExitStack
     _sites: dict[str, "Site"] = Factory(dict)
     _making: dict[str, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
@@ -206,10 +209,13 @@ async def installation() -> AsyncIterator[Installation]:
         # A finished pod keeps its volume, and no test removes its Backups.
         whole_node(volumes=30) as node,
         mariadb(node.plane.processes) as database,
+        tidb(node.plane.processes, password=database.password) as a_tidb,
         AsyncExitStack() as stack,
     ):
         await database.load(sample_schema())
-        await node.doors.open_outwards(database.port)
-        made = Installation(node, database, stack)
+        await a_tidb.load(sample_schema(for_tidb=True))
+        for server in (database, a_tidb):
+            await node.doors.open_outwards(server.port)
+        made = Installation(node, database, a_tidb, stack)
         await made.install()
         yield made

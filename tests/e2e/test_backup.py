@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.lab import EXAMPLES, ROOT
 from tests.e2e import documented
-from tests.e2e.installation import SYSTEM, Installation, Site, reason
+from tests.e2e.installation import JSON, SYSTEM, Installation, Site, reason
 from tests.integration.account import deeds
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
@@ -20,7 +20,7 @@ BACKUP = "demo1-backup-s3"
 @pytest.mark.side_by_side
 async def test_example_on_s3_completes(installed: Installation, site: Site) -> None:
     """Non-root, with a read-only root file system and a volume of root's, it leaves archive and result."""
-    await completes(site, "backup-s3.yaml")
+    await completes(site, site.example("backup-s3.yaml"))
 
     (claim,) = json.loads(await site.kubectl("get", "pvc", "-ojson"))["items"]
     volume = (installed.plane.folder / "volumes" / claim["spec"]["volumeName"]).stat()
@@ -31,7 +31,7 @@ async def test_example_on_s3_completes(installed: Installation, site: Site) -> N
 async def test_example_on_ceph_completes(installed: Installation) -> None:
     """The specification's other kind of example, against a real radosgw."""
     async with installed.site_on_ceph("example-on-ceph") as site:
-        await completes(site, "backup-ceph.yaml")
+        await completes(site, site.example("backup-ceph.yaml"))
 
 
 @pytest.mark.side_by_side
@@ -49,11 +49,24 @@ async def test_readmes_first_backup(installed: Installation, site: Site) -> None
     assert {Path(key).suffix for key in await site.store.objects(site.name)} == {".tgz", ".json"}
 
 
-async def completes(site: Site, example: str) -> None:
-    """An example ends as Complete, and what its status says is true of the archive."""
-    backup = await site.over(await site.apply(site.example(example)))
+@pytest.mark.side_by_side
+async def test_a_tidb_completes(installed: Installation, site: Site) -> None:
+    """A real TiDB, read at one TSO, whose GC life time is as before afterwards."""
+    example = site.example("backup-s3.yaml", compression="zstd")
+    example["spec"]["from"]["port"] = installed.tidb.port
 
-    status = backup["status"]
+    status = await completes(site, example)
+
+    assert status["commitTs"].isdecimal(), status
+    assert status["backupPath"].endswith(".tar.zst")
+    assert (await installed.tidb.life_time())[0] == "10m0s"
+
+
+async def completes(site: Site, example: JSON) -> JSON:
+    """An example ends as Complete, and what its status says is true of the archive; the status."""
+    backup = await site.over(await site.apply(example))
+
+    status: JSON = backup["status"]
     assert (status["phase"], reason(backup)) == ("Complete", "ArchiveStored"), status
     key = status["backupPath"].removeprefix(f"s3://{site.name}/")
     archive = await site.store.get(site.name, key)
@@ -61,6 +74,7 @@ async def completes(site: Site, example: str) -> None:
     assert f"sha256:{hashlib.sha256(archive).hexdigest()}" == status["checksum"]
     assert status["databases"] == ["mysql_app", "shop", "test"]
     assert await site.store.uploads(site.name) == []
+    return status
 
 
 @pytest.mark.side_by_side
