@@ -32,6 +32,11 @@ bench: ## the worker against mydumper alone and the original's way; BENCH_MB=820
 	@tests/cluster/setup.sh bench
 	@$(PYTHON) -m tests.bench.worker
 
+.PHONY: bench-restore
+bench-restore: ## a restore by the worker against download, unpack and myloader; BENCH_MB=820, BENCH_ROUNDS=3
+	@tests/cluster/setup.sh bench
+	@$(PYTHON) -m tests.bench.restore
+
 .PHONY: test-e2e
 test-e2e: setup ## the image and the manifests on a real kubelet, as root
 	@if $(PYTHON) -m tests.cluster.real.prerequisites; then \

@@ -8,6 +8,8 @@ import pytest
 from tidbbackup import __version__
 from tidbbackup.cli import main
 
+VERBS = ("controller", "worker", "check", "explain", "render", "run", "verify", "restore", "list")
+
 
 def exit_of(*argv: str) -> int:
     """The exit code where argparse ends it all."""
@@ -20,12 +22,10 @@ def exit_of(*argv: str) -> int:
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of("--help") == 0
     out = capsys.readouterr().out
-    assert [
-        verb for verb in ("controller", "worker", "check", "explain", "render", "run") if verb not in out
-    ] == []
+    assert [verb for verb in VERBS if verb not in out] == []
 
 
-@pytest.mark.parametrize("verb", ["controller", "worker", "check", "explain", "render", "run"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(verb, "--help") == 0
     assert "usage: tidbbackup" in capsys.readouterr().out
@@ -40,7 +40,10 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "why"),
     [
         ([], "VERB"),
-        (["restore"], "invalid choice: 'restore'"),
+        (["restore"], "the following arguments are required: url, --to"),
+        (["restore", "s3://b/k.tgz", "--to", "db", "--overwrite", "all"], "invalid choice: 'all'"),
+        (["list"], "the following arguments are required: url"),
+        (["no-such-verb"], "invalid choice: 'no-such-verb'"),
         (["check"], "file"),
         (["explain"], "file"),
         (["explain", "f", "--at", "tomorrow"], "tomorrow is not a time such as 2026-11-23T03:00:00Z"),

@@ -1,4 +1,7 @@
-"""`tidbbackup run` as far as it gets without a server: what it refuses, what it asks, what it leaves."""
+"""`tidbbackup run` as far as it gets without a server: what it refuses, what it asks, what it leaves.
+
+Here is also what local_worker.py promises.
+"""
 
 import asyncio
 import io
@@ -13,8 +16,9 @@ import pytest
 
 from tests.test_offline import GOOD, LOST, SCHEDULE, checked
 from tidbbackup.cli import main
+from tidbbackup.local_worker import Ask, Here
 from tidbbackup.model.contract.result import Outcome, WorkerResult
-from tidbbackup.run import Ask, Here, run
+from tidbbackup.run import run
 from tidbbackup.screen import Screen
 from tidbbackup.worker import main as worker
 from tidbbackup.worker.environment import Environment

@@ -33,6 +33,11 @@ def test_a_line() -> None:
     assert plain_line(UNKNOWN, 5) == "dump 1.2 GB: 1.2 GB dumped, 0 B uploaded, 5s"
 
 
+def test_a_restore() -> None:
+    loading = Report("load", percent=50, loadedBytes=1_200_000_000, loadedRows=7)
+    assert plain_line(loading, 65) == "load 50%: 1.2 GB loaded, 7 rows, 1m5s"
+
+
 async def followed(err: io.StringIO, seconds: float) -> Screen:
     """A screen that has followed a run for so long."""
     screen = Screen(err)

@@ -5,8 +5,9 @@ import io
 import pytest
 
 from tidbbackup.cli import main
+from tidbbackup.place import Place, Unusable, target_of
 from tidbbackup.storage.client import Patience
-from tidbbackup.verify import Place, Unusable, parsed, target_of, verify
+from tidbbackup.verify import parsed, verify
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from tidbbackup import __version__
 from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
+
+if TYPE_CHECKING:
+    from tidbbackup.place import Place
 
 OK, FAILED, USAGE, INVALID = 0, 1, 2, 3
 
@@ -38,10 +41,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         case "run":
             return _run(options)
         case "verify":
-            from tidbbackup.verify import Place, verify
+            from tidbbackup.verify import verify
 
-            place = Place(options.provider, options.endpoint, options.region, options.ca)
-            return verify(options.url, place, os.environ, sys.stdout, sys.stderr)
+            return verify(options.url, _place(options), os.environ, sys.stdout, sys.stderr)
+        case "restore":
+            return _restore(options)
+        case "list":
+            from tidbbackup.listing import list_archives
+
+            place = _place(options)
+            return list_archives(options.url, place, options.output, os.environ, sys.stdout, sys.stderr)
         case "explain":
             from tidbbackup.explain import explain
 
@@ -61,11 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_controller(verbs.add_parser("controller", help="run the controller"))
     worker = verbs.add_parser("worker", help="the program in the Job; reads its environment")
-    worker.add_argument("task", choices=("dump", "clean", "inspect", "release"))
+    worker.add_argument("task", choices=("dump", "restore", "clean", "inspect", "release"))
     check = verbs.add_parser("check", help="check the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")
     _add_run(verbs.add_parser("run", help="make the one Backup in a file on this machine, without a cluster"))
     _add_verify(verbs.add_parser("verify", help="check whether an archive in a bucket is whole"))
+    _add_restore(verbs.add_parser("restore", help="load an archive of a bucket into a server"))
+    _add_list(verbs.add_parser("list", help="list the archives in a bucket"))
     explain = verbs.add_parser(
         "explain", help="show when the schedules in a file are due, and which of its Backups they keep"
     )
@@ -119,15 +130,74 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN, or the usual AWS chain."
     )
     parser.add_argument("url", help="s3://bucket/path/backup-….tgz, as in status.backupPath")
+    _add_place(parser)
+
+
+def _add_restore(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Loads an archive into a server and compares the rows. The password is $DB_PASSWORD, or is "
+        "asked for on a terminal. Access keys: $AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY, "
+        "$AWS_SESSION_TOKEN, or the usual AWS chain."
+    )
+    parser.add_argument("url", help="s3://bucket/path/backup-….tgz, as in status.backupPath")
+    parser.add_argument("--to", required=True, metavar="USER@HOST:PORT", help="the server to load into")
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="restore only these tables, as in spec.tableFilter; may be given again",
+    )
+    parser.add_argument(
+        "--overwrite",
+        default="never",
+        choices=("never", "tables"),
+        help="tables: drop those of the archive first, if they exist (default: never)",
+    )
+    parser.add_argument("--threads", type=_positive, default=4, help="connections that load (default: 4)")
+    parser.add_argument("--db-tls", type=Path, metavar="DIR", help="folder with ca.crt, tls.crt, tls.key")
+    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+    _add_place(parser)
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Reads the manifests. Access keys as for verify."
+    parser.add_argument("url", help="s3://bucket or s3://bucket/prefix")
+    parser.add_argument("-o", "--output", default="table", choices=("table", "json"))
+    _add_place(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--provider", default="aws", help="as in spec.s3.provider (default: aws)")
     parser.add_argument("--endpoint", default="", metavar="URL", help="URL of the service, if it is not AWS")
     parser.add_argument("--region", default="")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the CA of the storage's certificate")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _place(options: argparse.Namespace) -> Place:
+    from tidbbackup.place import Place
+
+    return Place(options.provider, options.endpoint, options.region, options.ca)
+
+
+def _restore(options: argparse.Namespace) -> int:
     from tidbbackup.logs import set_up_logging
-    from tidbbackup.run import Here, run
+    from tidbbackup.model.contract.task import RestoreSettings
+    from tidbbackup.restore import Asked, restore
+    from tidbbackup.screen import Screen
+
+    screen = Screen(sys.stderr)
+    set_up_logging(options.log_level, "human", cast(TextIO, screen))
+    settings = RestoreSettings(tuple(options.filter), options.overwrite == "tables", options.threads)
+    asked = Asked(options.url, options.to, _place(options), settings, options.db_tls)
+    ask = getpass if sys.stdin.isatty() else None
+    return restore(asked, os.environ, ask, sys.stdout, screen)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tidbbackup.local_worker import Here
+    from tidbbackup.logs import set_up_logging
+    from tidbbackup.run import run
     from tidbbackup.screen import Screen
 
     screen = Screen(sys.stderr)

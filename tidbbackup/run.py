@@ -7,48 +7,24 @@ volumes are folders. Must not know the steps of a run, and must not validate a s
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import shutil
-import signal
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import attrs
-from attrs import frozen
 
 from tidbbackup.decide.aftermath.release import BY_HAND
 from tidbbackup.decide.spec.task import worker_task
+from tidbbackup.local_worker import Ask, Here, run_worker, with_secrets
 from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.resource.backup import KIND, Backup
 from tidbbackup.model.units import format_duration, format_size
 from tidbbackup.offline import INVALID, OK, USAGE, Document, Unreadable, documents
 from tidbbackup.screen import Screen
-from tidbbackup.worker.environment import read_environment
-from tidbbackup.worker.failure import Journal, UsageError
-from tidbbackup.worker.job import Limits
-from tidbbackup.worker.main import supervise, work_of
-
-Ask = Callable[[str], str]
-"""Asks a question on the terminal; the answer is not shown."""
-
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108  only a folder of our own in it is used
-
-
-@frozen
-class Here:
-    """What this machine has instead of volumes and of Secrets with files."""
-
-    staging: Path | None = None
-    """Folder for the dump; None: the folder for temporary files."""
-    db_tls: Path | None = None
-    """Folder with ca.crt, and tls.crt and tls.key if the database needs them."""
-    s3_ca: Path | None = None
+from tidbbackup.worker.failure import UsageError
 
 
 def run(
@@ -75,7 +51,15 @@ def run(
             screen.say(f"warning: {warning}")
         task = _with_files(worker_task(backup), backup, here)
         given = _with_secrets(backup, environ, ask)
-        return asyncio.run(_run(given | {TASK_VARIABLE: encode_task(task)}, here, out, screen))
+        return asyncio.run(
+            run_worker(
+                "dump",
+                given | {TASK_VARIABLE: encode_task(task)},
+                here,
+                screen,
+                lambda result, code: _tell(result, code, out, screen),
+            )
+        )
     except (Unreadable, UsageError) as error:
         screen.say(f"tidbbackup run: {error}")
         return USAGE
@@ -121,19 +105,7 @@ def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -
             "AWS_ACCESS_KEY_ID": f"Access key for the bucket {s3.bucket}",
             "AWS_SECRET_ACCESS_KEY": f"Secret key for the bucket {s3.bucket}",
         }
-    missing = [name for name in wanted if name not in environ]
-    if missing and ask is None:
-        raise UsageError(f"{' and '.join(missing)} must be set: there is no terminal to ask on")
-    try:
-        answers = {name: ask(f"{wanted[name]} ({name}): ") for name in missing if ask}
-    except (EOFError, KeyboardInterrupt):
-        raise UsageError(f"no answer; set {' and '.join(missing)}") from None
-    # A token belongs to its access keys; in a shell an empty token is none.
-    typed = any(name.startswith("AWS_") for name in answers)
-    given = dict(environ) | answers
-    if typed or not given.get("AWS_SESSION_TOKEN"):
-        given.pop("AWS_SESSION_TOKEN", None)
-    return given
+    return with_secrets(wanted, environ, ask)
 
 
 def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
@@ -169,54 +141,6 @@ def _with_files(task: WorkerTask, backup: Backup, here: Here) -> WorkerTask:
     return attrs.evolve(task, target=attrs.evolve(task.target, customCa=True, transfer=transfer))
 
 
-@contextlib.contextmanager
-def _folders(here: Here) -> Iterator[dict[str, str]]:
-    """Folders for the run, removed after it, as the worker's variables."""
-    in_memory = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
-    with contextlib.ExitStack() as kept:
-        try:
-            # Below the given folder, so that no file of the user is ever deleted or overwritten.
-            # After SIGKILL from here on they stay, and so does the upload: no later run can know of them.
-            staging, private = (
-                kept.enter_context(
-                    TemporaryDirectory(prefix="tidbbackup-", dir=folder, ignore_cleanup_errors=True)
-                )
-                for folder in (here.staging, in_memory)
-            )
-            if here.s3_ca:
-                shutil.copyfile(here.s3_ca, Path(private) / "ca.crt")
-        except OSError as error:
-            raise UsageError(f"{error.filename or here.staging}: {error.strerror}") from error
-        yield {
-            "STAGING_DIR": staging,
-            "RUN_DIR": private,
-            "S3_TLS_DIR": private,
-            "DB_TLS_DIR": str(here.db_tls or private),
-        }
-
-
-async def _run(given: Mapping[str, str], here: Here, out: TextIO, screen: Screen) -> int:
-    started, journal = datetime.now(UTC), Journal()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # A signal waits for the loop while folders are made or removed; supervise's own handler then gets it.
-        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-    with _folders(here) as folders:
-        env = read_environment({**given, **folders})
-        showing = asyncio.create_task(screen.follow(journal.report))
-        try:
-            # Once: the network of this machine is up, and the user waits for the answer.
-            result, code = await supervise(work_of("dump", Limits(connect=0)), env, journal, started)
-        finally:
-            # An error of the screen does not concern the backup.
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
-            screen.clear()
-        # Before the loop is closed: that waits for threads, and one may wait for a DNS answer.
-        _tell(result, code, out, screen)
-        out.flush()
-    return code
-
-
 def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
     for notice in result.notices:
         screen.say(f"warning: {notice.message}")
@@ -241,3 +165,4 @@ def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
     print(f"  databases: {names}{f' and {more} more' if more else ''}", file=out)
     if result.commitTs:
         print(f"  commitTs: {result.commitTs}", file=out)
+    out.flush()

@@ -85,5 +85,8 @@ def bar_line(report: Report, seconds: float) -> str:
 
 
 def _counts(report: Report, seconds: float) -> str:
+    if report.loadedBytes:
+        loaded = f"{format_size(report.loadedBytes)} loaded, {report.loadedRows} rows"
+        return f"{loaded}, {format_duration(timedelta(seconds=seconds))}"
     dumped, uploaded = format_size(report.dumpedBytes), format_size(report.uploadedBytes)
     return f"{dumped} dumped, {uploaded} uploaded, {format_duration(timedelta(seconds=seconds))}"

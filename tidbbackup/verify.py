@@ -7,24 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO
 
-import attrs
 import msgspec
-from attrs import frozen
 
-from tidbbackup.decide.spec.storage_target import object_target
-from tidbbackup.model.meta import Meta
-from tidbbackup.model.providers import PROVIDERS, ObjectTarget
-from tidbbackup.model.resource.backup import Backup, BackupSpec
-from tidbbackup.model.resource.storage_spec import S3Spec
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.model.units import format_size, format_time
+from tidbbackup.place import Place, Unusable, client_of, target_of
 from tidbbackup.storage import objects
-from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client, proxies_from
+from tidbbackup.storage.client import Patience, S3Client
 from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.objects import ObjectHead
@@ -34,29 +26,14 @@ from tidbbackup.worker.archive.manifest import FORMAT_VERSION, Manifest, read_ma
 
 OK, FAILED, USAGE = 0, 1, 2
 
-_URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.(tgz|tar\.zst))", re.DOTALL)
 _FROZEN = ("GLACIER", "DEEP_ARCHIVE")
 _QUEUED = 2
 """Pieces that wait between network and check: the bound of memory."""
 _QUIET_SECONDS = 2.0
 
 
-class Unusable(Exception):
-    """The command line has no valid address of an archive."""
-
-
 class NotWhole(Exception):
     """The archive is not whole, or cannot be read; the message has reason and cure."""
-
-
-@frozen
-class Place:
-    """The address of the bucket, from the command line."""
-
-    provider: str = "aws"
-    endpoint: str = ""
-    region: str = ""
-    ca: Path | None = None
 
 
 def verify(
@@ -85,33 +62,10 @@ def verify(
     return OK
 
 
-def target_of(url: str, place: Place) -> ObjectTarget:
-    """The archive's address, with the provider's defaults.
-
-    Raises:
-        Unusable: it is no address of an archive, or the service has no default address.
-    """
-    found = _URL.fullmatch(url)
-    if not found:
-        raise Unusable(f"{url}: write s3://bucket/path/backup-….tgz, as in status.backupPath")
-    if place.provider != "aws" and not place.endpoint:
-        raise Unusable(f"--provider {place.provider} needs --endpoint URL")
-    if place.provider not in PROVIDERS:
-        raise Unusable(f"--provider {place.provider}: write one of {', '.join(PROVIDERS)}")
-    if place.ca and not place.ca.is_file():
-        raise Unusable(f"--ca {place.ca}: no such file")
-    s3 = S3Spec(provider=place.provider, bucket=found["bucket"], endpoint=place.endpoint, region=place.region)
-    meta = Meta(name="verify", uid="verify", creationTimestamp=datetime.now(UTC))
-    return attrs.evolve(object_target(Backup(meta, BackupSpec(s3=s3))), key=found["key"])
-
-
 async def _verify(
     target: ObjectTarget, place: Place, environ: Mapping[str, str], err: TextIO, patience: Patience
 ) -> tuple[Manifest, Verdict]:
-    # In a shell an empty token is none, as for AWS's own tools.
-    given = {name: value for name, value in environ.items() if value or name != "AWS_SESSION_TOKEN"}
-    keys = credentials_from(given)
-    async with open_client(target, keys, place.ca, patience, proxies_from(environ, target)) as client:
+    async with client_of(target, place, environ, patience) as client:
         manifest = await _manifest(client, target)
         head = await objects.head(client, target, target.key)
         if head is None:

@@ -15,7 +15,12 @@ from tests.bench.data import DATABASE
 from tests.cluster.database import Database
 from tests.cluster.object_store import REGION, ObjectStore
 from tidbbackup.model.compression import Compression
-from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.contract.task import (
+    DatabaseTarget,
+    DumpSettings,
+    WorkerTask,
+    encode_task,
+)
 from tidbbackup.model.providers import ObjectTarget
 
 BUCKET = "bench"
@@ -63,6 +68,27 @@ async def original(place: Place) -> None:
         codes = await tar.wait(), await pigz.wait()
     if codes != (0, 0):
         raise RuntimeError(f"tar and pigz ended with {codes}")
+    final = f":s3:{BUCKET}/original.tgz"
+    await _rclone(place, "copyto", archive, f"{final}.tmp")
+    await _rclone(place, "moveto", f"{final}.tmp", final)
+
+
+async def load_as_original(place: Place) -> None:
+    """As the original does it: copy the archive to the volume, unpack it there, load the folder."""
+    archive = place.staging / "archive.tgz"
+    await _rclone(place, "copyto", f":s3:{BUCKET}/ours.tgz", archive)
+    await _run("tar", "-xzf", archive, "-C", place.staging)
+    secret = place.folder / "my.cnf"
+    secret.touch(0o600)
+    secret.write_text(f"[myloader]\npassword={place.database.password}\n")
+    server = place.database
+    await _run(
+        *("myloader", f"--defaults-file={secret}", f"--directory={place.staging / 'ours'}", "--threads=4"),
+        *(f"--host={server.host}", f"--port={server.port}", f"--user={server.user}"),
+    )
+
+
+async def _rclone(place: Place, *arguments: str | Path) -> None:
     env = {
         "PATH": os.environ["PATH"],
         "RCLONE_CONFIG": str(place.folder / "rclone.conf"),
@@ -72,10 +98,7 @@ async def original(place: Place) -> None:
         "RCLONE_S3_ACCESS_KEY_ID": place.store.access_key,
         "RCLONE_S3_SECRET_ACCESS_KEY": place.store.secret_key,
     }
-    rclone = str(Path(sys.executable).parent / "rclone")
-    final = f":s3:{BUCKET}/original.tgz"
-    await _run(rclone, "--quiet", "copyto", archive, f"{final}.tmp", env=env)
-    await _run(rclone, "--quiet", "moveto", f"{final}.tmp", final, env=env)
+    await _run(str(Path(sys.executable).parent / "rclone"), "--quiet", *arguments, env=env)
 
 
 async def ours(place: Place) -> None:
@@ -88,7 +111,12 @@ async def ours_zstd(place: Place) -> None:
     await _worker(place, Compression.ZSTD)
 
 
-async def _worker(place: Place, compression: Compression) -> None:
+async def restore(place: Place) -> None:
+    """Our worker's restore."""
+    await _worker(place, Compression.GZIP, "restore")
+
+
+async def _worker(place: Place, compression: Compression, action: str = "dump") -> None:
     """As a Job would start it."""
     server, store = place.database, place.store
     key = f"ours{compression.extension}"
@@ -102,7 +130,7 @@ async def _worker(place: Place, compression: Compression) -> None:
         dump=DumpSettings(options=OPTIONS),
     )
     run_folder = place.folder / "run"
-    run_folder.mkdir()
+    run_folder.mkdir(exist_ok=True)
     env = {
         "PATH": os.environ["PATH"],
         "TIDBBACKUP_TASK": encode_task(task),
@@ -115,7 +143,7 @@ async def _worker(place: Place, compression: Compression) -> None:
         "POD_IP": "127.0.0.1",
     }
     program = str(Path(sys.executable).parent / "tidbbackup")
-    await _run(program, "worker", "dump", env=env)
+    await _run(program, "worker", action, env=env)
 
 
 async def clear(place: Place) -> None:
@@ -123,7 +151,12 @@ async def clear(place: Place) -> None:
     for name in ("original.tgz", "original.tgz.tmp", "ours.tgz", "ours.tar.zst", "ours.manifest.json"):
         async with place.store.client() as client:
             await client.delete_object(Bucket=BUCKET, Key=name)
-    await asyncio.to_thread(shutil.rmtree, place.folder, ignore_errors=True)
+    await asyncio.to_thread(empty, place)
+
+
+def empty(place: Place) -> None:
+    """Leave nothing in the folder."""
+    shutil.rmtree(place.folder, ignore_errors=True)
     place.staging.mkdir(parents=True)
 
 

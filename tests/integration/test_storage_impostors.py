@@ -21,6 +21,7 @@ from tidbbackup import verify
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
+from tidbbackup.place import Place
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
@@ -115,7 +116,7 @@ async def test_no_job_believes_an_impostor(action: Callable[..., Awaitable[objec
 async def test_verify_does_not_believe_an_impostor(impostor: str) -> None:
     async with served() as (peer, target):
         peer.impostor = IMPOSTORS[impostor]
-        place = verify.Place("minio", target.endpoint)
+        place = Place("minio", target.endpoint)
         out, err = StringIO(), StringIO()
         code = await asyncio.to_thread(verify.verify, target.url, place, KEYS, out, err, PATIENCE)
     assert code == verify.FAILED

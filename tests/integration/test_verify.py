@@ -21,9 +21,10 @@ from tests.cluster.processes import Processes
 from tests.cluster.relay import slow_server
 from tests.worker.worker_process import backing_up
 from tidbbackup.model.units import format_size
+from tidbbackup.place import Place
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.download import RANGE_BYTES
-from tidbbackup.verify import Place, verify
+from tidbbackup.verify import verify
 
 pytestmark = pytest.mark.integration
 

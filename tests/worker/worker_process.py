@@ -16,7 +16,13 @@ from attrs import define, field, frozen
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
 from tidbbackup.model.contract.result import WorkerResult, decode_result
-from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
+from tidbbackup.model.contract.task import (
+    DatabaseTarget,
+    DumpSettings,
+    RestoreSettings,
+    WorkerTask,
+    encode_task,
+)
 from tidbbackup.model.providers import ObjectTarget
 
 _PROGRAM = """
@@ -55,6 +61,7 @@ class Worker:
     database: DatabaseTarget
     password: str = field(repr=False)
     dump: DumpSettings = field(factory=DumpSettings)
+    restore: RestoreSettings = field(factory=RestoreSettings)
     delete_data: bool = False
     uid: str = "0123456789abcdef"
     gc_life_time: str = ""
@@ -85,6 +92,7 @@ class Worker:
             target=self.target,
             database=self.database,
             dump=self.dump,
+            restore=self.restore,
             stagingBytes=self.staging_bytes,
             gcLifeTime=self.gc_life_time,
             deleteData=self.delete_data,

@@ -35,7 +35,7 @@ LARGEST_PART = 512 * MIB
 class Provider:
     """One row of quirks. Sources: the specification's list and each provider's documentation.
 
-    These are not here, because nothing depends on them: how objects are listed (we list none), what an
+    These are not here, because nothing depends on them: how objects are listed (ListObjectsV2), what an
     ETag is (we never read it as a digest), trailers and DeleteObjects (we send none).
     """
 

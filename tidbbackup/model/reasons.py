@@ -61,6 +61,14 @@ VERIFY_FAILED = "VerifyFailed"
 STALLED = "Stalled"
 TERMINATED = "Terminated"
 CLEAN_FAILED = "CleanFailed"
+# Of a restore.
+ARCHIVE_NOT_FOUND = "ArchiveNotFound"
+ARCHIVE_BROKEN = "ArchiveBroken"
+ARCHIVE_UNREADABLE = "ArchiveUnreadable"
+NOTHING_TO_RESTORE = "NothingToRestore"
+TARGET_NOT_EMPTY = "TargetNotEmpty"
+LOAD_FAILED = "LoadFailed"
+ROWS_DIFFER = "RowsDiffer"
 INTERNAL_ERROR = "InternalError"
 
 # How far a run is.
@@ -98,6 +106,8 @@ HISTORY_LEFT_OUT = "HistoryLeftOut"
 ROWS_LEFT_OUT = "RowsLeftOut"
 VALUES_ROUNDED = "ValuesRounded"
 DELETE_MARKER = "DeleteMarker"
+MANIFEST_MISSING = "ManifestMissing"
+DEFINER_MISSING = "DefinerMissing"
 
 NEVER_STARTED = frozenset(
     {

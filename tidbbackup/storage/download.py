@@ -99,4 +99,8 @@ def _explained(error: Exception, target: ObjectTarget) -> StorageError:
             f"{target.url} has been replaced or deleted while it was read ({code_of(error)}): begin anew",
             code_of(error),
         )
-    return explain(error, "reading", target)
+    found = explain(error, "reading", target)
+    if found.reason == reasons.UPLOAD_FAILED:
+        # The same answers to an upload have a reason of their own.
+        return StorageError(reasons.STORAGE_UNREACHABLE, str(found), found.code)
+    return found

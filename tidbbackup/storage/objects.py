@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+from collections.abc import AsyncIterator
 
 from attrs import field, frozen
 
@@ -105,6 +106,21 @@ async def read(client: S3Client, target: ObjectTarget, key: str) -> bytes | None
             return None
         raise explain(error, f"reading {key} of", target) from error
     return whole
+
+
+async def listed(client: S3Client, target: ObjectTarget) -> AsyncIterator[tuple[str, int]]:
+    """Key and size of all objects whose keys begin with the target's.
+
+    Raises:
+        StorageError: the storage refused or could not be reached.
+    """
+    try:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=target.bucket, Prefix=target.key)
+        async for page in pages:
+            for found in page.get("Contents") or ():
+                yield found["Key"], int(found["Size"])
+    except Exception as error:
+        raise explain(error, "listing", target) from error
 
 
 async def put_tags(client: S3Client, target: ObjectTarget) -> None:

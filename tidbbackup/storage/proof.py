@@ -16,6 +16,7 @@ _PROOF_OF_YES = {
     ),
     "CreateMultipartUpload": "UploadId",
     "ListMultipartUploads": "Bucket",
+    "ListObjectsV2": "Name",
 }
 """What S3 says in every answer that it carries out these operations."""
 _WITHOUT_CONTENT = ("DeleteObject", "AbortMultipartUpload")

@@ -30,6 +30,13 @@ class Counters:
     """Parts of the upload that the storage has taken."""
     retries: int = 0
     """Parts that had to be sent again."""
+    archive_bytes: int = 0
+    """Of a restore: what is read of the archive, twice its size where it is read twice."""
+    read_bytes: int = 0
+    """Of these, read so far."""
+    loaded_bytes: int = 0
+    """Of statements that the server has carried out."""
+    loaded_rows: int = 0
     held_seconds: float = 0.0
     """For so long mydumper has been held because the volume was full."""
 

@@ -27,6 +27,7 @@ from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.gc import hold
 from tidbbackup.worker.job import Job, Limits, read_job
+from tidbbackup.worker.load.row_counts import rows_of_tables
 from tidbbackup.worker.pipeline.dumping import Assignment, assignment
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.pipeline.open_upload import open_upload
@@ -125,6 +126,8 @@ def _manifest(
     finished: datetime,
 ) -> bytes:
     task, position = assigned.job.env.task, assigned.dump.position
+    files = tuple(archive.files)
+    rows = rows_of_tables(files, assigned.databases)
     return manifest.encode_manifest(
         manifest.Manifest(
             uid=task.uid,
@@ -139,7 +142,12 @@ def _manifest(
             finished=finished,
             dumper=assigned.dump.version,
             serverVersion=assigned.found.version,
-            files=tuple(PackedFile(manifest.printable(f.name), f.size) for f in archive.files),
+            files=tuple(PackedFile(manifest.printable(f.name), f.size) for f in files),
+            rows=sum(rows.values()),
+            tables=tuple(
+                manifest.ManifestTable(manifest.printable(database), manifest.printable(name), count)
+                for (database, name), count in rows.items()
+            ),
             databases=manifest.database_rows(assigned.databases),
         )
     )

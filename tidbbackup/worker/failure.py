@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 from attrs import define, field
 
-from tidbbackup.model.contract.progress import Report, percent
+from tidbbackup.model.contract.progress import BEFORE_THE_END, Report, percent
 from tidbbackup.model.contract.result import Notice, WorkerResult
 from tidbbackup.worker.counters import Counters
 
@@ -56,6 +56,10 @@ class Journal:
     def report(self) -> Report:
         """How far the run is now."""
         counted = self.counters
+        if counted.archive_bytes:
+            share = BEFORE_THE_END * counted.read_bytes // counted.archive_bytes
+            loaded, rows = counted.loaded_bytes, counted.loaded_rows
+            return Report(self.step, loadedBytes=loaded, loadedRows=rows, percent=share)
         self._percent = percent(
             counted.dumped_bytes,
             counted.packed_bytes,
@@ -63,6 +67,5 @@ class Journal:
             dumping=self.step in _BEFORE_THE_DUMP_IS_WHOLE,
             before=self._percent,
         )
-        return Report(
-            self.step, counted.dumped_bytes, counted.estimated_bytes, counted.uploaded_bytes, self._percent
-        )
+        dumped, expected, sent = counted.dumped_bytes, counted.estimated_bytes, counted.uploaded_bytes
+        return Report(self.step, dumped, expected, sent, self._percent)

@@ -67,7 +67,7 @@ def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
     return Job(env, journal, limits, login, dumper, chosen)
 
 
-def read_login(env: Environment) -> Login:
+def read_login(env: Environment, spec: str = "spec.from") -> Login:
     """Where and as whom to log in.
 
     Raises:
@@ -78,12 +78,13 @@ def read_login(env: Environment) -> Login:
         raise StepFailed(reasons.INTERNAL_ERROR, "the task names no database")
     if env.password is None:
         raise StepFailed(
-            reasons.LOGIN_FAILED, "no password given: the Secret of spec.from.secretName needs `password`"
+            reasons.LOGIN_FAILED, f"no password given: the Secret of {spec}.secretName needs `password`"
         )
-    return Login(database, env.password, _certificates(env.db_tls) if database.tls else None)
+    tls = _certificates(env.db_tls, spec) if database.tls else None
+    return Login(database, env.password, tls, spec)
 
 
-def _certificates(folder: Path) -> Path:
+def _certificates(folder: Path, spec: str) -> Path:
     """The folder, if what is in it can be used: mydumper, told of no CA, would trust any server."""
     there = [name for name in ("tls.crt", "tls.key") if (folder / name).exists()]
     lacking = "`ca.crt`, the CA of the database's certificate"
@@ -91,4 +92,4 @@ def _certificates(folder: Path) -> Path:
         if len(there) != 1:
             return folder
         lacking = f"`tls.crt` and `tls.key` together, it has only `{there[0]}`"
-    raise StepFailed(reasons.LOGIN_FAILED, f"the Secret of spec.from.tlsClientSecretName needs {lacking}")
+    raise StepFailed(reasons.LOGIN_FAILED, f"the Secret of {spec}.tlsClientSecretName needs {lacking}")

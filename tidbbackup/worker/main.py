@@ -29,6 +29,7 @@ from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.memory import share_heaps
 from tidbbackup.worker.privacy import keep_private
+from tidbbackup.worker.restore import restore
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def main(
     limits: Limits | None = None,
     leave: Callable[[int], object] | None = None,
 ) -> int:
-    """Do one action (dump, clean, inspect, release) and say how it ended; the process's exit code.
+    """Do one action (dump, restore, clean, inspect, release) and say how it ended; the process's exit code.
 
     `leave` ends the process with it at once, which returning does not: asyncio and Python wait for threads,
     of which one may stand in a look-up at a silent name server, or in a read of a silent disk.
@@ -63,8 +64,9 @@ def main(
         log.error("%s", error)
         _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
         return EXIT_USAGE
-    # Only a dump takes so long that somebody wants to look at it.
-    return asyncio.run(_said(work, env, started, env.pod_ip if action == "dump" else "", leave))
+    # Only these take so long that somebody wants to look at them.
+    shown = env.pod_ip if action in ("dump", "restore") else ""
+    return asyncio.run(_said(work, env, started, shown, leave))
 
 
 Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
@@ -78,13 +80,15 @@ def work_of(action: str, limits: Limits) -> Work:
     """
     if action == "dump":
         return lambda env, journal: dump(env, journal, limits, _now)
+    if action == "restore":
+        return lambda env, journal: restore(env, journal, limits, _now)
     if action == "clean":
         return lambda env, journal: clean(env, journal, limits.patience, _now)
     if action == "inspect":
         return lambda env, journal: inspect(env, journal, limits.patience, _now)
     if action == "release":
         return lambda env, journal: release(env, journal, limits, _now)
-    raise UsageError(f"unknown action `{action}`: dump, clean, inspect or release")
+    raise UsageError(f"unknown action `{action}`: dump, restore, clean, inspect or release")
 
 
 async def _said(

@@ -78,6 +78,22 @@ def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def rows_in(content: bytes) -> int:
+    """Lines that begin with a parenthesis."""
+    return (b"\n" + content).count(b"\n(")
+
+
+async def test_rows_are_counted_wherever_blocks_and_files_end(
+    tmp_path: Path, compression: Compression
+) -> None:
+    rows = b"INSERT INTO `t` VALUES\n" + b",\n".join(b"(%d,'x')" % n for n in range(250_000)) + b";\n"
+    # Of every size around a block's, so that a border falls on each side of a row's beginning.
+    files = {f"{n}.sql": rows[: BLOCK_BYTES - 20 + n] for n in range(40)} | {"all.sql": rows}
+    archive, _ = await packed(write(tmp_path, files), 1 << 20, compression)
+    assert {f.name: f.rows for f in archive.files} == {name: rows_in(text) for name, text in files.items()}
+    assert rows_in(rows) == 250_000
+
+
 async def test_what_goes_in_comes_out(tmp_path: Path, compression: Compression) -> None:
     long = "d" * 120 + "." + "漢" * 40 + ".sql"
     noise = random.Random(1).randbytes(3_000_000)
@@ -98,7 +114,8 @@ async def test_what_goes_in_comes_out(tmp_path: Path, compression: Compression) 
         assert {(m.uid, m.gid, m.mtime) for m in members} == {(0, 0, MTIME)}
     assert found == files
     assert sorted(archive.files, key=lambda f: f.name) == sorted(
-        (PackedFile(name, len(content)) for name, content in files.items()), key=lambda f: f.name
+        (PackedFile(name, len(content), rows_in(content)) for name, content in files.items()),
+        key=lambda f: f.name,
     )
     assert os.listdir(tmp_path) == [], "packed is deleted"
     assert len(plain(data, compression)) % 10_240 == 0

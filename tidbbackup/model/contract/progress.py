@@ -18,7 +18,8 @@ PROGRESS_PATH = "/progress"
 MAX_BYTES = 4096
 """The limit of a report."""
 
-_BEFORE_THE_END = 99
+BEFORE_THE_END = 99
+"""The highest percent: only the phase shows the end."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -28,13 +29,16 @@ class Report:
     """The progress of a run at one instant. Bytes."""
 
     step: Annotated[str, msgspec.Meta(pattern="^[a-z]{1,32}$")]
-    """preflight, dump, upload, verify, manifest."""
+    """preflight, dump, upload, verify, manifest; of a restore preflight, read, load, compare."""
     dumpedBytes: _Count = 0
     estimatedBytes: _Count = 0
     """0: not known."""
     uploadedBytes: _Count = 0
-    percent: Annotated[int, msgspec.Meta(ge=0, le=_BEFORE_THE_END)] | None = None
+    percent: Annotated[int, msgspec.Meta(ge=0, le=BEFORE_THE_END)] | None = None
     """None: not known."""
+    loadedBytes: _Count = 0
+    """Of a restore: bytes of the statements that the server has carried out, and their rows."""
+    loadedRows: _Count = 0
 
     @property
     def text(self) -> str:
@@ -82,4 +86,4 @@ def percent(
         return before
     total = max(estimated, dumped) if dumping else dumped
     share = 50 * (dumped + min(packed, dumped)) // total if total else 0
-    return max(min(share, _BEFORE_THE_END), before or 0)
+    return max(min(share, BEFORE_THE_END), before or 0)

@@ -57,6 +57,9 @@ class WorkerResult:
     commitTs: str = ""
     databases: tuple[str, ...] = ()
     databaseCount: int = 0
+    tables: int = 0
+    """Of a restore: so many were restored, with so many rows."""
+    rows: int = 0
     uploadLeftOpen: bool = False
     """The worker could not abort its multipart upload: a cleaning must."""
     gcLifeTimeHeld: bool = False

@@ -44,6 +44,17 @@ class DumpSettings:
 
 
 @frozen
+class RestoreSettings:
+    """What to restore, and whether tables that exist are dropped first."""
+
+    tableFilter: tuple[str, ...] = ()
+    """Empty takes all of the archive."""
+    overwrite: bool = False
+    threads: int = 4
+    """Connections that load rows."""
+
+
+@frozen
 class WorkerTask:
     """The task of one worker for one Backup."""
 
@@ -59,6 +70,7 @@ class WorkerTask:
     """TiDB's GC life time during the dump, as in the spec; empty means the worker's default."""
     deleteData: bool = False
     """For `worker clean`: delete archive and manifest too, not only open uploads."""
+    restore: RestoreSettings = field(factory=RestoreSettings)
     formatVersion: int = FORMAT_VERSION
 
 

@@ -26,6 +26,15 @@ class ManifestDatabase:
 
 
 @frozen
+class ManifestTable:
+    """One table and how many rows of it are in the archive, as they were packed."""
+
+    database: str
+    name: str
+    rows: int
+
+
+@frozen
 class Summary:
     """What a manifest tells of the archive as a whole. Sizes in bytes, times in UTC."""
 
@@ -40,6 +49,9 @@ class Summary:
     formatVersion: int
     run: str = ""
     """Of an attempt: the archive's metadata hold the same. Empty: of before this was told."""
+    rows: int | None = None
+    """Of all tables. None: of before this was told."""
+    serverVersion: str = ""
 
 
 @frozen
@@ -57,6 +69,10 @@ class Manifest:
     """GTIDs executed at that point, as the server writes them."""
     run: str = field(default="", kw_only=True)
     """Which attempt wrote it, and the archive with it."""
+    rows: int | None = field(default=None, kw_only=True)
+    """Of all tables. None: of before this was told."""
+    tables: tuple[ManifestTable, ...] = field(default=(), kw_only=True)
+    """Empty: of before this was told."""
     started: datetime
     finished: datetime
     dumper: str

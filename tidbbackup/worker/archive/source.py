@@ -8,6 +8,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+class RowCount:
+    """How many rows a file has: its lines that begin with `(`. Its pieces may be read in any order.
+
+    All dumpers begin each row on a line of its own, and escape the line feeds inside of values.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, tuple[bytes, bytes, int]] = {}
+        """By offset: a piece's first byte, its last, and the rows that begin between them."""
+
+    def add(self, offset: int, piece: bytes) -> None:
+        """Take in a piece."""
+        self._pieces[offset] = (piece[:1], piece[-1:], piece.count(b"\n("))
+
+    @property
+    def rows(self) -> int:
+        """So many, once all pieces are read."""
+        found, before = 0, b"\n"
+        for first, last, inside in (piece for _, piece in sorted(self._pieces.items())):
+            found += inside + (before == b"\n" and first == b"(")
+            before = last
+        return found
+
+
 class Source:
     """A file that blocks are read from; it is closed and deleted as soon as all of it has been read."""
 
@@ -20,6 +44,7 @@ class Source:
         self.over = False
         """Closed, or about to be by the last that reads it."""
         self.size = os.fstat(self._fd).st_size
+        self.count = RowCount()
         self._unread = self.size
         if not self.size:
             self._finish()
@@ -41,6 +66,7 @@ class Source:
                 if not count:
                     raise OSError(f"{self._path.name} has become shorter while it was packed")
                 done += count
+            self.count.add(offset, bytes(into))
         finally:
             self._done(len(into))
 

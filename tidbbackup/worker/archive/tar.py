@@ -24,7 +24,7 @@ from tidbbackup.storage.body import Body
 from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.gzip import BlockGzip
 from tidbbackup.worker.archive.part_buffer import Growing
-from tidbbackup.worker.archive.source import Source
+from tidbbackup.worker.archive.source import RowCount, Source
 from tidbbackup.worker.archive.zstd import ZstdStream
 from tidbbackup.worker.cpus import cpus
 
@@ -38,6 +38,8 @@ class PackedFile:
 
     name: str
     size: int
+    rows: int = 0
+    """Of a table, as lines."""
 
 
 class Stream(Protocol):
@@ -91,7 +93,7 @@ class Archive:
         self._opened: list[Source] = []
         self._tar_bytes = 0
         self._lock = threading.Lock()
-        self.files: list[PackedFile] = []
+        self._packed: list[tuple[str, int, RowCount]] = []
         self.size = 0
         self.packed_bytes = 0
         """Of files, on their way into the archive."""
@@ -104,11 +106,16 @@ class Archive:
         """`sha256:<hex>` of the whole archive, after the last part."""
         return f"sha256:{self._sha256.hexdigest()}"
 
+    @property
+    def files(self) -> Iterator[PackedFile]:
+        """All that were opened, with the rows of those that are read."""
+        return (PackedFile(name, size, count.rows) for name, size, count in self._packed)
+
     def open(self, path: Path) -> None:
         """Begin with the next file; `fill` hands out parts until all of it is on its way."""
         source = Source(path, self._freed)
         self._header(path.name, source.size)
-        self.files.append(PackedFile(path.name, source.size))
+        self._packed.append((path.name, source.size, source.count))
         self._source, self._offset = source, 0
         self._opened = [known for known in self._opened if not known.over] + [source]
 

@@ -48,7 +48,7 @@ async def reach(login: Login, journal: Journal, seconds: float) -> Login:
         journal.notice(
             reasons.SERVER_KEY_UNCHECKED,
             f"{login.where}: the password went out encrypted with a key that the server itself gave, and "
-            "nobody has checked whose it is: set spec.from.tlsClientSecretName",
+            f"nobody has checked whose it is: set {login.spec}.tlsClientSecretName",
         )
     return attrs.evolve(login, known_by=server)
 

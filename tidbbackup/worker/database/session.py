@@ -26,12 +26,11 @@ _READ_TIMEOUT_SECONDS = 600
 
 # No login with these: wrong password, no such user, host not allowed, expired, TLS demanded, plugin.
 _LOGIN_ERRORS = frozenset({1044, 1045, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151})
-_LOST = frozenset({1053, 2006, 2013, 2055})
+LOST = frozenset({1053, 2006, 2013, 2055})
 _NOT_YET = frozenset({1040, 1053, 2003, 2006, 2013})
 """Before the login: nobody listens yet, or one who has no room or is about to go."""
 _NAMES_DIFFER = (62, 64)
 """OpenSSL's numbers: a certificate for other host names, or other addresses."""
-_USE_TLS = "log in over TLS: set spec.from.tlsClientSecretName to a Secret with the CA of its certificate"
 _TLS_DEMANDED = 3159
 _ACCESS_DENIED = 1045
 
@@ -47,6 +46,8 @@ class Login:
     password: bytes = field(repr=False)
     tls: Path | None = None
     """Folder with ca.crt, and with both of tls.crt and tls.key or none."""
+    spec: str = "spec.from"
+    """Where the user has written it."""
     known_by: str = ""
     """SQL that is true on the server that this run has met first, and on no other; empty: not to be told."""
 
@@ -101,7 +102,7 @@ def _broken(error: pymysql.Error, login: Login) -> StepFailed:
     if known := tidb.failure_of(said):
         reason, cure = known
         return StepFailed(reason, f"asking {login.where}: {said}; {cure}")
-    reason = reasons.DATABASE_LOST if error_code(error) in _LOST else reasons.DUMP_FAILED
+    reason = reasons.DATABASE_LOST if error_code(error) in LOST else reasons.DUMP_FAILED
     return StepFailed(reason, f"asking {login.where}: {said}")
 
 
@@ -117,25 +118,31 @@ def _no_session(error: Exception, login: Login) -> StepFailed:
     said = error_words(error)
     code = error_code(error) if isinstance(error, pymysql.Error) else 0
     if code == _TLS_DEMANDED:
-        return StepFailed(reasons.LOGIN_FAILED, f"{login.where}: {said}; {_USE_TLS}")
+        return StepFailed(
+            reasons.LOGIN_FAILED,
+            f"{login.where}: {said}; log in over TLS: set {login.spec}.tlsClientSecretName to a Secret with "
+            "the CA of its certificate",
+        )
     if code in _LOGIN_ERRORS:
-        hint = "check spec.from.user and the key `password` in the Secret of spec.from.secretName"
+        hint = f"check {login.spec}.user and the key `password` in the Secret of {login.spec}.secretName"
         if login.password != login.password.strip():
             hint += "; that password begins or ends with white space, perhaps a line feed from `echo`"
         elif not login.password:
             hint += "; that password is empty"
         if code == _ACCESS_DENIED and not login.tls:
-            hint += "; a user made with REQUIRE SSL needs spec.from.tlsClientSecretName"
+            hint += f"; a user made with REQUIRE SSL needs {login.spec}.tlsClientSecretName"
         return StepFailed(reasons.LOGIN_FAILED, f"{login.where}: {said}; {hint}")
-    hint = "is it running, are spec.from.host and spec.from.port right, does a network policy forbid it"
+    hint = (
+        f"is it running, are {login.spec}.host and {login.spec}.port right, does a network policy forbid it"
+    )
     cause = getattr(error, "original_exception", error)
     if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _NAMES_DIFFER:
         hint = (
             f"the server's certificate has to name {login.target.host} as a subjectAltName (a common name "
-            "does not count): make it anew, or write a name into spec.from.host that it has"
+            f"does not count): make it anew, or write a name into {login.spec}.host that it has"
         )
     elif login.tls or isinstance(error, ssl.SSLError):
-        hint += ", does its certificate fit spec.from.tlsClientSecretName"
+        hint += f", does its certificate fit {login.spec}.tlsClientSecretName"
     not_yet = code in _NOT_YET and not isinstance(cause, ssl.SSLError)
     failed = NotYet if not_yet else StepFailed
     return failed(reasons.DATABASE_UNREACHABLE, f"{login.where}: {said}; {hint}")

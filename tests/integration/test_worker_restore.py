@@ -1,0 +1,181 @@
+"""The worker's restore on real servers: what was dumped is what is loaded, and nothing is overwritten.
+
+Here is also what worker/restore.py, worker/load/restoration.py, worker/load/connections.py and
+worker/load/definitions.py promise.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from tests.cluster.comparison import content
+from tests.cluster.database import Database, mariadb
+from tests.cluster.object_store import ObjectStore
+from tests.cluster.processes import Processes
+from tests.worker.odd_schema import DATABASES, odd_schema
+from tests.worker.worker_process import Ended, Worker, backing_up
+from tidbbackup.model import reasons
+from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, RestoreSettings
+
+pytestmark = pytest.mark.integration
+
+BUCKET, KEY = "restored", "some/backup-1.tgz"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def source(servers: Processes) -> AsyncIterator[Database]:
+    """A server with the odd databases."""
+    async with mariadb(servers, name="restored-source") as server:
+        await server.load(odd_schema())
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def made(
+    source: Database, object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory
+) -> Worker:
+    """Its archive, and the worker that has made it."""
+    await object_store.create_bucket(BUCKET)
+    worker = backing_up(source, object_store, BUCKET, KEY, tmp_path_factory.mktemp("made"))
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+    return worker
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server(servers: Processes) -> AsyncIterator[Database]:
+    """A server to load into."""
+    async with mariadb(servers, name="restored-target") as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def target(server: Database) -> AsyncIterator[Database]:
+    """The same, empty."""
+    yield server
+    for name in DATABASES:
+        await server.sql(f"DROP DATABASE IF EXISTS `{name}`")
+
+
+async def restored(made: Worker, target: Database, folder: Path, settings: RestoreSettings) -> Ended:
+    """Load the archive into a server."""
+    login = DatabaseTarget(target.host, target.port, target.user)
+    worker = attrs.evolve(made, folder=folder, database=login, password=target.password, restore=settings)
+    return await worker.run("restore")
+
+
+async def test_what_is_loaded_equals_its_source(
+    made: Worker, source: Database, target: Database, tmp_path: Path
+) -> None:
+    ended = await restored(made, target, tmp_path, RestoreSettings())
+
+    assert ended.code == 0, ended.log
+    before, after = await content(source), await content(target)
+    assert after.databases == before.databases
+    assert after.tables.keys() == before.tables.keys()
+    for name, table in before.tables.items():
+        assert after.tables[name] == table, name
+    assert after.programs == before.programs
+    assert ended.result.tables == len(before.tables)
+    assert ended.result.rows == sum(table[1] for table in before.tables.values())
+    (notice,) = ended.result.notices
+    assert notice.reason == reasons.DEFINER_MISSING
+    assert "`somebody`@`%`" in notice.message
+
+
+async def test_nothing_that_exists_is_touched_unless_it_is_asked_for(
+    made: Worker, target: Database, tmp_path: Path
+) -> None:
+    await target.load(
+        [
+            *("CREATE DATABASE odd", "CREATE TABLE odd.log (mine INT)", "INSERT INTO odd.log VALUES (1)"),
+            *("CREATE TABLE odd.others (mine INT)", "CREATE PROCEDURE odd.proc() SELECT 1"),
+        ]
+    )
+
+    ended = await restored(made, target, tmp_path, RestoreSettings())
+
+    assert (ended.code, ended.result.reason) == (1, reasons.TARGET_NOT_EMPTY), ended.log
+    assert "has `odd`.`log`, `odd`.`proc` already" in ended.result.message
+    assert await target.sql("SELECT * FROM odd.log") == [(1,)]
+    assert [row[0] for row in await target.sql("SHOW TABLES FROM odd")] == ["log", "others"]
+    assert [row[0] for row in await target.sql("SHOW DATABASES LIKE 'test1'")] == []
+
+    ended = await restored(made, target, tmp_path, RestoreSettings(overwrite=True))
+
+    assert ended.code == 0, ended.log
+    assert [row[0] for row in await target.sql("SHOW TABLES FROM odd LIKE 'others'")] == ["others"]
+    assert [row[0] for row in await target.sql("SHOW COLUMNS FROM odd.log")] == ["id", "what"]
+
+
+async def test_only_what_the_filter_takes(made: Worker, target: Database, tmp_path: Path) -> None:
+    ended = await restored(made, target, tmp_path, RestoreSettings(tableFilter=("odd.myisam", "test1.*")))
+
+    assert ended.code == 0, ended.log
+    assert (ended.result.tables, ended.result.rows) == (2, 2)
+    assert await target.sql("SHOW TABLES FROM odd") == [("myisam",)]
+    assert await target.sql("SHOW TABLES FROM test1") == [("kept",)]
+
+    ended = await restored(made, target, tmp_path, RestoreSettings(tableFilter=("odd.nowhere",)))
+
+    assert (ended.code, ended.result.reason) == (1, reasons.NOTHING_TO_RESTORE), ended.log
+    assert "does not hold `odd`.`nowhere`" in ended.result.message
+
+
+async def test_tables_of_the_server_itself_are_never_overwritten(
+    source: Database, target: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    worker = backing_up(source, object_store, BUCKET, "system/backup-1.tgz", tmp_path)
+    worker.dump = DumpSettings(tableFilter=("mysql.time_zone",))
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+
+    for overwrite in (False, True):
+        ended = await restored(worker, target, tmp_path, RestoreSettings(overwrite=overwrite))
+
+        assert (ended.code, ended.result.reason) == (1, reasons.TARGET_NOT_EMPTY), ended.log
+        assert "`mysql`.`time_zone`" in ended.result.message
+
+
+async def test_an_archive_that_is_not_what_was_stored(
+    made: Worker, target: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    archive = await object_store.get(BUCKET, KEY)
+    manifest = await object_store.get(BUCKET, made.target.manifest_key)
+    worker = attrs.evolve(made, target=attrs.evolve(made.target, key="broken/backup-1.tgz"))
+    rng = random.Random(7)
+    for _ in range(6):
+        flipped = bytearray(archive)
+        flipped[rng.randrange(len(archive))] ^= 1 << rng.randrange(8)
+        await object_store.put(BUCKET, worker.target.key, bytes(flipped))
+        await object_store.put(BUCKET, worker.target.manifest_key, manifest)
+
+        ended = await restored(worker, target, tmp_path, RestoreSettings())
+
+        assert (ended.code, ended.result.reason) == (1, reasons.ARCHIVE_BROKEN), ended.log
+        assert [r[0] for r in await target.sql("SHOW DATABASES") if r[0] in DATABASES] == []
+
+    await object_store.put(BUCKET, worker.target.key, archive[:-1000])
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+    assert (ended.code, ended.result.reason) == (1, reasons.ARCHIVE_BROKEN), ended.log
+    assert f"it has {len(archive) - 1000} bytes, its manifest says {len(archive)}" in ended.result.message
+
+    # Without a manifest, as those of TiDB Operator, only what cannot be unpacked is seen.
+    async with object_store.client() as client:
+        await client.delete_object(Bucket=BUCKET, Key=worker.target.manifest_key)
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+    assert (ended.code, ended.result.reason) == (1, reasons.ARCHIVE_BROKEN), ended.log
+    await object_store.put(BUCKET, worker.target.key, archive)
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+    assert ended.code == 0, ended.log
+    assert reasons.MANIFEST_MISSING in {notice.reason for notice in ended.result.notices}
+
+
+async def test_an_archive_that_is_not_there(made: Worker, target: Database, tmp_path: Path) -> None:
+    worker = attrs.evolve(made, target=attrs.evolve(made.target, key="nowhere/backup-1.tgz"))
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+    assert (ended.code, ended.result.reason) == (1, reasons.ARCHIVE_NOT_FOUND), ended.log

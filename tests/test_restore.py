@@ -1,0 +1,64 @@
+"""`tidbbackup restore` as far as it gets without a server."""
+
+import io
+
+import pytest
+
+from tidbbackup.model.contract.task import DatabaseTarget, RestoreSettings
+from tidbbackup.place import Place
+from tidbbackup.restore import Asked, restore, server_of
+from tidbbackup.screen import Screen
+from tidbbackup.worker.failure import UsageError
+
+URL = "s3://b/backup-1.tgz"
+
+
+def ran(
+    url: str = URL, to: str = "db", *rules: str, environ: dict[str, str] | None = None
+) -> tuple[int, str]:
+    out, err = io.StringIO(), io.StringIO()
+    asked = Asked(url, to, Place("ceph", "http://127.0.0.1:9"), RestoreSettings(rules))
+    code = restore(asked, {"DB_PASSWORD": "x"} if environ is None else environ, None, out, Screen(err))
+    assert out.getvalue() == ""
+    return code, err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("db", DatabaseTarget("db", 4000, "root")),
+        ("db:3306", DatabaseTarget("db", 3306, "root")),
+        ("me@db", DatabaseTarget("db", 4000, "me")),
+        ("a@b@db:1", DatabaseTarget("db", 1, "a@b")),
+        ("root@[::1]:4001", DatabaseTarget("::1", 4001, "root")),
+    ],
+)
+def test_a_server(text: str, server: DatabaseTarget) -> None:
+    assert server_of(text, tls=False) == server
+
+
+@pytest.mark.parametrize("text", ["", "@db", "db:0", "db:70000", "db:x", "a:b:c"])
+def test_what_is_no_server(text: str) -> None:
+    with pytest.raises(UsageError, match="write user@host:port"):
+        server_of(text, tls=False)
+
+
+def test_usage() -> None:
+    assert ran("s3://b/k") == (
+        2,
+        "tidbbackup restore: s3://b/k: write s3://bucket/path/backup-….tgz, as in status.backupPath\n",
+    )
+    code, said = ran(URL, "db", "no rule")
+    assert (code, "tidbbackup restore: --filter `no rule`" in said) == (2, True)
+    code, said = ran(environ={})
+    assert (code, said) == (
+        2,
+        "tidbbackup restore: DB_PASSWORD must be set: there is no terminal to ask on\n",
+    )
+
+
+def test_a_failure_names_reason_and_step() -> None:
+    code, said = ran(to="127.0.0.1:9")
+    assert code == 1
+    assert said.startswith("tidbbackup restore: DatabaseUnreachable in step preflight: root@127.0.0.1:9: ")
+    assert "spec.to.host" in said

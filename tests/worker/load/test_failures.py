@@ -1,0 +1,31 @@
+"""Failures of statements, with reason and cure."""
+
+import pymysql
+import pytest
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.load.failures import explained, left_out
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "words"),
+    [
+        (1142, reasons.GRANTS_MISSING, "grant what is missing"),
+        (1114, reasons.LOAD_FAILED, "has no room"),
+        (1292, reasons.LOAD_FAILED, "would store another value"),
+        (1050, reasons.TARGET_NOT_EMPTY, "somebody has created it meanwhile"),
+        (2013, reasons.DATABASE_LOST, "the connection to me@db:4000 was lost"),
+        (0, reasons.DATABASE_LOST, "was lost"),
+        (9999, reasons.LOAD_FAILED, "me@db:4000 answers 9999: no"),
+    ],
+)
+def test_object_words_and_cure(code: int, reason: str, words: str) -> None:
+    failure = explained(pymysql.OperationalError(code, "no"), "table `d`.`t`", "me@db:4000")
+    assert failure.reason == reason
+    assert str(failure).startswith("loading table `d`.`t`: ")
+    assert words in str(failure)
+    assert str(failure).endswith("then restore again with overwrite: Tables")
+
+
+def test_a_statement_of_no_dump() -> None:
+    assert "does not carry out `DELETE FROM t`" in str(left_out(b"DELETE FROM t", "d.t.sql"))

@@ -1,0 +1,94 @@
+"""Statements of files as the dumpers write them."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidbbackup.worker.load.statements import (
+    Created,
+    TooLong,
+    created,
+    definer,
+    plain,
+    sets_utc,
+    split,
+    strictly_new,
+    verb,
+)
+
+FILE = (
+    b"/*!40101 SET NAMES binary*/;\n/*!40103 SET TIME_ZONE='+00:00' */;\n\n"
+    b'INSERT INTO `t` VALUES\n(1,"a;b\\n;"),\n(2,"; ");\nINSERT INTO `t` VALUES(3)\n,(4)\n;\n'
+)
+STATEMENTS = [
+    b"/*!40101 SET NAMES binary*/",
+    b"/*!40103 SET TIME_ZONE='+00:00' */",
+    b'INSERT INTO `t` VALUES\n(1,"a;b\\n;"),\n(2,"; ")',
+    b"INSERT INTO `t` VALUES(3)\n,(4)",
+]
+
+
+@given(st.lists(st.integers(0, len(FILE)), max_size=8))
+def test_statements_are_the_same_wherever_the_pieces_end(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(FILE)]
+    pieces = [FILE[start:end] for start, end in pairwise(edges)]
+    assert list(split(pieces, 1000)) == STATEMENTS
+
+
+def test_a_file_without_an_end() -> None:
+    assert list(split([b"CREATE DATABASE `d`;"], 100)) == [b"CREATE DATABASE `d`"]
+    assert list(split([], 100)) == []
+
+
+def test_a_statement_that_the_server_would_not_take_is_not_collected() -> None:
+    with pytest.raises(TooLong, match="and more"):
+        list(split((b"x" * 10 for _ in range(1000)), 50))
+
+
+def test_a_routine_is_one_statement() -> None:
+    routine = b"CREATE PROCEDURE `p`()\nBEGIN\n  SELECT 1; \n  -- c; \nEND;\n"
+    assert list(split([routine], 1000)) == [routine[:-2]]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (b"CREATE DATABASE `a``b` /*!40100 DEFAULT CHARACTER SET utf8mb4 */", Created("DATABASE", "", "a`b")),
+        (b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `d`", Created("DATABASE", "", "d")),
+        (b"CREATE TABLE `t` (\n  `id` int)", Created("TABLE", "", "t")),
+        (b"CREATE TABLE IF NOT EXISTS `t` (`id` int)", Created("TABLE", "", "t")),
+        (b"CREATE GLOBAL TEMPORARY TABLE `t` (`id` int)", Created("TABLE", "", "t")),
+        (b"CREATE SEQUENCE `s` start with 1", Created("SEQUENCE", "", "s")),
+        (
+            b"CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW `d`.`v` AS SELECT 1",
+            Created("VIEW", "d", "v"),
+        ),
+        (b"CREATE DEFINER=`a`@`%` PROCEDURE `p`(IN n INT)\nBEGIN\nEND", Created("PROCEDURE", "", "p")),
+        (b"CREATE DEFINER=`a`@`%` EVENT `e` ON SCHEDULE EVERY 1 DAY DO SELECT 1", Created("EVENT", "", "e")),
+        (b"/*!50001 CREATE VIEW `v` AS SELECT 1 */", Created("VIEW", "", "v")),
+        (b"INSERT INTO `t` VALUES (1)", None),
+        (b"SET NAMES binary", None),
+    ],
+)
+def test_what_is_created(statement: bytes, found: Created | None) -> None:
+    assert created(statement) == found
+
+
+def test_words_of_statements() -> None:
+    assert verb(b"/*!40101 SET NAMES binary*/") == "SET"
+    assert verb(b"insert into `t` VALUES (1)") == "INSERT"
+    assert plain(b"/*!40014 SET FOREIGN_KEY_CHECKS=0*/") == b"SET FOREIGN_KEY_CHECKS=0"
+    assert sets_utc(b"/*!40103 SET TIME_ZONE='+00:00' */")
+    assert not sets_utc(b"/*!40101 SET NAMES binary*/")
+    assert definer(b"CREATE DEFINER=`a``b`@`10.%` VIEW `v` AS SELECT 1") == ("a`b", "10.%")
+    assert definer(b"CREATE VIEW `v` AS SELECT 1") is None
+
+
+def test_what_has_appeared_meanwhile_is_an_error() -> None:
+    assert strictly_new(b"CREATE TABLE IF NOT EXISTS `t` (`a` int)") == b"CREATE TABLE `t` (`a` int)"
+    database = b"CREATE DATABASE IF NOT EXISTS `d`"
+    assert strictly_new(database) == database
+    text = b"CREATE TABLE `t` (`a` int COMMENT 'CREATE TABLE IF NOT EXISTS x')"
+    assert strictly_new(text) == text

@@ -1,0 +1,96 @@
+"""The connections that carry out the statements of rows, each in a thread. One INSERT is one transaction.
+
+Must not know where the statements come from.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from tidbbackup.worker.database import tidb
+from tidbbackup.worker.database.session import Login, error_code, open_session
+from tidbbackup.worker.load.board import Board, Source, Stopped
+from tidbbackup.worker.load.failures import explained
+from tidbbackup.worker.load.target import Target
+from tidbbackup.worker.load.thing import Thing
+
+log = logging.getLogger(__name__)
+
+_TRIES = 5
+
+
+class Connections:
+    """So many threads with a connection each, until the board is empty."""
+
+    def __init__(self, count: int, target: Target, board: Board, moved: Callable[[int, int], None]) -> None:
+        """`moved` is told bytes and rows of each statement, from any thread."""
+        self._target, self._board, self._moved = target, board, moved
+        self._threads = [
+            threading.Thread(target=self._run, daemon=True, name=f"load-{n}") for n in range(count)
+        ]
+        self._lock = threading.Lock()
+        self.rows: Counter[Thing] = Counter()
+        """By table, how many the server has said it took."""
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Wait until all have ended. Raises what one of them has failed of."""
+        for thread in self._threads:
+            thread.join()
+        if self._board.error is not None:
+            raise self._board.error
+
+    def _run(self) -> None:
+        try:
+            with open_session(self._target.login) as session:
+                self._work(session, self._target.login)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._board.stop(error)
+
+    def _work(self, session: Connection[Any], login: Login) -> None:
+        mine: Source | None = None
+        while taken := self._board.take(mine):
+            source, statement = taken
+            try:
+                if source is not mine:
+                    self._turn_to(session, source, mine)
+                    mine = source
+                rows = _carry_out(session, statement)
+            except pymysql.Error as error:
+                raise explained(error, source.thing, login.where) from error
+            with self._lock:
+                self.rows[Thing("TABLE", source.database, source.table)] += rows
+                self._moved(len(statement), rows)
+            self._board.done(len(statement))
+
+    def _turn_to(self, session: Connection[Any], source: Source, before: Source | None) -> None:
+        if before is None or (before.utf8, before.zone) != (source.utf8, source.zone):
+            session.query(self._target.settings(utf8=source.utf8, zone=source.zone, strict=True))
+        if before is None or before.database != source.database:
+            session.select_db(source.database)
+
+
+def _carry_out(session: Connection[Any], statement: bytes) -> int:
+    """The rows that it brought. A transaction that conflicts with another is repeated: it was rolled back."""
+    for attempt in range(_TRIES):
+        try:
+            session.query(statement)
+            return int(session.affected_rows())  # type: ignore[no-untyped-call]
+        except pymysql.Error as error:
+            if error_code(error) not in tidb.CONFLICTS or attempt == _TRIES - 1:
+                raise
+            log.info("once more: %s", error)
+    raise AssertionError("the last try returns or raises")

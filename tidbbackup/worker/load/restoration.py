@@ -1,0 +1,299 @@
+"""One restore: reads the archive once or twice, checks the target, creates, loads, compares.
+
+Nothing is written before the target has been checked. Blocking; the archive's bytes come through a Reader.
+Must not know where they come from.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from attrs import frozen
+
+from tidbbackup.model import reasons
+from tidbbackup.model.filter.table_filter import TableFilter
+from tidbbackup.worker.archive.manifest import Manifest, printable
+from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
+from tidbbackup.worker.counters import Counters
+from tidbbackup.worker.database.session import open_session
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.load.board import Board, Source, Stopped
+from tidbbackup.worker.load.catalogue import Catalogue, Content, unreadable
+from tidbbackup.worker.load.connections import Connections
+from tidbbackup.worker.load.definitions import Definitions
+from tidbbackup.worker.load.failures import left_out
+from tidbbackup.worker.load.files import DumpFile, Kind, definitions_come_first, dump_file
+from tidbbackup.worker.load.statements import TooLong, sets_utc, split, verb
+from tidbbackup.worker.load.target import UTC, Target, accounts, count_rows, drop, things_in
+from tidbbackup.worker.load.thing import Thing
+
+_BUDGET = 64 << 20
+"""Bytes of statements in memory."""
+_NAMED = 5
+
+T = TypeVar("T")
+
+
+@frozen
+class Wanted:
+    """What is to be restored, and how."""
+
+    manifest: Manifest | None
+    """None: the archive has none, as those of TiDB Operator."""
+    filter: TableFilter | None = None
+    overwrite: bool = False
+    threads: int = 4
+
+
+@frozen
+class Mismatch:
+    """A table that has not as many rows as the archive."""
+
+    table: Thing
+    expected: int
+    found: int
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.table.sql} has {self.found} rows, the archive {self.expected}"
+
+
+class Restoration:
+    """The restore of one archive into one server."""
+
+    def __init__(self, target: Target, wanted: Wanted, counters: Counters) -> None:
+        self._target, self._wanted, self._counters = target, wanted, counters
+        self._catalogue = Catalogue()
+        self._content: Content | None = None
+        self._board = Board(_BUDGET)
+        self._connections = Connections(wanted.threads, target, self._board, self._moved)
+        self._read_before = 0
+        self._stopped = threading.Event()
+        self.definers: set[tuple[str, str]] = set()
+        """Accounts that views and programs of the archive run as and that the server does not have."""
+        self.definers_known = True
+        manifest = wanted.manifest
+        self._in_one_pass = manifest is not None and definitions_come_first(
+            tuple(file.name for file in manifest.files)
+        )
+        self._dumpling = manifest is not None and "dumpling" in manifest.dumper.lower()
+
+    @property
+    def passes(self) -> int:
+        """How often the archive has to be read: definitions come before rows."""
+        return 1 if self._in_one_pass else 2
+
+    @property
+    def tables(self) -> int:
+        """How many are restored."""
+        return len(self._content.tables) if self._content else 0
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """That are restored."""
+        return tuple(name for name, _ in self._content.databases) if self._content else ()
+
+    @property
+    def rows(self) -> int:
+        """That the server has taken."""
+        return self._connections.rows.total()
+
+    def stop(self) -> None:
+        """Make all threads end soon, wherever they are."""
+        self._stopped.set()
+        self._board.stop(Stopped())
+
+    def collect(self, source: Reader) -> None:
+        """The first pass: definitions alone. All of the archive is checked.
+
+        Raises:
+            StepFailed: ArchiveBroken, ArchiveUnreadable.
+        """
+        metered = Metered(source, self._read)
+        for file, member in self._files(metered):
+            if file.kind not in (Kind.ROWS, Kind.NOTHING):
+                self._catalogue.add(file, member)
+        self._check_digest(metered)
+        self._read_before = metered.bytes
+
+    def load(self, source: Reader) -> None:
+        """The last pass: creates what is defined, and loads all rows.
+
+        Raises:
+            StepFailed: the target is not as it has to be, a statement has failed, the archive is broken.
+        """
+        metered = Metered(source, self._read)
+        if not self._in_one_pass:
+            self._begin()
+        try:
+            for file, member in self._files(metered):
+                if file.kind is Kind.ROWS:
+                    self._begin()
+                    self._load(file, member)
+                elif file.kind is not Kind.NOTHING and self._in_one_pass:
+                    self._catalogue.add(file, member)
+            self._begin()
+            self._board.end()
+            self._connections.join()
+        except Stopped:
+            self._connections.join()
+            raise
+        except BaseException as error:
+            self._board.stop(error)
+            raise
+        self._check_digest(metered)
+
+    def finish(self) -> list[Mismatch]:
+        """Views and programs, then the comparison of the rows.
+
+        Raises:
+            StepFailed: a statement has failed.
+        """
+        content = self._content
+        assert content is not None
+        with open_session(self._target.login) as session:
+            definitions = Definitions(session, self._target)
+            definitions.after_rows(content)
+            if definitions.definers:
+                known = accounts(session)
+                self.definers_known = known is not None
+                self.definers = definitions.definers - (known or frozenset()) if known is not None else set()
+            expected = self._expected(content)
+            found = ((item.thing, count_rows(session, item.thing)) for item in content.tables)
+            return [Mismatch(t, expected[t], count) for t, count in found if count != expected[t]]
+
+    def _expected(self, content: Content) -> dict[Thing, int]:
+        """Rows by table: as they were packed, or else as the server has said while it took them."""
+        manifest = self._wanted.manifest
+        packed = {(t.database, t.name): t.rows for t in manifest.tables} if manifest else {}
+        return {
+            item.thing: packed.get(
+                (printable(item.thing.database), printable(item.thing.name)),
+                self._connections.rows[item.thing],
+            )
+            for item in content.tables
+        }
+
+    def _begin(self) -> None:
+        """Check the target, create databases and tables, start the connections; once."""
+        if self._content is not None:
+            return
+        content = self._catalogue.content(self._wanted.filter)
+        with open_session(self._target.login) as session:
+            self._make_room(content, list(things_in(session, [name for name, _ in content.databases])))
+            definitions = Definitions(session, self._target)
+            definitions.before_rows(content)
+        self._content = content
+        self._connections.start()
+
+    def _make_room(self, content: Content, there: list[Thing]) -> None:
+        """See that nothing of the archive is there, or drop it.
+
+        Raises:
+            StepFailed: TargetNotEmpty, before anything is written.
+        """
+        coming = {self._target.key(thing) for thing in content.things()}
+        clashing = [thing for thing in there if self._target.key(thing) in coming]
+        if not clashing:
+            return
+        names = ", ".join(thing.sql for thing in clashing[:_NAMED])
+        more = f" and {len(clashing) - _NAMED} more" if len(clashing) > _NAMED else ""
+        where = self._target.login.where
+        if not self._wanted.overwrite:
+            raise StepFailed(
+                reasons.TARGET_NOT_EMPTY,
+                f"{where} has {names}{more} already; restore into another server, drop them, leave them out "
+                "with a filter, or let them be dropped with overwrite: Tables",
+            )
+        if system := [thing.sql for thing in clashing if thing.database in self._target.system]:
+            raise StepFailed(
+                reasons.TARGET_NOT_EMPTY,
+                f"{', '.join(system[:_NAMED])} belong to {where} itself and are never overwritten: leave "
+                "them out with a filter",
+            )
+        with open_session(self._target.login) as session:
+            session.query(self._target.settings(utf8=True, zone=UTC, strict=True))
+            drop(session, clashing)
+
+    def _files(self, metered: Metered) -> Iterator[tuple[DumpFile, Iterator[bytes]]]:
+        for member in _readable(members(metered)):
+            name = member.info.name.rpartition("/")[2]
+            if not member.info.isreg() or not name:
+                if not member.info.isdir():
+                    raise unreadable(f"{member.info.name} is no file")
+                continue
+            file = dump_file(name)
+            if file.kind is Kind.UNKNOWN:
+                raise unreadable(f"{name} is no file of SQL statements")
+            yield file, _readable(member.pieces())
+
+    def _load(self, file: DumpFile, pieces: Iterator[bytes]) -> None:
+        assert self._content is not None
+        table = self._content.table_of(file)
+        if table is None:
+            return
+        utf8 = self._dumpling or (self._wanted.manifest is None and file.by_dumpling)
+        # dumpling does not say in which zone its values are: those of our dumps are in UTC.
+        zone = UTC if self._dumpling else self._target.zone
+        source: Source | None = None
+        for statement in self._statements(file, table, pieces):
+            said = verb(statement)
+            if said in ("INSERT", "REPLACE"):
+                source = source or Source(file, table.database, table.name, utf8, zone)
+                self._board.put(source, statement)
+            elif said == "SET":
+                zone = UTC if sets_utc(statement) else zone
+            else:
+                raise left_out(statement, file.name)
+
+    def _statements(self, file: DumpFile, table: Thing, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from split(pieces, self._target.longest)
+        except TooLong as error:
+            raise StepFailed(
+                reasons.LOAD_FAILED,
+                f"rows of {table.sql} ({file.name}): a statement is {error} long, and max_allowed_packet of "
+                f"{self._target.login.where} is {self._target.longest}: raise it",
+            ) from error
+
+    def _check_digest(self, metered: Metered) -> None:
+        metered.drain()
+        manifest = self._wanted.manifest
+        if manifest and (metered.bytes, metered.sha256.hexdigest()) != (manifest.size, manifest.sha256):
+            raise broken(
+                f"its {metered.bytes} bytes have sha256 {metered.sha256.hexdigest()}, its manifest says "
+                f"{manifest.size} bytes and {manifest.sha256}"
+            )
+
+    def _read(self, done: int) -> None:
+        if self._stopped.is_set():
+            raise Stopped
+        self._counters.read_bytes = self._read_before + done
+
+    def _moved(self, size: int, rows: int) -> None:
+        self._counters.loaded_bytes += size
+        self._counters.loaded_rows += rows
+
+
+def broken(what: str) -> StepFailed:
+    """The failure of an archive that is not what was stored."""
+    return StepFailed(
+        reasons.ARCHIVE_BROKEN,
+        f"the archive is damaged: {what}; what has been loaded of it cannot be trusted: restore another one "
+        "with overwrite: Tables",
+    )
+
+
+def _readable(found: Iterator[T]) -> Iterator[T]:
+    """The same; what cannot be read is ArchiveBroken."""
+    while True:
+        try:
+            one = next(found)
+        except StopIteration:
+            return
+        except BROKEN as error:
+            raise broken(f"it cannot be unpacked: {broken_words(error)}") from error
+        yield one

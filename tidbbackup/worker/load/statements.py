@@ -1,0 +1,118 @@
+"""A dump's file as statements: where each ends, and which of them a restore carries out. Pure.
+
+All three dumpers escape line feeds inside of values, and put a blank behind a semicolon that ends a line
+inside of a routine: `;` and a line feed end a statement and nothing else. Must not know a server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+_END = b";\n"
+_COMMENTED = re.compile(rb"/\*!\d{5,6} (.*?) ?\*/\Z", re.DOTALL)
+_NAME = rb"`((?:[^`]|``)+)`"
+_CREATE = re.compile(
+    rb"CREATE\s(?:.*?\s)??(DATABASE|SCHEMA|TABLE|VIEW|SEQUENCE|PLACEMENT POLICY|PROCEDURE|FUNCTION|EVENT"
+    rb"|PACKAGE BODY|PACKAGE)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:/\*!\d+ IF NOT EXISTS ?\*/\s*)?"
+    rb"(?:" + _NAME + rb"\s*\.\s*)?" + _NAME,
+    re.IGNORECASE | re.DOTALL,
+)
+_IF_NOT_EXISTS = re.compile(
+    rb"(CREATE\s+(?:(?:GLOBAL\s+)?TEMPORARY\s+)?(?:TABLE|SEQUENCE)\s+)IF\s+NOT\s+EXISTS\s+", re.IGNORECASE
+)
+_DEFINER = re.compile(rb"\sDEFINER\s*=\s*" + _NAME + rb"(?:@" + _NAME + rb")?")
+_ZONE = re.compile(rb"SET\s+TIME_ZONE\s*=\s*'\+00:00'", re.IGNORECASE)
+
+
+class TooLong(ValueError):
+    """A statement is longer than the server takes; the message says how long it is at the least."""
+
+
+@frozen
+class Created:
+    """What a CREATE statement names."""
+
+    kind: str
+    """In capitals."""
+    database: str
+    """"" where the statement leaves it to the session."""
+    name: str
+
+
+def split(pieces: Iterable[bytes], longest: int) -> Iterator[bytes]:
+    """The statements of a file, without their ends. What follows the last end is one too.
+
+    Raises:
+        TooLong: one is longer than `longest` bytes.
+    """
+    # The pieces of a statement that has no end yet: each byte is copied once, however long it is.
+    begun: list[bytes | memoryview] = []
+    size = 0
+    for piece in pieces:
+        start = 0
+        if begun and piece[:1] == b"\n" and bytes(begun[-1][-1:]) == b";":
+            # The end stands on both sides of the border.
+            begun[-1] = begun[-1][:-1]
+            yield from _joined(begun)
+            begun, size, start = [], 0, 1
+        view = memoryview(piece)
+        while (end := piece.find(_END, start)) >= 0:
+            begun.append(view[start:end])
+            yield from _joined(begun)
+            begun, size, start = [], 0, end + len(_END)
+        if start < len(piece):
+            begun.append(view[start:])
+            size += len(piece) - start
+        if size > longest:
+            raise TooLong(f"{size} bytes and more")
+    for last in _joined(begun):
+        yield last.removesuffix(b";")
+
+
+def _joined(pieces: list[bytes | memoryview]) -> Iterator[bytes]:
+    if statement := b"".join(pieces).strip():
+        yield statement
+
+
+def plain(statement: bytes) -> bytes:
+    """The statement, out of a comment that all servers carry out (`/*!40101 SET ... */`)."""
+    found = _COMMENTED.match(statement)
+    return found[1] if found else statement
+
+
+def verb(statement: bytes) -> str:
+    """Its first word, in capitals."""
+    return plain(statement[:200]).split(None, 1)[0].decode("ascii", "replace").upper()
+
+
+def sets_utc(statement: bytes) -> bool:
+    """Whether it says that the values of the file are in UTC."""
+    return _ZONE.match(plain(statement)) is not None
+
+
+def created(statement: bytes) -> Created | None:
+    """What it creates; None: it creates nothing, or nothing that a dump holds."""
+    found = _CREATE.match(plain(statement))
+    if not found:
+        return None
+    kind, database, name = found[1], found[2] or b"", found[3]
+    return Created(b" ".join(kind.split()).decode().upper(), _identifier(database), _identifier(name))
+
+
+def definer(statement: bytes) -> tuple[str, str] | None:
+    """User and host after DEFINER=; None without one. Only the head is looked at."""
+    found = _DEFINER.search(statement[:2000])
+    return (_identifier(found[1]), _identifier(found[2] or b"%")) if found else None
+
+
+def strictly_new(statement: bytes) -> bytes:
+    """The statement without IF NOT EXISTS: an object that has appeared meanwhile has to be an error."""
+    found = _IF_NOT_EXISTS.match(statement)
+    return found[1] + statement[found.end() :] if found else statement
+
+
+def _identifier(quoted: bytes) -> str:
+    return quoted.replace(b"``", b"`").decode("utf-8", "surrogateescape")
