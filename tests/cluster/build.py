@@ -74,10 +74,7 @@ def built(recipe: Recipe, environ: Mapping[str, str] = os.environ) -> Path:
 
     Raises BuildFailed, toolchain.NoGo.
     """
-    target = cache.folder(environ) / recipe.folder_name
-    if not target.is_dir():
-        build(recipe, target, cache.home(environ))
-    return target
+    return built_together([recipe], environ)[0]
 
 
 def main(recipe: Recipe, find: Callable[[Recipe], Path] = built) -> int:
@@ -91,8 +88,26 @@ def main(recipe: Recipe, find: Callable[[Recipe], Path] = built) -> int:
     return 0
 
 
-def build(recipe: Recipe, target: Path, home: Path) -> None:
-    """Build into `target`, a folder with one binary and a link for each program.
+def built_together(recipes: Sequence[Recipe], environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The same for several with much code in common: what one has compiled serves the next.
+
+    Raises BuildFailed, toolchain.NoGo.
+    """
+    folder = cache.folder(environ)
+    # One for each first recipe: another one may be built at the same time.
+    go_cache = folder / f"go-build-{recipes[0].name}"
+    targets = [folder / recipe.folder_name for recipe in recipes]
+    missing = [each for each in zip(recipes, targets, strict=True) if not each[1].is_dir()]
+    for recipe, target in missing:
+        build(recipe, target, cache.home(environ), go_cache)
+    if missing:
+        # A gigabyte of objects that only a change of version would use again.
+        shutil.rmtree(go_cache, ignore_errors=True)
+    return targets
+
+
+def build(recipe: Recipe, target: Path, home: Path, go_cache: Path) -> None:
+    """Build into `target`, a folder with one binary and a link for each program; keep what it takes there.
 
     Returns at once when another checkout has built it meanwhile. Raises BuildFailed, toolchain.NoGo.
     """
@@ -104,8 +119,6 @@ def build(recipe: Recipe, target: Path, home: Path) -> None:
         beside = target.with_name(f".building-{target.name}")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
-        # One for each recipe: another one may be built at the same time.
-        go_cache = target.with_name(f"go-build-{recipe.name}")
         try:
             _compile(recipe, beside / recipe.name, _environment(home, go_cache))
             for program in recipe.programs:
@@ -114,8 +127,6 @@ def build(recipe: Recipe, target: Path, home: Path) -> None:
             beside.rename(target)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-        # A gigabyte of objects that only a change of version would use again.
-        shutil.rmtree(go_cache, ignore_errors=True)
 
 
 def _environment(home: Path, go_cache: Path) -> dict[str, str]:

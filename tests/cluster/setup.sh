@@ -263,5 +263,5 @@ find_missing
 [ -z "$only_packages" ] || exit 0
 make_environment
 "$VENV/bin/python" -m tests.cluster.binaries
-"$VENV/bin/python" -m tests.cluster.tidb_server
+"$VENV/bin/python" -m tests.cluster.dumpling
 [ -z "$minio" ] || "$VENV/bin/python" -m tests.cluster.minio_server

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -56,7 +57,7 @@ def test_a_build_that_fails_leaves_nothing_under_the_final_name(
 
     monkeypatch.setattr(build, "_compile", fail)
     with pytest.raises(BuildFailed):
-        build.build(recipe_of(tmp_path, "kubectl"), tmp_path / "cache" / "kubernetes", tmp_path)
+        build.build(recipe_of(tmp_path, "kubectl"), tmp_path / "cache" / "kubernetes", tmp_path, tmp_path)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".kubernetes.lock"]
 
 
@@ -67,7 +68,7 @@ def test_a_build_removes_what_a_killed_one_left_and_links_every_program(
     (tmp_path / ".building-kubernetes").mkdir()
     (tmp_path / ".building-kubernetes" / "half").touch()
     monkeypatch.setattr(build, "_compile", lambda recipe, output, env: output.touch())
-    build.build(recipe_of(tmp_path, "kubectl", "kubelet"), target, tmp_path)
+    build.build(recipe_of(tmp_path, "kubectl", "kubelet"), target, tmp_path, tmp_path)
     assert {path.name for path in target.iterdir()} == {"kubernetes", "kubectl", "kubelet"}
     assert (target / "kubelet").resolve() == target / "kubernetes"
 
@@ -78,7 +79,7 @@ def test_while_another_checkout_builds_we_wait_and_take_its_result(
     compiled: list[Path] = []
     monkeypatch.setattr(build, "_compile", lambda recipe, output, env: compiled.append(output))
     target = tmp_path / "kubernetes"
-    waiting = threading.Thread(target=build.build, args=(recipe_of(tmp_path), target, tmp_path))
+    waiting = threading.Thread(target=build.build, args=(recipe_of(tmp_path), target, tmp_path, tmp_path))
     with (tmp_path / ".kubernetes.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         waiting.start()
@@ -103,3 +104,27 @@ def test_a_module_that_does_not_name_its_source(tmp_path: Path) -> None:
     (tmp_path / "go.mod").write_text("module empty\n")
     with pytest.raises(BuildFailed, match=r"go\.mod names no version of k8s\.io/kubernetes"):
         _ = recipe_of(tmp_path).version
+
+
+def test_what_is_built_together_shares_what_is_compiled_and_leaves_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches = []
+
+    def compile_it(recipe: Recipe, output: Path, env: Mapping[str, str]) -> None:
+        Path(env["GOCACHE"]).mkdir(exist_ok=True)
+        caches.append(env["GOCACHE"])
+        output.touch()
+
+    monkeypatch.setattr(build, "_compile", compile_it)
+    both = [binaries.RECIPE, attrs.evolve(binaries.RECIPE, name="another")]
+    environ = {"HOME": str(tmp_path)}
+    folders = build.built_together(both, environ)
+    assert [(folder / recipe.name).exists() for folder, recipe in zip(folders, both, strict=True)] == [
+        True
+    ] * 2
+    assert len(caches) == 2
+    assert len(set(caches)) == 1
+    assert not Path(caches[0]).exists()
+    assert build.built_together(both, environ) == folders
+    assert len(caches) == 2

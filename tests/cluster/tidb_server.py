@@ -1,12 +1,11 @@
 """A real TiDB: built once and cached like the test Kubernetes, one process with its embedded store.
 
-`python -m tests.cluster.tidb_server` makes sure that the program is there. Knows no Backup.
+`dumpling.py` makes sure that the program is there. Knows no Backup.
 """
 
 import asyncio
 import secrets
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -161,7 +160,3 @@ def _gc_rows() -> list[str]:
 
 def _safe_point(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S +0000")
-
-
-if __name__ == "__main__":
-    sys.exit(build.main(RECIPE))

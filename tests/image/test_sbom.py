@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from image.sbom import bill, main
+from image.sbom import bill, go_program, main
 
 STATUS = """\
 Package: libmariadb3
@@ -165,3 +165,30 @@ def test_a_list_that_lacks_a_kind_is_an_error(
 
     assert main(root) == 1
     assert f"no {empty}" in capsys.readouterr().err
+
+
+def test_a_go_program_lists_the_modules_in_it(tmp_path: Path) -> None:
+    modules = (
+        "path\tx\nmod\tx\t(devel)\t\n"
+        "dep\tgithub.com/a/b\tv1.0.0\th1:x=\n"
+        "dep\tgithub.com/c/d\tv2.0.0\n=>\tgithub.com/e/d\tv3.0.0\th1:y=\n"
+    )
+    texts = b"".join(_with_length(text.encode()) for text in ("go1.27.3", modules))
+    program = tmp_path / "tidbbackup-x"
+    program.write_bytes(b"\x7fELF" + b"\xff Go buildinf:\x08\x02" + bytes(16) + texts + b"more")
+    found = go_program(program)
+    assert found["name"] == "tidbbackup-x"
+    assert [(each["name"], each["version"], each.get("purl")) for each in found["components"]] == [
+        ("go", "1.27.3", None),
+        ("github.com/a/b", "v1.0.0", "pkg:golang/github.com/a/b@v1.0.0"),
+        ("github.com/e/d", "v3.0.0", "pkg:golang/github.com/e/d@v3.0.0"),
+    ]
+    program.write_bytes(b"#!/bin/sh\n")
+    assert go_program(program) == {}
+
+
+def _with_length(text: bytes) -> bytes:
+    length, head = len(text), b""
+    while length > 127:
+        head, length = head + bytes([length & 127 | 128]), length >> 7
+    return head + bytes([length]) + text

@@ -36,6 +36,10 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"compression": "xz"},
         ('spec.compression: Unsupported value: "xz": supported values: "gzip", "zstd"',),
     ),
+    "unknown dumper": (
+        {"dumper": "mysqldump"},
+        ('spec.dumper: Unsupported value: "mysqldump": supported values: "mydumper", "dumpling"',),
+    ),
     "deadline 0": ({"pendingDeadlineSeconds": 0}, ("spec.pendingDeadlineSeconds: Invalid value: 0", LEAST)),
     "env 1025": (
         {"env": [{"name": "A"}] * 1025},

@@ -98,7 +98,8 @@ class Worker:
             deleteData=self.delete_data,
         )
         return {
-            "PATH": f"{os.environ['PATH']}:/usr/sbin",
+            # dumpling is beside this Python, see tests/cluster/dumpling.py.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
             "TIDBBACKUP_TASK": encode_task(task),
             "DB_PASSWORD": self.password,
             "AWS_ACCESS_KEY_ID": self.store.access_key,

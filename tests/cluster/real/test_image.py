@@ -38,7 +38,7 @@ def test_it_weighs_what_the_page_says() -> None:
     page = (ROOT / "docs" / "image.md").read_text().partition("\n## Size\n")[2].partition("\n## ")[0]
     layers = [int(megabytes) for megabytes in re.findall(r"^\|[^|]+\| (\d+) \|", page, re.MULTILINE)]
 
-    assert len(layers) == 4
+    assert len(layers) == 5
     assert find_or_build().stat().st_size / MB == pytest.approx(sum(layers), rel=0.1)
 
 
@@ -64,6 +64,8 @@ def test_it_lists_what_is_in_it() -> None:
     assert kinds["deb"]["mydumper"]["licenses"] == [{"license": {"name": "GPL-3.0+"}}]
     assert kinds["deb"]["python3"]["version"].startswith("3.11.")
     assert "openssl" in [each["name"] for each in kinds["pypi"]["cryptography"]["components"]]
+    (dumpling,) = (each for each in components if each["name"] == "tidbbackup-dumpling")
+    assert "github.com/pingcap/tidb" in [each["name"] for each in dumpling["components"]]
 
 
 @pytest.mark.integration

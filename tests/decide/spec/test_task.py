@@ -11,7 +11,7 @@ import pytest
 from tests.decide.builders import KEY, UID, backup
 from tidbbackup.decide.spec.storage_target import object_target
 from tidbbackup.decide.spec.task import clean_policy, notices, worker_task
-from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.contract.task import DatabaseTarget, DumperName, DumpSettings
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
 from tidbbackup.model.providers import Transfer
 from tidbbackup.model.resource.backup import CleanPolicy
@@ -99,9 +99,25 @@ def test_the_whole_task() -> None:
 def test_filter_and_dumplings_options_reach_the_worker() -> None:
     spec = {"dumpling": {"options": ["-t", "4", "--filesize=256MiB"], "tableFilter": ["a.*"]}}
 
-    settings = DumpSettings(("--threads=4", "--chunk-filesize=256"), tableFilter=("a.*",))
+    options = ("-t", "4", "--filesize=256MiB")
+    settings = DumpSettings(options, tableFilter=("a.*",), dumper=DumperName.DUMPLING)
     assert worker_task(backup(spec)).dump == settings
     assert worker_task(backup(spec | {"tableFilter": ["a.*"]})).dump == settings
+
+
+@pytest.mark.parametrize(
+    ("spec", "dumper"),
+    [
+        ({}, "mydumper"),
+        ({"mydumper": {"options": ["--rows=1"]}}, "mydumper"),
+        ({"dumpling": {}}, "dumpling"),
+        ({"dumpling": {}, "mydumper": {}}, "dumpling"),
+        ({"dumper": "dumpling"}, "dumpling"),
+        ({"dumper": "mydumper", "dumpling": {"tableFilter": ["a.*"]}}, "mydumper"),
+    ],
+)
+def test_which_program_reads_the_rows(spec: dict[str, Any], dumper: str) -> None:
+    assert worker_task(backup(spec)).dump.dumper == dumper
 
 
 def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:

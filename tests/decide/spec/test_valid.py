@@ -196,9 +196,20 @@ def wrong(**parts: Any) -> dict[str, str]:
         ({"spec": {"dumpling": {"options": ["--sql=x"]}}}, "spec.dumpling.options", "only whole tables"),
         (
             {"spec": {"dumpling": {"options": ["-t=4"]}, "mydumper": {"options": ["--threads=3"]}}},
-            "spec.dumpling.options",
-            "keep those",
+            "spec.mydumper.options",
+            "has no meaning for dumpling, which makes the dump: remove it, or set spec.dumper: mydumper",
         ),
+        (
+            {"spec": {"dumper": "dumpling", "mydumper": {"tableRegex": "^a"}}},
+            "spec.mydumper.tableRegex",
+            "or set spec.dumper: mydumper",
+        ),
+        (
+            {"spec": {"dumper": "mydumper", "dumpling": {"options": ["-t=4"]}}},
+            "spec.dumpling.options",
+            "or set spec.dumper: dumpling",
+        ),
+        ({"spec": {"dumper": "mysqldump"}}, "spec.dumper", "choose mydumper or dumpling"),
         (
             {"spec": {"mydumper": {"options": ["--outputdir=/"]}}},
             "spec.mydumper.options",

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from tidbbackup.decide.problem import Problem, has_control
 from tidbbackup.model.contract.result import Notice
-from tidbbackup.model.contract.task import DumpSettings
+from tidbbackup.model.contract.task import DumperName, DumpSettings
 from tidbbackup.model.filter.table_filter import read_filter
-from tidbbackup.model.flags.dumpling import translated
+from tidbbackup.model.flags.dumpling import read_dumpling_options
 from tidbbackup.model.flags.mydumper import MYDUMPER_FORK_ONLY, Flag, read_mydumper_flags, wrong_with
 from tidbbackup.model.reasons import NO_EFFECT
 from tidbbackup.model.resource.backup import BackupSpec, DumplingSpec, MydumperSpec
@@ -21,27 +21,27 @@ from tidbbackup.model.resource.backup import BackupSpec, DumplingSpec, MydumperS
 def dumper_problems(spec: BackupSpec) -> Iterator[Problem]:
     """What is wrong with what a spec says of the dump."""
     mydumper, dumpling = _halves(spec)
+    yield from _dumper(spec)
     yield from _filter(spec)
     yield from _mydumper_flags(mydumper.options)
     yield from _regex(mydumper.tableRegex)
     yield from _dumpling_flags(dumpling.options)
-    if mydumper.options and dumpling.options:
-        cure = "cannot stand beside spec.mydumper.options: mydumper makes the dump, keep those"
-        yield Problem("spec.dumpling.options", None, cure)
 
 
 def dump_settings(spec: BackupSpec) -> DumpSettings:
     """The same for the worker, of a spec in which nothing is wrong."""
     mydumper, dumpling = _halves(spec)
-    flags = read_mydumper_flags(mydumper.options) + translated(dumpling.options).flags
+    known = tuple(
+        f"{flag.name}={flag.value}" if flag.value else flag.name
+        for flag in read_mydumper_flags(mydumper.options)
+        if flag.name not in MYDUMPER_FORK_ONLY
+    )
+    # Of the two one has options.
     return DumpSettings(
-        options=tuple(
-            f"{flag.name}={flag.value}" if flag.value else flag.name
-            for flag in flags
-            if flag.name not in MYDUMPER_FORK_ONLY
-        ),
+        options=known or dumpling.options,
         tableRegex=mydumper.tableRegex,
         tableFilter=spec.tableFilter or dumpling.tableFilter,
+        dumper=DumperName(_name(spec)),
     )
 
 
@@ -52,7 +52,7 @@ def dumper_notices(spec: BackupSpec) -> Iterator[Notice]:
         if flag.name in MYDUMPER_FORK_ONLY:
             yield Notice(NO_EFFECT, f"{flag.name} is known to a fork of mydumper only: it has no effect")
     try:
-        idle = translated(dumpling.options).idle
+        idle = read_dumpling_options(dumpling.options).idle
     except ValueError:
         return
     for name in idle:
@@ -61,6 +61,28 @@ def dumper_notices(spec: BackupSpec) -> Iterator[Notice]:
 
 def _halves(spec: BackupSpec) -> tuple[MydumperSpec, DumplingSpec]:
     return spec.mydumper or MydumperSpec(), spec.dumpling or DumplingSpec()
+
+
+def _name(spec: BackupSpec) -> str:
+    """The dumper, as in TiDB Operator since v1.1.3."""
+    return spec.dumper or (DumperName.DUMPLING if spec.dumpling else DumperName.MYDUMPER)
+
+
+def _dumper(spec: BackupSpec) -> Iterator[Problem]:
+    mydumper, dumpling = _halves(spec)
+    name = _name(spec)
+    if name not in set(DumperName):
+        yield Problem("spec.dumper", name, f"is no dumper: choose {' or '.join(DumperName)}")
+        return
+    unused: dict[str, object] = {"spec.dumpling.options": dumpling.options}
+    if name == DumperName.DUMPLING:
+        unused = {
+            "spec.mydumper.options": mydumper.options,
+            "spec.mydumper.tableRegex": mydumper.tableRegex,
+        }
+    for path in (path for path, value in unused.items() if value):
+        cure = f"remove it, or set spec.dumper: {path.split('.')[1]}"
+        yield Problem(path, None, f"has no meaning for {name}, which makes the dump: {cure}")
 
 
 def _filter(spec: BackupSpec) -> Iterator[Problem]:
@@ -96,7 +118,7 @@ def _mydumper_flags(options: tuple[str, ...]) -> Iterator[Problem]:
 
 def _dumpling_flags(options: tuple[str, ...]) -> Iterator[Problem]:
     try:
-        translated(options)
+        read_dumpling_options(options)
     except ValueError as error:
         yield Problem("spec.dumpling.options", None, str(error))
 

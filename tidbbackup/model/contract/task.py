@@ -6,6 +6,7 @@ Must not know how the worker does it, nor Kubernetes.
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 
 import msgspec
 from attrs import field, frozen
@@ -31,9 +32,16 @@ class DatabaseTarget:
     """`ca.crt`, `tls.crt` and `tls.key` are in DB_TLS_DIR."""
 
 
+class DumperName(StrEnum):
+    """The program that reads the rows."""
+
+    MYDUMPER = "mydumper"
+    DUMPLING = "dumpling"
+
+
 @frozen
 class DumpSettings:
-    """What to dump and with which flags of mydumper (already validated: only allowed ones)."""
+    """What to dump, by which program and with which flags of it (already validated: only allowed ones)."""
 
     options: tuple[str, ...] = ()
     """Empty means the worker's defaults."""
@@ -41,6 +49,7 @@ class DumpSettings:
     """Empty means all except the system databases."""
     tableFilter: tuple[str, ...] = ()
     """Rules of a table filter, instead of a regex."""
+    dumper: DumperName = DumperName.MYDUMPER
 
 
 @frozen

@@ -1,6 +1,6 @@
-"""`dumpling.options`, of specs for TiDB Operator v1.1.3 and later, translated to mydumper's options.
+"""`dumpling.options`: the flags of PingCAP's dumpling, as in specs for TiDB Operator v1.1.3 and later.
 
-Tables with the translation of each flag; docs/dump.md shows them. Must not know how a flag is carried out.
+Tables with the treatment of each flag; docs/dump.md shows them. Must not know how a flag is carried out.
 """
 
 from __future__ import annotations
@@ -9,21 +9,12 @@ import re
 
 from attrs import frozen
 
-from tidbbackup.model.flags.mydumper import Flag
-
-# The same option, under its name or another.
-_MEANS = {
-    "threads": "--threads",
-    "rows": "--rows",
-    "filesize": "--chunk-filesize",
-    "statement-size": "--statement-size",
-    "complete-insert": "--complete-insert",
-}
-# Accepted without effect: it tunes dumpling itself, or asks for what we do anyway.
+_NUMBERS = ("threads", "rows", "statement-size", "tidb-mem-quota-query")
+# Accepted without effect: it tunes how dumpling itself is called, or asks for what the worker does anyway.
 NO_EFFECT = (
-    *("loglevel", "logfmt", "status-addr", "params", "tidb-mem-quota-query", "consistency", "compress"),
+    *("loglevel", "logfmt", "status-addr", "consistency", "compress", "filetype", "default-sql"),
     *("escape-backslash", "no-header", "no-views", "no-sequences", "dump-empty-database", "read-timeout"),
-    *("filetype", "default-sql", "case-sensitive", "transactional-consistency", "output-filename-template"),
+    *("case-sensitive", "transactional-consistency", "output-filename-template"),
 )
 _SHORT = dict(
     [
@@ -54,43 +45,65 @@ _WHY = {
 _FLAG = re.compile(
     r"--(?P<long>[a-z][a-z0-9-]*)(?:(?P<given>=)(?P<value>.*))?|-(?P<short>[A-Za-z])(?P<rest>.*)", re.DOTALL
 )
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What decides which rows are read, and how they are written.
+_OURS = re.compile(
+    r"(tidb_snapshot|time_zone|sql_mode|net_write_timeout|character_set_|collation_)", re.IGNORECASE
+)
 _SIZE = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,6})?) ?(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
-_MIB = 1 << 20
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @frozen
-class Translated:
-    """dumpling's options, translated."""
+class DumplingOptions:
+    """What dumpling is told. 0: it was not said, or switched off."""
 
-    flags: tuple[Flag, ...] = ()
-    """mydumper's options."""
+    threads: int = 0
+    rows: int = 0
+    """Of a file; large tables are read in pieces, by several threads."""
+    file_size: int | None = None
+    """Bytes; 0: files are not cut by size, None: it was not said."""
+    statement_size: int = 0
+    """Bytes of one INSERT."""
+    complete_insert: bool = False
+    variables: tuple[tuple[str, str], ...] = ()
+    """What each session sets."""
     idle: tuple[str, ...] = ()
     """Names of the options without effect."""
 
 
-def translated(options: tuple[str, ...]) -> Translated:
-    """dumpling's options as mydumper's.
+def read_dumpling_options(options: tuple[str, ...]) -> DumplingOptions:
+    """Read `dumpling.options`.
 
     Raises:
         ValueError: an option that is not honoured; with its cure, not its value: it may be secret.
     """
     found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     idle = []
     for name, value in _read(options):
         if name == "filetype" and value.lower() != "sql":
             raise ValueError(f"--filetype is not supported: {_WHY['csv']}")
-        if name in _MEANS:
-            found[_MEANS[name]] = _value(name, value)
+        if name == "params":
+            variables |= _variables(value)
+        elif name in (*_NUMBERS, "filesize", "complete-insert"):
+            found[name] = value
         elif name in NO_EFFECT:
             idle.append(f"--{name}")
         else:
             raise ValueError(f"--{name} is not supported: {_WHY.get(name, 'leave it out')}")
-    # dumpling's `--rows 0` and `--filesize 0` switch chunks off; of mydumper's two, --rows wins.
-    kept = {name: value for name, value in found.items() if value != "0"}
-    if "--rows" in kept:
-        kept.pop("--chunk-filesize", None)
-    return Translated(tuple(Flag(name, value) for name, value in kept.items()), tuple(idle))
+    numbers = {name: _number(name, found.get(name, "0")) for name in _NUMBERS}
+    if quota := numbers["tidb-mem-quota-query"]:
+        variables["tidb_mem_quota_query"] = str(quota)
+    return DumplingOptions(
+        threads=numbers["threads"],
+        rows=numbers["rows"],
+        file_size=_size(found["filesize"]) if "filesize" in found else None,
+        statement_size=numbers["statement-size"],
+        complete_insert=found.get("complete-insert", "false").lower() not in ("false", "f", "0"),
+        variables=tuple(variables.items()),
+        idle=tuple(idle),
+    )
 
 
 def _read(options: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -122,16 +135,28 @@ def _read(options: tuple[str, ...]) -> list[tuple[str, str]]:
     return found
 
 
-def _value(name: str, value: str) -> str:
-    if name == "complete-insert":
-        return "0" if value.lower() in ("false", "f", "0") else ""
-    if name != "filesize":
-        if not (value.isascii() and value.isdecimal()):
-            raise ValueError(f"--{name} takes a whole number")
-        return str(int(value[:18]))
+def _number(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError(f"--{name} takes a whole number")
+    return int(value[:18])
+
+
+def _size(value: str) -> int:
     size = _SIZE.fullmatch(value)
     if not size:
         raise ValueError("--filesize takes a size such as 256MiB")
-    count = float(size["number"]) * _UNITS[size["unit"].upper()]
-    # mydumper counts in MiB, and takes 0 for no limit.
-    return str(max(1, round(count / _MIB))) if count else "0"
+    return int(float(size["number"]) * _UNITS[size["unit"].upper()])
+
+
+def _variables(text: str) -> dict[str, str]:
+    """`name=value,…`."""
+    found = {}
+    for item in filter(None, text.split(",")):
+        name, equals, value = item.partition("=")
+        # The library puts the value between quotes as it is.
+        if not equals or not _VARIABLE.fullmatch(name) or re.search(r"['\\\x00-\x1f]", value):
+            raise ValueError("--params takes name=value,name=value, without quotes and backslashes")
+        if _OURS.match(name):
+            raise ValueError(f"--params: {name} is the worker's own: leave it out")
+        found[name.lower()] = value
+    return found

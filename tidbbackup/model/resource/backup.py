@@ -14,6 +14,7 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.model.compression import Compression
+from tidbbackup.model.contract.task import DumperName
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.names import BEGUN_UID, archive_stem
 from tidbbackup.model.resource.storage_spec import S3Spec, Source
@@ -127,8 +128,14 @@ class BackupSpec:
         maxItems=256,
         itemLength=TEXT_LENGTH,
     )
+    dumper: str | None = declared(
+        None,
+        "The program that reads the rows: mydumper (every server) or dumpling (TiDB only). Absent: dumpling "
+        "where spec.dumpling is given, else mydumper.",
+        enum=[dumper.value for dumper in DumperName],
+    )
     mydumper: MydumperSpec | None = declared(None, "Flags for mydumper.")
-    dumpling: DumplingSpec | None = declared(None, "Flags for dumpling, from specs of TiDB Operator v1.1.3+.")
+    dumpling: DumplingSpec | None = declared(None, "Flags for dumpling.")
     compression: str = declared(
         Compression.GZIP.value,
         "How the archive is compressed: gzip (.tgz) or zstd (.tar.zst, faster and smaller).",

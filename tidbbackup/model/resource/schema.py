@@ -22,6 +22,7 @@ _FIXED_ONCE_BEGUN = (
     ("from.host", "from.port", "from.user"),
     ("s3.provider", "s3.bucket", "s3.prefix", "s3.endpoint", "s3.region"),
     ("tableFilter", "compression"),
+    ("dumper",),
     ("mydumper",),
     ("dumpling",),
 )

@@ -61,6 +61,10 @@ class NotYet(StepFailed):
     """Nobody to log in to; a second later there may be."""
 
 
+_UNKNOWN_PLUGIN = "not configured"
+"""In PyMySQL's words for one that it cannot log in by."""
+
+
 def _refuse(_: Connection[Any]) -> None:
     # In the place of a plugin: PyMySQL comes here when the server names it.
     said = "the server asks for the password in a form that anybody on the way can read"
@@ -129,6 +133,8 @@ def _no_session(error: Exception, login: Login) -> StepFailed:
             hint += "; that password begins or ends with white space, perhaps a line feed from `echo`"
         elif not login.password:
             hint += "; that password is empty"
+        if _UNKNOWN_PLUGIN in said:
+            hint = "give the user a plugin that is known here, such as caching_sha2_password"
         if code == _ACCESS_DENIED and not login.tls:
             hint += f"; a user made with REQUIRE SSL needs {login.spec}.tlsClientSecretName"
         return StepFailed(reasons.LOGIN_FAILED, f"{login.where}: {said}; {hint}")

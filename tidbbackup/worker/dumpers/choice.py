@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from tidbbackup.model.contract.task import DumperName
 from tidbbackup.worker.dumpers.dumper import Dumper
+from tidbbackup.worker.dumpers.dumpling.dumper import Dumpling
 from tidbbackup.worker.dumpers.mydumper.dumper import Mydumper
 from tidbbackup.worker.environment import Environment
 
@@ -13,4 +17,8 @@ def choose(env: Environment) -> Dumper:
     Raises:
         StepFailed: InvalidSpec, one of the task's options is not for it.
     """
-    return Mydumper(env)
+    makers: dict[DumperName, Callable[[Environment], Dumper]] = {
+        DumperName.MYDUMPER: Mydumper,
+        DumperName.DUMPLING: Dumpling,
+    }
+    return makers[env.task.dump.dumper](env)

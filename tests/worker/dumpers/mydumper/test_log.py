@@ -3,8 +3,9 @@
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.worker.dumpers.mydumper.log import judge, read_line
+from tidbbackup.worker.dumpers.mydumper.log import MEANINGS, read_line
 from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
+from tidbbackup.worker.dumpers.verdict import judge
 
 
 @pytest.mark.parametrize(
@@ -52,21 +53,10 @@ def test_lines(line: str, level: str, text: str) -> None:
     ],
 )
 def test_meanings(text: str, reason: str) -> None:
-    failure = judge(1, text)
+    failure = judge("mydumper", MEANINGS, 1, text)
     assert failure is not None
     assert failure.reason == reason
     assert text in str(failure)
-
-
-def test_exit_code_and_log_decide_together() -> None:
-    assert judge(0, "") is None
-    assert judge(0, "Failed to set time zone: x") is not None, "exit 0 is no proof"
-    silent = judge(1, "")
-    assert silent is not None
-    assert "exit code 1" in str(silent)
-    crashed = judge(-11, "")
-    assert crashed is not None
-    assert "SIGSEGV" in str(crashed)
 
 
 def test_the_cause_is_told_before_its_consequences() -> None:
@@ -74,7 +64,7 @@ def test_the_cause_is_told_before_its_consequences() -> None:
     for text in ("Could not write schema for d.t", "Couldn't write data to a file: No space left on device"):
         output.hear(f"** (mydumper:1): CRITICAL **: 01:02:03.004: {text}")
     output.hear("** Message: 01:02:03.004: Empty table d.none")
-    failure = judge(1, output.first_error, output.cause)
+    failure = judge("mydumper", MEANINGS, 1, output.first_error, output.cause)
     assert failure is not None
     assert failure.reason == reasons.STAGING_FULL
     assert output.empty_tables == {"d.none"}

@@ -15,7 +15,6 @@ from tidbbackup.worker.dumpers.mydumper.options import (
     arguments,
     flags,
     judged,
-    threads,
     tuned,
 )
 from tidbbackup.worker.failure import StepFailed
@@ -141,23 +140,6 @@ def test_files_are_cut_unless_the_task_says_otherwise() -> None:
     sizes = {volume: tuned({}, volume << 20)["chunk-filesize"] for volume in (1, 64, 512, 1024, 100_000)}
     assert sizes == {1: "1", 64: "4", 512: "32", 1024: "64", 100_000: "64"}
     assert (flags(tuned({})).chunked, flags(uncut).chunked) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("cpus", "tables", "by_rows", "expected"),
-    [
-        (0.5, 100, False, 2),
-        (2, 100, False, 2),
-        (2.5, 100, False, 3),
-        (64, 100, False, 8),
-        (8, 3, False, 3),
-        (8, 1, False, 1),
-        (8, 1, True, 8),
-        (8, 0, False, 1),
-    ],
-)
-def test_threads(cpus: float, tables: int, by_rows: bool, expected: int) -> None:
-    assert threads(cpus, tables, by_rows=by_rows) == expected
 
 
 KNOWN = frozenset(argument.removeprefix("--").partition("=")[0] for argument in arguments(PLAN))

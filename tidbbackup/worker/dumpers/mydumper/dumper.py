@@ -16,14 +16,16 @@ from tidbbackup.worker.database.views import table_files, view_files, write_file
 from tidbbackup.worker.dumpers import process
 from tidbbackup.worker.dumpers.dumper import Clearance, Order
 from tidbbackup.worker.dumpers.mydumper import completeness, defaults_file, options, position
-from tidbbackup.worker.dumpers.mydumper import log as verdict
 from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, programs, quirks, remote_engines
+from tidbbackup.worker.dumpers.mydumper.log import MEANINGS
 from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
 from tidbbackup.worker.dumpers.mydumper.pieces import Pieces
 from tidbbackup.worker.dumpers.mydumper.preflight import check_names, clear
 from tidbbackup.worker.dumpers.mydumper.probe import probe
 from tidbbackup.worker.dumpers.position import Position
 from tidbbackup.worker.dumpers.selection import Selection
+from tidbbackup.worker.dumpers.sizes import threads
+from tidbbackup.worker.dumpers.verdict import judge
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.staging import volume
@@ -69,7 +71,7 @@ class Mydumper:
             programs=programs(order.databases),
             remote_engines=remote_engines(order.databases),
             complete_insert=column_lists(order.databases),
-            threads=options.threads(cpus(), tables, by_rows="rows" in self._wanted),
+            threads=threads(cpus(), tables, by_rows="rows" in self._wanted),
             known=program.options,
         )
         argv = process.command(self.name, options.arguments(plan, self._asked_for), self._env.search_path)
@@ -118,7 +120,7 @@ class MydumperDump:
             self.process.stopped = None
             await asyncio.sleep(pause)
         said = self.process
-        failure = said.stopped or verdict.judge(said.code, said.first_error, said.cause)
+        failure = said.stopped or judge("mydumper", MEANINGS, said.code, said.first_error, said.cause)
         if failure is None:
             await self._add_definitions()
         return failure

@@ -1,4 +1,4 @@
-"""What mydumper's exit code and log lines mean: a table from its words to reasons and cures. Pure.
+"""What mydumper's log lines mean: a table from its words to reasons and cures. Pure.
 
 The presence of `metadata` proves nothing and is not asked. Must not know how the program is run.
 """
@@ -6,13 +6,12 @@ The presence of `metadata` proves nothing and is not asked. Must not know how th
 from __future__ import annotations
 
 import re
-import signal
 
 from attrs import frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.database import identity, tidb
-from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.dumpers.verdict import Meanings
 
 # "** (mydumper:17): CRITICAL **: 05:36:41.088: text", "** Message: 05:36:41.088: text"
 _LINE = re.compile(
@@ -21,8 +20,7 @@ _LINE = re.compile(
 
 _FATAL = frozenset({"CRITICAL", "ERROR"})
 
-# The first row whose words occur in the line wins.
-_MEANINGS: tuple[tuple[str, str, str], ...] = (
+MEANINGS: Meanings = (
     (identity.MARK, reasons.SEVERAL_SERVERS, identity.CURE),
     (
         "restricted_auth plugin list",
@@ -89,43 +87,3 @@ def read_line(line: str) -> LogLine:
     """Take a line apart."""
     match = _LINE.match(line.strip())
     return LogLine(match["level"], match["text"].strip()) if match else LogLine("", line.strip())
-
-
-def judge(code: int, first_error: str, worst: str = "") -> StepFailed | None:
-    """Whether the program's end was a failure, and which.
-
-    Args:
-        code: exit code, negative for a signal.
-        first_error: text of the first fatal line, "" if there was none.
-        worst: a line that explains more than the first (disk full, connection lost), "" if there was none.
-    """
-    if code == 0 and not first_error:
-        return None
-    text = worst or first_error
-    for words, reason, cure in _MEANINGS:
-        if re.search(words, text):
-            return StepFailed(reason, f"mydumper: {text}; {cure}")
-    if code < 0:
-        end = f"mydumper was ended by {_signal(-code)}"
-        return StepFailed(
-            reasons.DUMP_FAILED, f"{end}: {text}" if text else f"{end} without an error message"
-        )
-    return StepFailed(
-        reasons.DUMP_FAILED,
-        f"mydumper: {text}" if text else f"mydumper ended with exit code {code} and no message",
-    )
-
-
-def explains_others(text: str) -> bool:
-    """Whether a line names the cause of which earlier errors may be consequences."""
-    return any(
-        reason in (reasons.STAGING_FULL, reasons.DATABASE_LOST) and re.search(words, text)
-        for words, reason, _ in _MEANINGS
-    )
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

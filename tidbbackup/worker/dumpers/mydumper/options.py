@@ -6,7 +6,6 @@ paths as `--name=value`. Must not know how the program is run.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -16,6 +15,7 @@ from attrs import frozen
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.dumpers.mydumper.hazards import Programs
+from tidbbackup.worker.dumpers.sizes import file_bytes
 from tidbbackup.worker.failure import StepFailed
 
 _TUNING = {"long-query-guard": "3600"}
@@ -23,13 +23,6 @@ _TUNING = {"long-query-guard": "3600"}
 _ALWAYS = {"verbose": "3"}
 """Unless the task's options say otherwise. The log at level 3 names empty tables: that is how a missing file
 is told from a missing row."""
-CHUNK_MIB = 64
-"""Files are cut at this size, whatever key a table has: one that is open cannot be packed, so what the
-staging volume has to hold is bounded by it. docs/decisions/0030."""
-MIN_THREADS, MAX_THREADS = 2, 8
-# On a small volume two files of every thread have to find room, one open and one that waits.
-_CHUNKS_PER_VOLUME = 2 * MAX_THREADS
-
 # Of ours, what a mydumper that does not know it can do without.
 _DISPENSABLE = frozenset({*_TUNING, *_ALWAYS, "chunk-filesize", "threads"})
 
@@ -98,19 +91,8 @@ def tuned(options: dict[str, str], staging_bytes: int = 0) -> dict[str, str]:
     """
     given = {**_ALWAYS, **(options or _TUNING)}
     if "rows" not in given:
-        room = staging_bytes // _CHUNKS_PER_VOLUME >> 20 if staging_bytes else CHUNK_MIB
-        given.setdefault("chunk-filesize", str(max(1, min(CHUNK_MIB, room))))
+        given.setdefault("chunk-filesize", str(max(1, file_bytes(staging_bytes) >> 20)))
     return given
-
-
-def threads(cpus: float, tables: int, *, by_rows: bool) -> int:
-    """How many connections, where the task does not say.
-
-    One for each CPU we may use, for that is what writing down rows costs; two at least, since one waits for
-    the server. Without --rows a table is read by one thread, so more threads than tables are idle logins.
-    """
-    wanted = max(MIN_THREADS, min(MAX_THREADS, math.ceil(cpus)))
-    return wanted if by_rows else max(1, min(wanted, tables))
 
 
 def flags(options: dict[str, str]) -> Flags:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from attrs import define, field
 
-from tidbbackup.worker.dumpers.mydumper.log import LogLine, explains_others, read_line
+from tidbbackup.worker.dumpers.mydumper.log import MEANINGS, LogLine, read_line
 from tidbbackup.worker.dumpers.process import DumperProcess
+from tidbbackup.worker.dumpers.verdict import explains_others
 
 log = logging.getLogger("tidbbackup.mydumper")
 
@@ -53,7 +54,7 @@ class MydumperProcess(DumperProcess):
         self.finished = self.finished or line.text.startswith(_FINISHED)
         if line.fatal:
             self.first_error = self.first_error or line.text
-            if not self.cause and explains_others(line.text):
+            if not self.cause and explains_others(MEANINGS, line.text):
                 self.cause = line.text
         if line.text:
             self._tell(line)
