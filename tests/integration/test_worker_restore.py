@@ -16,6 +16,7 @@ from tests.cluster.comparison import content
 from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
+from tests.integration.dump_files import MYDUMPER_1, packed
 from tests.worker.odd_schema import DATABASES, odd_schema
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
@@ -27,8 +28,9 @@ BUCKET, KEY = "restored", "some/backup-1.tgz"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def source(servers: Processes) -> AsyncIterator[Database]:
-    """A server with the odd databases."""
+async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[Database]:
+    """A server with the odd databases, and the bucket."""
+    await object_store.create_bucket(BUCKET)
     async with mariadb(servers, name="restored-source") as server:
         await server.load(odd_schema())
         yield server
@@ -39,7 +41,6 @@ async def made(
     source: Database, object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Worker:
     """Its archive, and the worker that has made it."""
-    await object_store.create_bucket(BUCKET)
     worker = backing_up(source, object_store, BUCKET, KEY, tmp_path_factory.mktemp("made"))
     ended = await worker.run()
     assert ended.code == 0, ended.log
@@ -85,6 +86,36 @@ async def test_what_is_loaded_equals_its_source(
     (notice,) = ended.result.notices
     assert notice.reason == reasons.DEFINER_MISSING
     assert "`somebody`@`%`" in notice.message
+
+
+async def test_an_archive_in_zstd_that_is_loaded(
+    source: Database, target: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    worker = backing_up(source, object_store, BUCKET, "some/backup-2.tar.zst", tmp_path)
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+
+    assert ended.code == 0, ended.log
+    assert await content(target) == await content(source)
+
+
+async def test_files_of_mydumper_1(
+    source: Database, target: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    await object_store.put(BUCKET, "one/backup-3.tgz", packed(MYDUMPER_1, "export-1"))
+    worker = backing_up(source, object_store, BUCKET, "one/backup-3.tgz", tmp_path)
+
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+
+    assert ended.code == 0, ended.log
+    assert (ended.result.tables, ended.result.rows) == (1, 3)
+    rows = await target.sql("SELECT id, b FROM `odd/name`.`quo't``e` ORDER BY id")
+    assert rows == [(1, b"a\0;\n"), (2, None), (3, b"x")]
+    assert await target.sql("SELECT COUNT(*) FROM `odd/name`.v") == [(3,)]
+    assert await target.sql("SELECT NEXTVAL(`odd/name`.s)") == [(41,)]
+    await target.sql("DROP DATABASE `odd/name`")
 
 
 async def test_nothing_that_exists_is_touched_unless_it_is_asked_for(

@@ -112,7 +112,8 @@ async def test_a_server_that_is_lost_halfway(made: Worker, target: Database, tmp
         proxy.word = b"INSERT INTO `order_lines`"
         ended = await restoring(made, target, tmp_path, proxy.port).run("restore")
     assert (ended.code, ended.result.reason) == (1, reasons.DATABASE_LOST), ended.log
-    assert "then restore again with overwrite: Tables" in ended.result.message
+    assert "then restore again with overwrite: Tables; " in ended.result.message
+    assert " of 7 tables have all their rows" in ended.result.message
 
 
 async def test_a_user_who_may_not(made: Worker, target: Database, tmp_path: Path) -> None:

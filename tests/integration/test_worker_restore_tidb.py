@@ -1,8 +1,6 @@
 """A restore into TiDB: from its own archive, and from the files that dumpling writes, after TiDB Operator."""
 
-import io
 import re
-import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.cluster.tidb_server import TiDB
 from tests.cluster.tidb_server import tidb as tidb_server
+from tests.integration.dump_files import DUMPLING, packed
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model.contract.task import RestoreSettings
 
@@ -85,36 +84,6 @@ async def test_a_database_of_tidb_comes_back_as_it_was(
     assert ended.result.commitTs
     assert ended.result.notices == ()
     await tidb.sql("DROP DATABASE zoo")
-
-
-def packed(files: dict[str, str], top: str) -> bytes:
-    """An archive of these files, in this order."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"{top}/{name}" if top else name)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
-
-
-HEAD = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
-DUMPLING = {
-    "p1-placement-policy-create.sql": "CREATE PLACEMENT POLICY `p1` FOLLOWERS=2;\n",
-    "odd%2Fname-schema-create.sql": f"{HEAD}CREATE DATABASE `odd/name`;\n",
-    # Of the whole dump, views and sequences stand where the list of tables has them.
-    "odd%2Fname.v-schema.sql": f"{HEAD}CREATE TABLE `v` (`id` int);\n",
-    "odd%2Fname.v-schema-view.sql": f"{HEAD}DROP TABLE IF EXISTS `v`;\nDROP VIEW IF EXISTS `v`;\n"
-    "SET @PREV_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT;\nSET character_set_client = utf8mb4;\n"
-    "CREATE ALGORITHM=UNDEFINED DEFINER=`gone`@`%` SQL SECURITY DEFINER VIEW `odd/name`.`v` (`id`) AS "
-    "SELECT `id` AS `id` FROM `odd/name`.`t`;\nSET character_set_client = @PREV_CHARACTER_SET_CLIENT;\n",
-    "odd%2Fname.s-schema-sequence.sql": f"{HEAD}CREATE SEQUENCE `s` start with 1 minvalue 1 maxvalue 100 "
-    "increment by 1 cache 10 nocycle ENGINE=InnoDB;\nSELECT SETVAL(`s`,41);\n",
-    "odd%2Fname.t-schema.sql": f"{HEAD}CREATE TABLE `t` (`id` int NOT NULL DEFAULT nextval(`odd/name`.`s`), "
-    "`v` varchar(20) CHARACTER SET gbk COLLATE gbk_bin, PRIMARY KEY (`id`)) PLACEMENT POLICY=`p1`;\n",
-    "odd%2Fname.t.000000000.sql": f"{HEAD}INSERT INTO `t` VALUES\n(1,'中文'),\n(2,'a;\\nb');\n",
-    "metadata": "Started dump at: 2026-01-01 00:00:00\nFinished dump at: 2026-01-01 00:00:01\n",
-}
 
 
 @pytest.mark.parametrize("top", ["backup-2", "dump/inside", ""])

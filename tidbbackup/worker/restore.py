@@ -63,7 +63,10 @@ async def restore(
                 journal.step = "read"
                 await _passed(work.collect, client, env, head, limits)
             journal.step = "load"
-            await _passed(work.load, client, env, head, limits)
+            try:
+                await _passed(work.load, client, env, head, limits)
+            except StepFailed as error:
+                raise StepFailed(error.reason, f"{error}{work.whole()}") from error
         finally:
             work.stop()
     journal.step = "compare"

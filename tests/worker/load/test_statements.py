@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from tidbbackup.worker.load.statements import (
     Created,
     TooLong,
+    carries_out_text,
     created,
     definer,
+    is_head,
     plain,
+    sets_next_value,
     sets_utc,
     split,
     strictly_new,
@@ -35,6 +38,11 @@ def test_statements_are_the_same_wherever_the_pieces_end(cuts: list[int]) -> Non
     edges = [0, *sorted(cuts), len(FILE)]
     pieces = [FILE[start:end] for start, end in pairwise(edges)]
     assert list(split(pieces, 1000)) == STATEMENTS
+
+
+def test_many_semicolons_inside_of_values() -> None:
+    text = b"INSERT INTO `t` VALUES ('" + b"; ;" * 1000 + b"')"
+    assert list(split([text + b";\n" + text + b";\n"], 100_000)) == [text, text]
 
 
 def test_a_file_without_an_end() -> None:
@@ -84,6 +92,43 @@ def test_words_of_statements() -> None:
     assert not sets_utc(b"/*!40101 SET NAMES binary*/")
     assert definer(b"CREATE DEFINER=`a``b`@`10.%` VIEW `v` AS SELECT 1") == ("a`b", "10.%")
     assert definer(b"CREATE VIEW `v` AS SELECT 1") is None
+
+
+def test_a_program_that_is_stored_as_text() -> None:
+    stored = b"SET @DEFINITION = 'CREATE DEFINER=`a`@`%` PROCEDURE `p`()\\nBEGIN SELECT \\'x\\';\\nEND'"
+    assert created(stored) == Created("PROCEDURE", "", "p")
+    assert definer(stored) == ("a", "%")
+    assert not is_head(stored)
+    assert carries_out_text(b"EXECUTE IMMEDIATE @DEFINITION")
+    assert not carries_out_text(b"EXECUTE IMMEDIATE 'DROP DATABASE d'")
+    assert definer(b"SET @x = ' DEFINER=`a`@`%`'") is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "head"),
+    [
+        (b"/*!40101 SET NAMES binary*/", True),
+        (b"SET NAMES binary", True),
+        (b"SET FOREIGN_KEY_CHECKS=0", True),
+        (b"/*!40103 SET TIME_ZONE='+00:00' */", True),
+        (b"SET time_zone = '+00:00'", False),
+        (b"SET time_zone = 'SYSTEM'", False),
+        (b"SET sql_mode = 'ANSI_QUOTES'", False),
+        (b"SET character_set_client = latin1", False),
+    ],
+)
+def test_heads_of_files(statement: bytes, head: bool) -> None:
+    assert is_head(statement) is head
+
+
+def test_next_values_of_sequences() -> None:
+    for statement in (
+        b"SELECT SETVAL(`s`,41)",
+        b"DO SETVAL(`s`, 41)",
+        b"ALTER SEQUENCE `s` RESTART WITH 41",
+    ):
+        assert sets_next_value(statement)
+    assert not sets_next_value(b"ALTER TABLE `s` ADD c INT")
 
 
 def test_what_has_appeared_meanwhile_is_an_error() -> None:

@@ -211,7 +211,7 @@ class _Resolved:
         for definition in self._by_kind[Kind.PROGRAMS]:
             database = self._database_of(definition.file.stem)
             if database in chosen and self._whole(database):
-                found = [created(s) for s in definition.statements() if verb(s) == "CREATE"]
+                found = [created(s) for s in definition.statements() if verb(s) in ("CREATE", "SET")]
                 yield database, definition, tuple(Thing(f.kind, database, f.name) for f in found if f)
 
     def _whole(self, database: str) -> bool:

@@ -5,7 +5,6 @@ What a dump says to drop is not dropped: what is dropped has been decided before
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,13 +15,18 @@ from tidbbackup.worker.database.session import LOST, error_code, fetch
 from tidbbackup.worker.database.views import quoted
 from tidbbackup.worker.load.catalogue import Content, Definition, Item
 from tidbbackup.worker.load.failures import explained, left_out
-from tidbbackup.worker.load.statements import definer, plain, sets_utc, strictly_new, verb
+from tidbbackup.worker.load.statements import (
+    carries_out_text,
+    definer,
+    is_head,
+    sets_next_value,
+    strictly_new,
+    verb,
+)
 from tidbbackup.worker.load.target import UTC, Target
 
 _EXISTS = frozenset({1007, 8238})
 """A database, a placement policy."""
-_NAMES = re.compile(rb"SET\s+(?:NAMES|TIME_ZONE|FOREIGN_KEY_CHECKS|UNIQUE_CHECKS)\b", re.IGNORECASE)
-_SET_NEXT = re.compile(rb"(?:SELECT|DO)\s+SETVAL\s*\(", re.IGNORECASE)
 _CACHED = b"/* CACHED ON */"
 
 
@@ -108,7 +112,7 @@ class Definitions:
             if verb(statement) == "SET":
                 # For the rest of this file alone.
                 self._set_for = None
-            elif found := definer(statement):
+            if found := definer(statement):
                 self.definers.add(found)
 
 
@@ -119,9 +123,9 @@ def _wanted(statements: Iterable[bytes], what: str) -> Iterable[bytes]:
         if said == "CREATE":
             yield strictly_new(statement)
         elif said == "SET":
-            if not (_NAMES.match(plain(statement)) or sets_utc(statement)):
+            if not is_head(statement):
                 yield statement
-        elif _SET_NEXT.match(statement):
+        elif sets_next_value(statement) or carries_out_text(statement):
             yield statement
         elif said not in ("DROP", "USE"):
             raise left_out(statement, what)

@@ -25,7 +25,7 @@ from tidbbackup.worker.load.connections import Connections
 from tidbbackup.worker.load.definitions import Definitions
 from tidbbackup.worker.load.failures import left_out
 from tidbbackup.worker.load.files import DumpFile, Kind, definitions_come_first, dump_file
-from tidbbackup.worker.load.statements import TooLong, sets_utc, split, verb
+from tidbbackup.worker.load.statements import TooLong, sets_next_value, sets_utc, split, verb
 from tidbbackup.worker.load.target import UTC, Target, accounts, count_rows, drop, things_in
 from tidbbackup.worker.load.thing import Thing
 
@@ -99,7 +99,18 @@ class Restoration:
     @property
     def rows(self) -> int:
         """That the server has taken."""
-        return self._connections.rows.total()
+        tables = self._content.tables if self._content else ()
+        return sum(self._connections.rows[item.thing] for item in tables)
+
+    def whole(self) -> str:
+        """Which tables have all their rows, for people; "" where that is not known, or nothing is loaded."""
+        manifest = self._wanted.manifest
+        if self._content is None or manifest is None or not manifest.tables:
+            return ""
+        expected = self._expected(self._content)
+        found = [table.sql for table, rows in expected.items() if self._connections.rows[table] == rows]
+        names = f": {', '.join(found[:_NAMED])}" + (", ..." if len(found) > _NAMED else "") if found else ""
+        return f"; {len(found)} of {len(expected)} tables have all their rows{names}"
 
     def stop(self) -> None:
         """Make all threads end soon, wherever they are."""
@@ -241,7 +252,7 @@ class Restoration:
         source: Source | None = None
         for statement in self._statements(file, table, pieces):
             said = verb(statement)
-            if said in ("INSERT", "REPLACE"):
+            if said in ("INSERT", "REPLACE") or sets_next_value(statement):
                 source = source or Source(file, table.database, table.name, utf8, zone)
                 self._board.put(source, statement)
             elif said == "SET":
