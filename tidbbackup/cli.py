@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_controller(verbs.add_parser("controller", help="run the controller"))
     worker = verbs.add_parser("worker", help="the program in the Job; reads its environment")
-    worker.add_argument("task", choices=("dump", "restore", "clean", "inspect", "release"))
+    worker.add_argument("task", choices=("dump", "restore", "aftermath"))
     check = verbs.add_parser("check", help="check the Backups in a file, without a cluster")
     check.add_argument("file", help="a YAML file, or - for standard input")
     _add_run(verbs.add_parser("run", help="make the one Backup in a file on this machine, without a cluster"))

@@ -15,7 +15,7 @@ from typing import TextIO
 
 import attrs
 
-from tidbbackup.decide.aftermath.release import BY_HAND
+from tidbbackup.decide.aftermath.finished import BY_HAND
 from tidbbackup.decide.spec.task import worker_task
 from tidbbackup.local_worker import Ask, Here, run_worker, with_secrets
 from tidbbackup.model.contract.result import WorkerResult
@@ -145,7 +145,7 @@ def _tell(result: WorkerResult, code: int, out: TextIO, screen: Screen) -> None:
     for notice in result.notices:
         screen.say(f"warning: {notice.message}")
     if result.gcLifeTimeHeld:
-        # In a cluster the Job release-<backup> would do it.
+        # In a cluster the Job aftermath-<backup> would do it.
         screen.say(f"warning: the GC life time that this run has raised may still be raised; {BY_HAND}")
     if code != OK:
         screen.say(f"tidbbackup run: {result.reason} in step {result.step}: {result.message}")

@@ -31,10 +31,18 @@ from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import ends
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult, encode_result
 from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import API_VERSION, BEGUN_UID, DELETES_DATA, FINALIZER, job_name, labels
-from tidbbackup.model.resource.backup import KIND, Backup, BackupStatus, Condition, Phase, decode_backup
+from tidbbackup.model.names import AFTERMATH, API_VERSION, BEGUN_UID, FINALIZER, job_name, labels
+from tidbbackup.model.resource.backup import (
+    KIND,
+    Backup,
+    BackupStatus,
+    Condition,
+    Phase,
+    decode_backup,
+)
 from tidbbackup.model.resource.kubernetes import (
     ContainerState,
     ContainerStatus,
@@ -49,6 +57,7 @@ from tidbbackup.model.resource.kubernetes import (
 )
 
 __all__ = [
+    "CLEANED",
     "COMPLETE",
     "FAILED",
     "FROM",
@@ -59,13 +68,14 @@ __all__ = [
     "NOW",
     "NO_RUN",
     "PODS_LOOK",
+    "RELEASED",
     "S3",
     "UID",
     "URL",
+    "aftermath",
+    "aftermath_pod",
     "backup",
     "cause_of",
-    "clean",
-    "cleaning_pod",
     "done",
     "facts",
     "gave_up",
@@ -79,6 +89,8 @@ __all__ = [
     "patch_of",
     "plan_or_look",
     "pod",
+    "report",
+    "reported",
     "result",
     "running",
     "said",
@@ -88,6 +100,7 @@ __all__ = [
     "true",
     "waiting",
     "without_run",
+    "written",
 ]
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -101,6 +114,18 @@ JOB_LOOK = Look("Job", "ns", name="backup-demo")
 PODS_LOOK = Look("Pod", "ns", labels="tidb.pingcap.com/backup=demo,app.kubernetes.io/component=backup")
 NO_RUN: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), PODS_LOOK: (), CRD_LOOK: ()}
 """What live looks find where there is no run, and where the CRD is not being deleted."""
+
+DEATHS = {
+    "Evicted",
+    "OOMKilled",
+    "Killed",
+    "NodeLost",
+    "DeadlineExceeded",
+    "JobDeleted",
+    "PodDeleted",
+    "ResultLost",
+}
+"""Reasons of a failure whose worker left no result: an upload or an archive may exist."""
 
 FROM: dict[str, Any] = {"host": "tidb", "secretName": "db"}
 S3: dict[str, Any] = {"provider": "aws", "bucket": "bucket", "secretName": "s3"}
@@ -143,9 +168,7 @@ def status(*phases: str, reason: str = "Because", **fields: Any) -> BackupStatus
 
     What its run may have left is remembered as that reason asks for.
     """
-    died = phases[-1] == "Failed" and reason in reasons.DIED_WITHOUT_A_WORD
-    if reason == reasons.RUN_STOPPED:
-        died, fields = "Running" in phases, {"stoppedAt": NOW} | fields
+    died = "Failed" in phases and reason in DEATHS
     left = {"uploadLeftOpen": died, "gcLifeTimeHeld": died or reason == reasons.ARCHIVE_FOUND}
     conditions = tuple(
         Condition(phase, str(phase == phases[-1]), reason if phase == phases[-1] else "Earlier", "said", NOW)
@@ -314,21 +337,46 @@ def cause_of(plan: Plan) -> tuple[str, str]:
     return found["reason"], found["message"]
 
 
+def written(found: Backup | None, plan: Plan) -> Backup:
+    """The Backup once the status patch of that plan is written."""
+    assert found is not None
+    both = msgspec.to_builtins(found.status) | patch_of(plan)
+    left = {name: value for name, value in both.items() if value is not None}
+    return attrs.evolve(found, status=msgspec.convert(left, BackupStatus))
+
+
 def going(policy: str | None = None, told: BackupStatus | None = None, **meta: Any) -> Backup:
     """A Backup that is being deleted."""
     spec = {} if policy is None else {"cleanPolicy": policy}
     return backup(spec, told, deletionTimestamp=NOW, **meta)
 
 
-def clean(*conditions: Condition, deletes: bool = True, **meta: Any) -> Job:
-    """Its cleaning Job, told to delete the archive or not."""
-    told = {"annotations": {DELETES_DATA: "true"}} if deletes else {}
-    return job(*conditions, verb="clean", uid="clean-uid", **(told | meta))
+def aftermath(*conditions: Condition, told: str = "clean delete", **meta: Any) -> Job:
+    """The Job that does what is left to do after a run, and what it was told to do."""
+    annotations = {"annotations": {AFTERMATH: told}}
+    return job(*conditions, verb="aftermath", **({"uid": "aftermath-uid"} | annotations | meta))
 
 
-def cleaning_pod(phase: str = "Pending", state: ContainerState | None = None, **fields: Any) -> Pod:
+def aftermath_pod(phase: str = "Pending", state: ContainerState | None = None, **fields: Any) -> Pod:
     """A pod of that Job."""
-    return pod(phase, state, owner="clean-uid", **fields)
+    return pod(phase, state, **({"owner": "aftermath-uid"} | fields))
+
+
+def report(*parts: PartResult, **fields: Any) -> WorkerResult:
+    """What its worker says."""
+    failed = [part for part in parts if not part.done]
+    why = {"reason": failed[0].reason, "message": failed[0].message} if failed else {}
+    return result(Outcome.FAILED if failed else Outcome.DONE, parts=parts, **(why | fields))
+
+
+def reported(*parts: PartResult, **fields: Any) -> Pod:
+    """A pod whose worker says that."""
+    told = report(*parts, **fields)
+    return aftermath_pod("Failed" if told.outcome is Outcome.FAILED else "Succeeded", said(told))
+
+
+CLEANED = PartResult(Part.CLEAN, reason="ArchiveDeleted")
+RELEASED = PartResult(Part.RELEASE)
 
 
 def without_run(found: Backup, **parts: Any) -> BackupFacts:

@@ -1,7 +1,6 @@
 """The table of a live Backup: (facts, now) -> Plan.
 
-Here is also what decide/facts.py, decide/plan.py, decide/run/ending.py and decide/aftermath/finished.py
-promise.
+Here is also what decide/facts.py, decide/plan.py and decide/run/ending.py promise.
 """
 
 from datetime import datetime, timedelta
@@ -10,14 +9,79 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
-from tests.decide.moments import RUNNING, SCHEDULED, settled
+from tests.decide.moments import AFTERMATH_LOOK, KILLED, RUNNING, SCHEDULED, ended, settled
 from tidbbackup.decide.backup import decide
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import NOTHING, Delete, Look, Plan
+from tidbbackup.decide.rows import Living
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.names import FINALIZER
-from tidbbackup.model.resource.backup import Backup, BackupStatus
+from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod
+
+RECORD = RetryRecord(1, NOW, later(300), None, "Evicted", "low on memory")
+BETWEEN = backup({"backoffRetryPolicy": {}}, status("Running", "Scheduled", backoffRetryStatus=(RECORD,)))
+FORGOTTEN = facts(attrs.evolve(backup(), metadata=attrs.evolve(backup().metadata, annotations={})))
+NO_LOOKS: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), PODS_LOOK: ()}
+EXAMPLES: dict[Living, tuple[BackupFacts, float, list[str]]] = {
+    Living.GONE: (facts(backup(deletionTimestamp=NOW)), 0, []),
+    Living.UNREADABLE: (facts(backup(), unreadable="Expected `int`"), 0, ["Warning InvalidSpec"]),
+    Living.FOREIGN: (facts(backup(status=BackupStatus(phase="Complete"))), 0, ["Warning ForeignBackup"]),
+    Living.NOT_REMEMBERED: (FORGOTTEN, 0, [f"finalizers {FINALIZER}"]),
+    Living.STOPPED: (
+        facts(backup(status=ended("PendingTooLong", "so", stopped=True)), evidence=NO_LOOKS),
+        *(0, ["Warning Failed", "status Failed"]),
+    ),
+    Living.NAME_FORMER: (facts(backup(), job=job(owner="old")), 0, [f"delete backup-demo {JOB_UID}"]),
+    Living.NAME_TAKEN: (facts(backup(), job=job(owner="")), 0, ["Warning Failed", "status Failed"]),
+    Living.REPORTED: (
+        facts(backup(status=RUNNING), job=job(), pods=(done(),)),
+        *(0, ["Normal Complete", "status Complete"]),
+    ),
+    Living.NEVER_BEGAN: (
+        facts(backup(status=SCHEDULED), job=job(), pods=(pod("Failed", reason="Evicted"),)),
+        *(0, ["Warning Failed", "status Failed"]),
+    ),
+    Living.SILENT: (facts(backup(status=RUNNING), job=job(), pods=(KILLED,)), 0, ["status -"]),
+    Living.WORKING: (
+        facts(backup(status=SCHEDULED), job=job(), pods=(pod("Running", running()),)),
+        *(0, ["Normal Running", "status Running"]),
+    ),
+    Living.WAITING: (facts(backup(), job=job()), 0, ["Normal Scheduled", "status Scheduled"]),
+    Living.OVERDUE: (
+        facts(backup(status=SCHEDULED), job=job(), pods=(pod(state=waiting("ErrImagePull", "no")),)),
+        *(1800, ["status -", f"delete backup-demo {JOB_UID}"]),
+    ),
+    Living.CACHE_LAGS: (facts(backup(status=RUNNING), job=job(), pods=(pod(),)), 0, []),
+    Living.RETRY_GIVEN_UP: (
+        facts(
+            attrs.evolve(BETWEEN, spec=backup().spec),
+            evidence={JOB_LOOK: (), AFTERMATH_LOOK: ()},
+        ),
+        *(0, ["Warning Failed", "status Failed"]),
+    ),
+    Living.RETRY_WAITS: (facts(BETWEEN), 0, []),
+    Living.JOB_MISSING: (
+        facts(backup(status=RUNNING), evidence={JOB_LOOK: ()}),
+        *(0, ["Warning Failed", "status Failed"]),
+    ),
+    Living.INVALID: (facts(backup({"br": {}})), 0, ["Warning Invalid", "status Invalid"]),
+    Living.REFUSED: (
+        facts(backup(), refusal=Refusal(403, "no")),
+        *(0, ["Warning PodRefused", "status -"]),
+    ),
+    Living.NOT_PROTECTED: (facts(backup(finalizers=("other",))), 0, [f"finalizers other,{FINALIZER}"]),
+    Living.NOT_LOCKED: (facts(backup(status=BackupStatus())), 0, ["status -"]),
+    Living.BEGIN: (facts(backup()), 0, ["create backup-demo", "Normal Scheduled", "status Scheduled"]),
+}
+
+
+@pytest.mark.parametrize("row", Living, ids=lambda row: row.id)
+def test_row(row: Living) -> None:
+    found, seconds, expected = EXAMPLES[row]
+    plan = decide(found, later(seconds))
+    assert plan.row is row
+    assert outline(plan) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,7 +120,7 @@ from tidbbackup.model.resource.kubernetes import Job, Pod
         (facts(backup(status=RUNNING), job=job(), pods=(gave_up(),)), ["Warning Failed", "status Failed"]),
         (
             facts(backup(status=RUNNING), job=job(), pods=(pod("Failed", terminated()),)),
-            ["create inspect-demo", "status -"],
+            ["status -"],
         ),
         (
             facts(backup(status=SCHEDULED), job=job(), pods=(pod("Running", running()),)),
@@ -224,7 +288,7 @@ def test_why_it_failed(told: Pod, reason: str | None, message: str | None) -> No
 
 
 def test_a_worker_of_another_trade_has_not_made_a_backup() -> None:
-    cleaned = pod("Succeeded", said(result(Outcome.CLEANED)))
+    cleaned = pod("Succeeded", said(result(Outcome.DONE)))
 
     assert (
         patch_of(decide(facts(backup(status=RUNNING), job=job(), pods=(cleaned,)), NOW))["phase"] == "Failed"

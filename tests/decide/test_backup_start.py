@@ -1,4 +1,7 @@
-"""A run that does not start, or that the API server refuses: (facts, now) -> Plan."""
+"""A run that does not start, or that the API server refuses: (facts, now) -> Plan.
+
+Here is also what decide/run/beginning.py and decide/run/stopping.py promise.
+"""
 
 import attrs
 import msgspec
@@ -10,7 +13,7 @@ from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Look, Plan
 from tidbbackup.model.names import DUE_TIME
-from tidbbackup.model.resource.backup import BackupStatus, Condition
+from tidbbackup.model.resource.backup import BackupStatus, Condition, RunEnd
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
 # A pod that does not start.
@@ -32,10 +35,10 @@ PENDING = pod(state=waiting("ErrImagePull", "no such image"))
         (10, 1800, "Scheduled", 70),
         (1790, 1800, "Scheduled", 1800),
         (1799, 1800, "Scheduled", 1800),
-        (1800, 1800, "Failed", None),
+        (1800, 1800, "stopped", None),
         (0, 5, "Scheduled", 5),
         (4, 5, "Scheduled", 5),
-        (5, 5, "Failed", None),
+        (5, 5, "stopped", None),
         (9999, 2**31 - 1, "Scheduled", 10059),
     ],
 )
@@ -43,7 +46,8 @@ def test_how_long_a_pod_may_wait(seconds: float, deadline: int, phase: str, wake
     found = facts(backup({"pendingDeadlineSeconds": deadline}), job=job(), pods=(PENDING,))
     plan = decide(found, later(seconds))
 
-    assert patch_of(plan)["phase"] == phase
+    stopped = "runEnded" in patch_of(plan)
+    assert (patch_of(plan)["phase"], stopped) == ("Scheduled", phase == "stopped")
     assert plan.wake_at == (None if wake is None else later(wake))
 
 
@@ -54,13 +58,33 @@ def test_at_first_every_pod_waits_and_that_alarms_nobody() -> None:
     assert cause_of(decide(found, later(10)))[0] == "ImageUnavailable"
 
 
-def test_given_up_it_is_failed_first_and_its_job_deleted_then() -> None:
+def test_given_up_its_job_is_deleted_and_only_then_it_is_failed() -> None:
+    """Else a pod that starts in that moment would leave a run behind that nobody knows of."""
     plan = decide(facts(backup(status=SCHEDULED), job=job(), pods=(PENDING,)), later(1800))
+    assert outline(plan) == ["status -", f"delete backup-demo {JOB_UID}"]
+    end = patch_of(plan)["runEnded"]
+    assert (end["reason"], end["stopped"]) == ("ImageUnavailable", True)
+    assert "uploadLeftOpen" not in patch_of(plan)
 
-    assert outline(plan) == ["Warning Failed", "status Failed", f"delete backup-demo {JOB_UID}"]
-    reason, message = cause_of(plan)
-    assert reason == "ImageUnavailable"
-    assert message.startswith("the pod did not start within 1800 s: no such image")
+    why = "the pod did not start within 1800 s: no such image"
+    told = attrs.evolve(SCHEDULED, runEnded=RunEnd(later(1800), "ImageUnavailable", why, stopped=True))
+    waits = facts(backup(status=told), job=job(deletionTimestamp=NOW), pods=(PENDING,))
+    assert decide(waits, later(1801)).actions == ()
+    gone = decide(settled(facts(backup(status=told)), jobs=[], pods=[]), later(1802))
+    assert outline(gone) == ["Warning Failed", "status Failed"]
+    assert cause_of(gone) == ("ImageUnavailable", why)
+    assert patch_of(gone)["runEnded"] is None
+
+
+def test_one_that_starts_while_it_is_given_up_is_cleaned_after() -> None:
+    told = attrs.evolve(SCHEDULED, runEnded=RunEnd(NOW, "ImageUnavailable", "so", stopped=True))
+    began = facts(backup(status=told), job=job(deletionTimestamp=NOW), pods=(pod("Running", running()),))
+    assert patch_of(decide(began, NOW)) == {"uploadLeftOpen": True, "gcLifeTimeHeld": True}
+    noted = attrs.evolve(told, uploadLeftOpen=True, gcLifeTimeHeld=True)
+    waits = attrs.evolve(began, backup=backup(status=noted))
+    assert outline(decide(waits, NOW)) == []
+    gone = decide(settled(facts(backup(status=noted)), jobs=[], pods=[]), NOW)
+    assert "it started while it was stopped" in cause_of(gone)[1]
 
 
 @pytest.mark.parametrize(("pods", "uid"), [((), JOB_UID), ((pod(),), "pod-uid")])
@@ -73,14 +97,14 @@ def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], uid: str
     plan = decide(seen, later(10))
     assert cause_of(plan)[0] == "QuotaExceeded"
     assert plan.wake_at == later(70)
-    assert cause_of(decide(seen, later(1800)))[0] == "QuotaExceeded"
+    assert patch_of(decide(seen, later(1800)))["runEnded"]["reason"] == "QuotaExceeded"
 
 
 def test_where_nothing_tells_anything_it_says_so() -> None:
     found = facts(backup(status=SCHEDULED), job=job(), evidence={events_look(JOB_UID): ()})
 
     assert cause_of(decide(found, later(10)))[0] == "JobCreated"
-    assert cause_of(decide(found, later(1800)))[0] == "PendingTooLong"
+    assert patch_of(decide(found, later(1800)))["runEnded"]["reason"] == "PendingTooLong"
 
 
 def test_a_volume_that_is_not_there_is_asked_of_its_claim() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import attrs
 import pytest
@@ -13,6 +14,7 @@ from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.run.job_state import NotStarted, Ours, Reported, Silent, Working
 from tidbbackup.decide.run.ownership import may_work_for
+from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.contract.result import Outcome, encode_result
 from tidbbackup.model.resource.backup import BackupStatus, Condition
 from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, Terminated
@@ -28,12 +30,7 @@ BESIDE: dict[str, tuple[ContainerState | None, str, str, tuple[Condition, ...]]]
     "failed": (terminated(exit_code=1), "Failed", "Failed", (FAILED,)),
     "waits": (waiting("ErrImagePull"), "Pending", "Pending", ()),
 }
-OUTCOMES = {
-    "backup": Outcome.COMPLETE,
-    "inspect": Outcome.COMPLETE,
-    "clean": Outcome.CLEANED,
-    "release": Outcome.RELEASED,
-}
+OUTCOMES = {"backup": Outcome.COMPLETE, "aftermath": Outcome.DONE}
 
 
 def ended(code: int, verb: str = "backup", *, mute: bool = False, at: datetime | None = AT) -> ContainerState:
@@ -112,59 +109,52 @@ def finished_status(phase: str, reason: str) -> BackupStatus:
     return status("Scheduled", "Running", phase, reason=reason, timeCompleted=NOW)
 
 
-@pytest.mark.parametrize("case", BESIDE)
-def test_a_cleaning_is_done_whatever_goes_on_beside_it(case: str) -> None:
-    conditions, found = beside(case, ended(0, "clean"), good=True)
-    gone = going("Delete", finished_status("Complete", "ArchiveStored"))
-    plan = gc.decide(
-        facts(gone, clean_job=clean(*conditions), clean_pods=(of(found, "clean-uid"),), evidence=NO_RUN), AT
+def aftermath_beside(case: str, *parts: PartResult) -> dict[str, Any]:
+    """The Job of the aftermath, with that container beside its worker."""
+    told = report(*parts)
+    good = told.outcome is not Outcome.FAILED
+    message = encode_result(told).decode()
+    conditions, found = beside(
+        case, ContainerState(terminated=Terminated(not good, 0, "", message, NOW, AT)), good=good
     )
-    assert outline(plan) == ["Normal ArchiveDeleted", "Normal Clean", "status Clean"]
+    there = aftermath(*conditions, told="clean release delete")
+    return {"aftermath_job": there, "aftermath_pods": (of(found, "aftermath-uid"),)}
+
+
+NO = PartResult(Part.CLEAN, done=False, reason="AccessDenied", message="you may not")
+NOT_RELEASED = PartResult(Part.RELEASE, done=False, reason="DatabaseUnreachable", message="no route")
 
 
 @pytest.mark.parametrize("case", BESIDE)
-def test_a_cleaning_that_failed_is_tried_again_whatever_goes_on_beside_it(case: str) -> None:
-    conditions, found = beside(case, ended(1, "clean"), good=False)
+def test_an_aftermath_is_done_whatever_goes_on_beside_it(case: str) -> None:
     gone = going("Delete", finished_status("Complete", "ArchiveStored"))
-    parts = {"clean_job": clean(*conditions), "clean_pods": (of(found, "clean-uid"),)}
+    plan = gc.decide(facts(gone, evidence=NO_RUN, **aftermath_beside(case, CLEANED, RELEASED)), AT)
+    assert outline(plan) == ["Normal ArchiveDeleted", "Normal Clean", "status Clean"]
+    live = backup(status=finished_status("Failed", "Killed"))
+    plan = run_backup.decide(facts(live, **aftermath_beside(case, CLEANED, RELEASED)), AT)
+    assert patch_of(plan) == {"gcLifeTimeHeld": None}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_one_that_failed_is_tried_again_whatever_goes_on_beside_it(case: str) -> None:
+    gone = going("Delete", finished_status("Complete", "ArchiveStored"))
+    parts = aftermath_beside(case, NO, NOT_RELEASED)
     plan = gc.decide(facts(gone, evidence=NO_RUN, **parts), AT)
     assert outline(plan) == ["Warning CleanFailed", "status CleanFailed"]
     plan = gc.decide(facts(gone, evidence=NO_RUN, **parts), later(300))
-    assert outline(plan)[-1] == "delete clean-demo clean-uid"
-
-
-@pytest.mark.parametrize("case", BESIDE)
-def test_a_release_is_done_whatever_goes_on_beside_it(case: str) -> None:
-    conditions, found = beside(case, ended(0, "release"), good=True)
-    told = finished_status("Failed", "Killed")
-    parts = {"release_job": job(*conditions, verb="release", uid="r"), "release_pods": (of(found, "r"),)}
-    plan = run_backup.decide(facts(backup(status=told), **parts), AT)
-    assert (outline(plan), patch_of(plan)) == (["status -"], {"gcLifeTimeHeld": None})
-    gone = going("Retain", told)
-    left = gc.decide(facts(gone, clean_job=clean(COMPLETE, deletes=False), evidence=NO_RUN, **parts), AT)
-    assert outline(left)[-1] == "status Clean"
-
-
-@pytest.mark.parametrize("case", BESIDE)
-def test_a_release_that_failed_is_tried_again_whatever_goes_on_beside_it(case: str) -> None:
-    conditions, found = beside(case, ended(1, "release"), good=False)
-    told = finished_status("Failed", "Killed")
-    parts = {"release_job": job(*conditions, verb="release", uid="r"), "release_pods": (of(found, "r"),)}
-    plan = run_backup.decide(facts(backup(status=told), **parts), later(300))
-    assert outline(plan) == ["Warning ReleaseFailed", "delete release-demo r"]
+    assert "delete aftermath-demo aftermath-uid" in outline(plan)
 
 
 @pytest.mark.parametrize("code", [0, 1])
 @pytest.mark.parametrize("case", BESIDE)
-def test_a_pod_that_goes_on_is_stopped_when_its_backup_goes(case: str, code: int) -> None:
+def test_a_pod_that_goes_on_does_not_hold_its_backup(case: str, code: int) -> None:
     conditions, found = beside(case, ended(code), good=not code)
     gone = going("Retain", finished_status("Failed" if code else "Complete", "Because"))
     plan = gc.decide(facts(gone, job=job(*conditions), pods=(found,), evidence=NO_RUN), AT)
-    expected = "finalizers " if found.ended or conditions else f"delete backup-demo {JOB_UID}"
-    assert outline(plan)[-1] == expected
+    assert outline(plan)[-1] == "finalizers ", "its Job goes with it, and the pod with that"
 
 
-@pytest.mark.parametrize("verb", ["backup", "inspect"])
+@pytest.mark.parametrize("verb", OUTCOMES)
 @pytest.mark.parametrize("case", BESIDE)
 def test_a_pod_that_one_beside_ours_keeps_up_is_let_run_for_five_minutes(case: str, verb: str) -> None:
     """Then its Job goes, and with it the pod: a log is not worth a pod that runs for a day."""
@@ -173,7 +163,7 @@ def test_a_pod_that_one_beside_ours_keeps_up_is_let_run_for_five_minutes(case: s
     parts = (
         {"job": made["backup"][0], "pods": (found,)}
         if verb == "backup"
-        else {"inspect_job": made["inspect"][0], "inspect_pods": (found,)}
+        else {"aftermath_job": made["aftermath"][0], "aftermath_pods": (found,)}
     )
     live = backup(status=finished_status("Failed", "DumpFailed"))
     kept = DAY if found.ended else 300
@@ -182,9 +172,3 @@ def test_a_pod_that_one_beside_ours_keeps_up_is_let_run_for_five_minutes(case: s
     assert outline(run_backup.decide(facts(live, **parts), later(kept))) == [f"delete {verb}-demo {JOB_UID}"]
     well = backup(status=finished_status("Complete", "ArchiveStored"))
     assert outline(run_backup.decide(facts(well, **parts), later(300))) == [f"delete {verb}-demo {JOB_UID}"]
-
-
-def test_a_cleaning_pod_that_still_starts_is_waited_for() -> None:
-    gone = going("Delete", finished_status("Complete", "ArchiveStored"))
-    parts = {"clean_job": clean(), "clean_pods": (cleaning_pod("Running", running()),)}
-    assert outline(gc.decide(facts(gone, evidence=NO_RUN, **parts), AT)) == []

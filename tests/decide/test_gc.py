@@ -1,299 +1,334 @@
-"""The table of a Backup that is being deleted: (facts, now) -> Plan.
+"""The table of a Backup that is being deleted: (facts, now) -> Plan."""
 
-Here is also what decide/aftermath/remains.py promises.
-"""
+from typing import Any
 
 import attrs
 import pytest
 
 from tests.decide.builders import *
-from tests.decide.moments import LET_GO
+from tests.decide.moments import KILLED, LET_GO, RUNNING, SCHEDULED, ended, failed
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
-from tidbbackup.decide.aftermath.remains import Remains, what_remains
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.gc import decide
-from tidbbackup.decide.plan import Create
-from tidbbackup.decide.run.life import life_of
-from tidbbackup.model.contract.task import decode_task
-from tidbbackup.model.names import DELETES_DATA, FINALIZER
+from tidbbackup.decide.plan import Announce, Plan
+from tidbbackup.decide.rows import Leaving
+from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Part, PartResult
+from tidbbackup.model.meta import Definition, Meta
+from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
+STOPPED = ended("RunStopped", stopped=True)
+NOT_BEGUN = ended("RunStopped", stopped=True, uploadLeftOpen=False, gcLifeTimeHeld=False)
+COMPLETED = status("Complete", backupPath=URL)
+RECORD = RetryRecord(1, NOW, later(300), None, "Evicted", "low on memory")
+AT_WORK = pod("Running", running())
+BUSY = aftermath_pod("Running", running())
+NAMESPACE_GOES = Refusal(403, "no", namespace_terminating=True)
+STOP = f"delete backup-demo {JOB_UID}"
 
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        (facts(None), []),
-        (facts(backup()), []),
-        (facts(going(finalizers=("other",))), []),
-        (facts(going(told=BackupStatus(phase="Complete"))), ["finalizers "]),
-        (facts(going(), unreadable="Expected `int`"), ["finalizers "]),
-        (facts(going(finalizers=("other", FINALIZER)), unreadable="x"), ["finalizers other"]),
-        (facts(going(told=status("Complete", "Clean"))), ["finalizers "]),
-        (
-            facts(going(told=status("Running")), job=job()),
-            ["Normal RunStopped", "status -", f"delete backup-demo {JOB_UID}"],
+
+def after(found: Backup, *parts: PartResult, told: str, seconds: float = 0, **known: Any) -> Plan:
+    """What is decided once the Job of the aftermath has reported."""
+    reports = (reported(*parts, **known),)
+    known = {"aftermath_job": aftermath(COMPLETE, told=told), "aftermath_pods": reports}
+    return decide(without_run(found, **known), later(seconds))
+
+
+CRD_GOES = {CRD_LOOK: (Definition(Meta(name="backups.pingcap.com", deletionTimestamp=NOW)),)}
+EXAMPLES: dict[Leaving, tuple[Plan, list[str]]] = {
+    Leaving.NOT_OURS: (decide(facts(going(finalizers=("other",))), NOW), []),
+    Leaving.FOREIGN: (decide(facts(going(), unreadable="Expected `int`"), NOW), ["finalizers "]),
+    Leaving.STOPPED: (decide(facts(going(told=STOPPED), job=job(deletionTimestamp=NOW)), NOW), []),
+    Leaving.STOP: (
+        decide(facts(going(told=RUNNING), job=job(), pods=(AT_WORK,)), NOW),
+        ["Normal RunStopped", "status -", STOP],
+    ),
+    Leaving.REPORTED: (
+        decide(facts(going(told=RUNNING), job=job(), pods=(done(),)), NOW),
+        ["Normal Complete", "status Complete"],
+    ),
+    Leaving.SILENT: (decide(facts(going(told=RUNNING), job=job(), pods=(KILLED,)), NOW), ["status -"]),
+    Leaving.UNSEEN: (decide(facts(going(), evidence=NO_RUN | {JOB_LOOK: (job(),)}), NOW), []),
+    Leaving.JOB_MISSING: (decide(without_run(going(told=RUNNING)), NOW), ["status -"]),
+    Leaving.POD_ENDS: (decide(facts(going(told=failed("JobDeleted")), pods=(AT_WORK,)), NOW), []),
+    Leaving.NOT_WANTED: (
+        decide(facts(going("Retain", COMPLETED), aftermath_job=aftermath()), NOW),
+        ["delete aftermath-demo aftermath-uid"],
+    ),
+    Leaving.NOTHING_LEFT: (decide(facts(going("Retain", COMPLETED)), NOW), LET_GO),
+    Leaving.CRD_GOES: (
+        decide(facts(going("Delete", COMPLETED), evidence=NO_RUN | CRD_GOES), NOW),
+        ["Warning CRDTerminating", "finalizers "],
+    ),
+    Leaving.NAMESPACE_GOES: (
+        decide(without_run(going("Delete", COMPLETED), refusal=NAMESPACE_GOES), NOW),
+        ["Warning NamespaceTerminating", "finalizers "],
+    ),
+    Leaving.CLEANED: (
+        after(going("Delete", COMPLETED), CLEANED, told="clean delete"),
+        ["Normal ArchiveDeleted", "Normal Clean", "status Clean"],
+    ),
+    Leaving.RELEASED: (
+        after(going("Retain", failed("Killed", "Clean")), RELEASED, told="release"),
+        ["status -"],
+    ),
+    Leaving.CLEANING: (decide(without_run(going("Delete", COMPLETED)), NOW), ["create aftermath-demo"]),
+    Leaving.RELEASE_GIVEN_UP: (
+        decide(without_run(going("Retain", failed("Killed", "Clean"))), later(45)),
+        ["Warning ReleaseGivenUp", "status -"],
+    ),
+    Leaving.RELEASING: (
+        decide(without_run(going("Retain", failed("Killed", "Clean"))), later(44)),
+        ["create aftermath-demo"],
+    ),
+}
+EXAMPLES[Leaving.NO_RETRY] = (
+    decide(
+        facts(
+            going(told=attrs.evolve(SCHEDULED, backoffRetryStatus=(RECORD,))),
+            evidence={**NO_RUN, attrs.evolve(JOB_LOOK, name="backup-demo-r2"): ()},
         ),
-        (
-            facts(going(), job=job()),
-            ["Normal RunStopped", "Normal Scheduled", "status Scheduled", f"delete backup-demo {JOB_UID}"],
-        ),
-        (
-            facts(going(told=status("Invalid")), job=job()),
-            ["Normal RunStopped", "Normal Scheduled", "status Scheduled", f"delete backup-demo {JOB_UID}"],
-        ),
-        (
-            facts(going(), job=job(deletionTimestamp=NOW)),
-            ["Normal RunStopped", "Normal Scheduled", "status Scheduled"],
-        ),
-        (facts(going(told=status("Running")), job=job(deletionTimestamp=NOW)), []),
-        (
-            facts(
-                going(told=status("Scheduled")),
-                job=job(deletionTimestamp=NOW),
-                pods=(pod("Running", running()),),
-            ),
-            ["Normal Running", "status Running"],
-        ),
-        (
-            facts(going(told=status("Failed")), job=job()),
-            ["Normal RunStopped", f"delete backup-demo {JOB_UID}"],
-        ),
-        (facts(going(told=status("Running")), pods=(pod("Running", running()),)), []),
-        (without_run(going()), LET_GO),
-        (without_run(going(told=status("Invalid"))), LET_GO),
-        (facts(going("Retain", status("Complete"))), LET_GO),
-        (facts(going("OnFailure", status("Complete"))), LET_GO),
-        (without_run(going("Delete", status("Complete"))), ["create clean-demo"]),
-        (without_run(going("Delete", status("Failed", reason="BucketNotFound"))), LET_GO),
-        (without_run(going("Retain", status("Failed", reason="Killed"))), ["create clean-demo"]),
-        (without_run(going("Retain", status("Running"))), ["create clean-demo"]),
-    ],
+        NOW,
+    ),
+    ["status -"],
 )
-def test_what_is_done(found: BackupFacts, expected: list[str]) -> None:
-    plan = decide(found, NOW)
 
+
+@pytest.mark.parametrize("row", Leaving, ids=lambda row: row.id)
+def test_row(row: Leaving) -> None:
+    plan, expected = EXAMPLES[row]
+    assert plan.row is row
     assert outline(plan) == expected
 
 
+# Its run is stopped, or has ended, and the status tells how.
+
+
 @pytest.mark.parametrize(
-    ("told", "policy", "cleans", "data"),
-    [
-        (status("Complete"), "Delete", True, True),
-        (status("Complete"), "OnFailure", False, False),
-        (status("Complete"), "Retain", False, False),
-        (status("Complete"), None, False, False),
-        (status("Complete", "CleanFailed"), "Delete", True, True),
-        (status("Complete", "CleanFailed"), "Retain", False, False),
-        (status("Failed", reason="DumpFailed"), "Delete", False, False),
-        (status("Failed", reason="OOMKilled"), "Delete", True, True),
-        (status("Failed", reason="OOMKilled"), "OnFailure", True, True),
-        (status("Failed", reason="OOMKilled"), "Retain", True, False),
-        (status("Running"), "Delete", True, True),
-        (status("Running"), "OnFailure", True, True),
-        (status("Running"), "Retain", True, False),
-        (status("Scheduled"), "Retain", True, False),
-        (status("Scheduled", reason="RunStopped"), "Delete", False, False),
-        (status("Running", "Scheduled", reason="RunStopped"), "Delete", True, True),
-        (status("Invalid"), "Delete", False, False),
-    ],
+    "told", [BackupStatus(backupPath=URL, observedGeneration=1), status("Invalid"), SCHEDULED]
 )
-def test_what_is_cleaned(told: BackupStatus, policy: str | None, cleans: bool, data: bool) -> None:
-    actions = decide(without_run(going(policy, told)), NOW).actions
-    creates = [action for action in actions if isinstance(action, Create)]
-
-    assert bool(creates) == cleans
-    for create in creates:
-        (container,) = create.manifest["spec"]["template"]["spec"]["containers"]
-        assert decode_task(container["env"][0]["value"]).deleteData == data
-        assert (DELETES_DATA in create.manifest["metadata"]["annotations"]) == data
+def test_a_run_of_which_no_status_tells_is_stopped_before_it_began(told: BackupStatus) -> None:
+    plan = decide(facts(going(told=told), job=job()), NOW)
+    assert outline(plan)[-1] == STOP
+    patch = patch_of(plan)
+    assert (patch.get("phase", "Scheduled"), patch["runEnded"]["stopped"]) == ("Scheduled", True)
+    assert "before it began" in patch["runEnded"]["message"]
+    assert not {"uploadLeftOpen", "gcLifeTimeHeld"} & patch.keys()
 
 
-def remains(found: Backup, run: Job | None, pods: tuple[Pod, ...]) -> Remains:
-    """What is left of a Backup whose run's Job and pods are these."""
-    return what_remains(life_of(facts(found, job=run, pods=pods), found, NOW))
+def test_one_that_is_at_work_may_have_left_anything() -> None:
+    patch = patch_of(decide(facts(going(told=SCHEDULED), job=job(), pods=(AT_WORK,)), NOW))
+    assert (patch["phase"], patch["uploadLeftOpen"], patch["gcLifeTimeHeld"]) == ("Running", True, True)
 
 
-@pytest.mark.parametrize("phase", ["Failed", "Invalid"])
-def test_an_earlier_attempt_that_died_is_cleaned_after(phase: str) -> None:
-    record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
-    told = status("Running", phase, reason="Unschedulable", uploadLeftOpen=True, gcLifeTimeHeld=True)
-    told = attrs.evolve(told, backoffRetryStatus=(record,))
-    found = remains(going("Delete", told), None, ())
-    assert (found.uploads, found.data, found.unheard) == (True, True, True)
+def test_one_that_began_just_before_its_job_was_deleted_is_noted() -> None:
+    found = facts(going(told=NOT_BEGUN), job=job(deletionTimestamp=NOW), pods=(AT_WORK,))
+    assert patch_of(decide(found, NOW)) == {"uploadLeftOpen": True, "gcLifeTimeHeld": True}
+    orphan = facts(going(told=NOT_BEGUN), pods=(AT_WORK,))
+    assert patch_of(decide(orphan, NOW))["uploadLeftOpen"]
+    # A kubelet calls a container terminated too that never began.
+    never = pod("Pending", terminated(exit_code=137, reason="ContainerStatusUnknown", began=False))
+    assert (
+        outline(decide(facts(going(told=NOT_BEGUN), job=job(deletionTimestamp=NOW), pods=(never,)), NOW))
+        == []
+    )
 
 
-def test_a_job_that_completed_has_made_a_whole_archive_although_nobody_heard_of_it() -> None:
-    """Its pod is gone, or being inspected: OnFailure is not asked to delete a good archive."""
-    for policy, cleans in (("OnFailure", False), ("Retain", False), ("Delete", True)):
-        found = remains(going(policy, status("Scheduled", "Running")), job(COMPLETE), ())
-        assert (found.uploads, found.data, found.unheard) == (False, cleans, True)
-
-
-def test_an_upload_left_open_is_cleaned_under_every_policy() -> None:
-    warned = status("Failed", reason="DumpFailed", uploadLeftOpen=True)
-
-    assert outline(decide(without_run(going("Retain", warned)), NOW)) == ["create clean-demo"]
-
-    # Its archive may have appeared since (0048).
-    for policy, data in (("Retain", False), ("OnFailure", True), ("Delete", True)):
-        found = remains(going(policy, warned), None, ())
-        assert (found.uploads, found.data, found.unheard) == (True, data, False)
-
-
-# A run of which no status tells.
-
-
-@pytest.mark.parametrize("told", [BackupStatus(), status("Invalid"), status("Running"), status("Scheduled")])
+@pytest.mark.parametrize("told", [BackupStatus(backupPath=URL, observedGeneration=1), SCHEDULED, RUNNING])
 @pytest.mark.parametrize(
-    ("policy", "ended", "expected"),
+    ("end", "phase", "left"),
     [
-        ("Delete", done(), ["create clean-demo"]),
-        ("OnFailure", done(), LET_GO),
-        ("Retain", done(), LET_GO),
-        ("Delete", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
-        ("Retain", pod("Failed", terminated(exit_code=137)), ["create clean-demo"]),
-        # What a worker itself reports of its failure counts before a status tells of it too (0006).
-        ("OnFailure", gave_up("CredentialsRefused"), LET_GO),
-        ("Retain", gave_up("CredentialsRefused"), LET_GO),
-        ("Delete", gave_up("CredentialsRefused"), LET_GO),
-        ("Retain", gave_up(uploadLeftOpen=True), ["create clean-demo"]),
-        ("Retain", gave_up(gcLifeTimeHeld=True), ["create release-demo"]),
-        ("Retain", gave_up("PodDeleted"), ["create clean-demo"]),
+        (done(), "Complete", (False, False)),
+        (gave_up("CredentialsRefused"), "Failed", (False, False)),
+        (gave_up(uploadLeftOpen=True), "Failed", (True, False)),
+        (gave_up(gcLifeTimeHeld=True), "Failed", (False, True)),
+        (KILLED, "", (True, True)),
+        (pod("Failed", reason="Evicted"), "", (False, False)),
+        (pod("Failed", waiting("ContainerCreating"), reason="Evicted"), "", (True, True)),
+        (pod("Failed", reason="NodeLost"), "", (True, True)),
     ],
 )
 def test_a_run_that_ended_unnoticed_counts(
-    told: BackupStatus, policy: str, ended: Pod, expected: list[str]
+    told: BackupStatus, end: Pod, phase: str, left: tuple[bool, bool]
 ) -> None:
     """Deleted just then, or while the controller was away: what it left or made still counts."""
-    condition = COMPLETE if ended.status.phase == "Succeeded" else FAILED
-    found = without_run(going(policy, told), job=job(condition), pods=(ended,))
-
-    assert outline(decide(found, NOW)) == expected
-
-
-NEVER = terminated(exit_code=137, reason="ContainerStatusUnknown", began=False)
-
-
-def test_a_container_that_ended_without_a_start_has_not_begun() -> None:
-    """The Secret may be missing for which a cleaning pod would wait as well, for ever."""
-    stopped = going("Retain", status("Scheduled", reason="RunStopped"))
-    ending = facts(stopped, job=job(deletionTimestamp=NOW), pods=(pod("Pending", NEVER),))
-    assert outline(decide(ending, NOW)) == []
-    waits = facts(going("Retain", status("Scheduled")), job=job(), pods=(pod("Pending", NEVER),))
-    assert patch_of(decide(waits, NOW))["conditions"][0]["message"].endswith("before it began")
+    found = going("Delete", told)
+    after_it = written(found, decide(facts(found, job=job(), pods=(end,)), NOW)).status
+    assert (after_it.phase in ("Complete", "Failed")) == bool(phase)
+    assert not phase or after_it.phase == phase
+    assert (after_it.uploadLeftOpen, after_it.gcLifeTimeHeld) == left
+    assert (after_it.runEnded is not None) == (not phase)
 
 
-@pytest.mark.parametrize(
-    "told", [BackupStatus(), status("Scheduled"), status("Scheduled", "Failed", reason="Evicted")]
-)
-def test_a_run_that_ended_without_a_start_leaves_nothing(told: BackupStatus) -> None:
-    def left(told: BackupStatus, ended: Pod) -> bool:
-        return bool(remains(going("Delete", told), job(FAILED), (ended,)))
-
-    assert not left(told, pod("Failed", NEVER, reason="Evicted"))
-    assert not left(told, pod("Failed", reason="Evicted"))
-    assert left(told, pod("Failed", terminated(exit_code=137), reason="Evicted"))
-    # Nobody heard whether it began: its node was lost before it told, or the status knows better.
-    assert left(told, pod("Failed", waiting("ContainerCreating"), reason="Evicted"))
-    assert left(told, pod("Failed", reason="NodeLost"))
-    assert left(status("Running", "Scheduled"), pod("Failed", NEVER, reason="Evicted"))
+def test_no_other_attempt_follows() -> None:
+    found = going(told=RUNNING)
+    found = attrs.evolve(found, spec=backup({"backoffRetryPolicy": {}}).spec)
+    told = gave_up("Terminated", "SIGTERM")
+    told = attrs.evolve(told, status=attrs.evolve(told.status, reason="Evicted"))
+    assert patch_of(decide(facts(found, job=job(), pods=(told,)), NOW))["phase"] == "Failed"
 
 
-def test_a_former_attempt_that_died_outweighs_the_word_of_the_last() -> None:
-    record = RetryRecord(1, NOW, NOW, NOW, "NodeLost", "gone")
-    told = attrs.evolve(status("Scheduled", "Running"), backoffRetryStatus=(record,))
-    left = remains(going("Retain", told), job(FAILED), (gave_up(),))
-    assert (left.uploads, left.unheard) == (True, True)
+@pytest.mark.parametrize("told", [status("Invalid"), BackupStatus()])
+def test_one_that_was_never_begun_just_goes(told: BackupStatus) -> None:
+    assert outline(decide(without_run(going("Delete", told)), NOW)) == LET_GO
 
 
-def test_a_failure_is_one_whatever_is_still_there_to_tell_of_it() -> None:
-    """Its Job goes a day later: the archive's fate is not to hang on that."""
-    late = status("Scheduled", "Failed", reason="StartedTooLate")
-    for policy, data in (("Retain", False), ("OnFailure", True), ("Delete", True)):
-        for found, pods in ((job(COMPLETE), (done(),)), (job(COMPLETE), ()), (None, ())):
-            left = remains(going(policy, late), found, pods)
-            assert (left.uploads, left.data, left.kept, left.unheard) == (True, data, False, True)
+# Nothing goes before a live look.
 
 
-@pytest.mark.parametrize(
-    "told", [BackupStatus(), status("Failed", reason="Unschedulable"), status("Running")]
-)
+@pytest.mark.parametrize("told", [BackupStatus(), RUNNING, failed("Unschedulable"), STOPPED])
 def test_nothing_goes_before_a_live_look(told: BackupStatus) -> None:
     found = facts(going("Delete", told), evidence={CRD_LOOK: ()})
-
     assert look_of(decide, found, NOW) == JOB_LOOK
     assert look_of(decide, attrs.evolve(found, evidence={CRD_LOOK: (), JOB_LOOK: ()}), NOW) == PODS_LOOK
     assert decide(attrs.evolve(found, evidence=NO_RUN), NOW).actions
 
 
 @pytest.mark.parametrize(
-    ("jobs", "pods", "expected", "wake"),
+    ("jobs", "pods", "waits"),
     [
-        ([job()], [], ["Normal RunStopped", "status -", f"delete backup-demo {JOB_UID}"], None),
-        ([job(FAILED)], [], [], 10),
-        ([job(owner="former")], [], ["create clean-demo"], None),
-        ([], [pod("Running", running())], [], 10),
-        ([], [pod("Succeeded", terminated())], ["create clean-demo"], None),
-        ([], [pod("Running", running(), creationTimestamp=later(-60))], ["create clean-demo"], None),
+        ([job()], [], True),
+        ([job(FAILED)], [], True),
+        ([job(owner="former")], [], False),
+        ([], [AT_WORK], True),
+        ([], [pod("Succeeded", terminated())], False),
+        ([], [pod("Running", running(), creationTimestamp=later(-60))], False),
     ],
 )
-def test_what_the_live_look_finds(
-    jobs: list[Job], pods: list[Pod], expected: list[str], wake: float | None
+def test_what_the_live_look_finds(jobs: list[Job], pods: list[Pod], waits: bool) -> None:
+    seen = NO_RUN | {JOB_LOOK: tuple(jobs), PODS_LOOK: tuple(pods)}
+    plan = decide(facts(going("Delete", failed()), evidence=seen), NOW)
+    assert (outline(plan) == [], plan.wake_at == later(10)) == (waits, waits)
+
+
+# What is cleaned.
+
+
+def test_what_was_deleted_is_said() -> None:
+    told = notice("DeleteMarker", "a delete marker was written")
+    plan = after(going("Delete", COMPLETED), CLEANED, told="clean delete", notices=(told,))
+    assert cause_of(plan) == ("ArchiveDeleted", f"{URL} is deleted; a delete marker was written")
+
+
+@pytest.mark.parametrize("reason", sorted(reasons.LEFT_IN_THE_BUCKET))
+def test_what_a_cleaning_has_left_in_the_bucket_is_a_warning(reason: str) -> None:
+    told = notice(reason, "nothing was deleted")
+    plan = after(going("Delete", COMPLETED), CLEANED, told="clean delete", notices=(told,))
+    assert outline(plan)[0] == f"Warning {reason}"
+    assert cause_of(plan) == (reason, "nothing was deleted")
+
+
+def test_a_backup_that_is_found_whole_is_kept_under_on_failure() -> None:
+    kept = PartResult(Part.CLEAN, reason="DataKept")
+    plan = after(going("OnFailure", ended()), kept, RELEASED, told="clean release delete-unless-whole")
+    assert cause_of(plan) == ("DataKept", f"the backup is whole: {URL} is kept")
+    assert (patch_of(plan)["uploadLeftOpen"], patch_of(plan)["gcLifeTimeHeld"]) == (None, None)
+
+
+def test_leftovers_alone_are_cleaned_without_a_word_of_deleting() -> None:
+    kept = PartResult(Part.CLEAN, reason="DataKept")
+    plan = after(going("Retain", STOPPED), kept, told="clean release")
+    assert "no archive is deleted" in cause_of(plan)[1]
+    # What was not put back in the database is tried again for a while.
+    assert "gcLifeTimeHeld" not in patch_of(plan)
+
+
+@pytest.mark.parametrize(
+    ("policy", "found", "expected"),
+    [
+        ("Retain", aftermath(), ["delete aftermath-demo aftermath-uid"]),
+        ("Retain", aftermath(COMPLETE), LET_GO),
+        ("Delete", aftermath(told="clean"), ["delete aftermath-demo aftermath-uid"]),
+        ("Delete", aftermath(COMPLETE, told="clean"), ["delete aftermath-demo aftermath-uid"]),
+    ],
+)
+def test_a_cleaning_told_other_than_the_policy_now_wants_counts_for_nothing(
+    policy: str, found: Job, expected: list[str]
 ) -> None:
-    found = facts(
-        going("Delete", status("Running")), evidence=NO_RUN | {JOB_LOOK: tuple(jobs), PODS_LOOK: tuple(pods)}
-    )
-    plan = decide(found, NOW)
-
-    assert outline(plan) == expected
-    assert plan.wake_at == (None if wake is None else later(wake))
+    pods = (reported(CLEANED),) if found.ended else (BUSY,)
+    known = without_run(going(policy, COMPLETED), aftermath_job=found, aftermath_pods=pods)
+    assert outline(decide(known, NOW)) == expected
 
 
-@pytest.mark.parametrize("phases", [("Complete",), ("Failed",), ("Complete", "CleanFailed")])
-def test_what_is_final_stays_when_a_run_is_stopped(phases: tuple[str, ...]) -> None:
-    """With a container put beside ours the pod runs on after the result."""
-    plan = decide(
-        facts(going("Delete", status(*phases)), job=job(), pods=(pod("Running", said(result())),)), NOW
-    )
+@pytest.mark.parametrize(
+    ("policy", "told", "cure"),
+    [
+        ("Delete", COMPLETED, "set spec.cleanPolicy to Retain"),
+        ("Delete", STOPPED, f"remove the finalizer {FINALIZER}"),
+        ("Retain", STOPPED, f"remove the finalizer {FINALIZER}"),
+    ],
+)
+def test_the_trouble_is_told_with_a_way_out(policy: str, told: BackupStatus, cure: str) -> None:
+    stuck = decide(without_run(going(policy, told), refusal=Refusal(403, "exceeded quota")), NOW)
+    assert outline(stuck) == ["Warning CleanFailed", "status CleanFailed"]
+    assert cure in cause_of(stuck)[1]
+    assert stuck.wake_at == later(30), "the CRD may be deleted meanwhile, and nothing would tell"
 
-    assert outline(plan) == ["Normal RunStopped", f"delete backup-demo {JOB_UID}"]
+
+def test_the_number_of_a_request_is_no_news() -> None:
+    first, other = Refusal(403, "denied: request 1f-07"), Refusal(403, "denied: request 2e-08")
+    found = going("Delete", COMPLETED)
+    found = written(found, decide(without_run(found, refusal=first), NOW))
+    again = decide(without_run(found, refusal=other), later(1))
+    assert (outline(again), again.wake_at) == ([], later(31))
 
 
 def test_what_is_kept_is_said() -> None:
-    told = attrs.evolve(status("Complete"), backupPath=URL, checksum="sha256:00")
+    told = attrs.evolve(COMPLETED, checksum="sha256:00")
     (say, _) = decide(facts(going("Retain", told)), NOW).actions
     assert getattr(say, "message", "") == f"{URL} is kept"
-
-    unnoticed = without_run(going("Retain", BackupStatus()), job=job(COMPLETE), pods=(done(),))
-    (say, _) = decide(unnoticed, NOW).actions
-    assert getattr(say, "message", "") == f"{URL} is kept"
-
-    never = without_run(going("Delete", status("Failed", reason="BucketNotFound")))
-    (say, _) = decide(never, NOW).actions
+    (say, _) = decide(without_run(going("Delete", failed("BucketNotFound"))), NOW).actions
     assert getattr(say, "message", "") == "there is nothing to clean"
 
 
 def test_the_status_of_one_that_goes_observes_its_generation() -> None:
     plan = decide(facts(going(told=BackupStatus(observedGeneration=1), generation=2), job=job()), NOW)
-
     assert patch_of(plan)["observedGeneration"] == 2
-    assert gave_up().ended
 
 
-@pytest.mark.parametrize("policy", ["Retain", "OnFailure"])
+# What may be left in the database comes last, and holds up a deletion for seconds.
+
+
+def test_the_release_is_tried_beside_the_cleaning_and_then_for_45_seconds() -> None:
+    found = going("Retain", STOPPED)
+    (create,) = decide(without_run(found), NOW).actions
+    assert "'tidb.pingcap.com/aftermath': 'clean release'" in str(create)
+    cleaned = going("Retain", failed("Killed", "Clean"))
+    told = attrs.evolve(true("Clean"), lastTransitionTime=later(600))
+    conditions = tuple(told if each.type == "Clean" else each for each in cleaned.status.conditions)
+    late = attrs.evolve(cleaned, status=attrs.evolve(cleaned.status, conditions=conditions))
+    waits = decide(without_run(late), later(644))
+    assert (outline(waits), waits.wake_at) == (["create aftermath-demo"], later(645))
+    given_up = decide(without_run(late), later(645))
+    assert outline(given_up) == ["Warning ReleaseGivenUp", "status -"]
+    assert outline(decide(without_run(written(late, given_up)), later(646))) == ["finalizers "]
+
+
+def test_why_it_is_not_put_back_is_told() -> None:
+    plan = decide(
+        without_run(going("Retain", failed("Killed", "Clean")), refusal=Refusal(403, "a quota")), NOW
+    )
+    (say,) = (action for action in plan.actions if isinstance(action, Announce))
+    assert (say.reason, "a quota" in say.message) == ("ReleaseFailed", True)
+
+
+def test_after_a_cleaning_that_is_not_asked_for_any_more_it_is_over_at_once() -> None:
+    """CleanFailed for an hour, then set to Retain: each try has tried the release too."""
+    found = going("Retain", attrs.evolve(failed("DumpFailed", "CleanFailed"), gcLifeTimeHeld=True))
+    assert outline(decide(without_run(found), later(3600))) == ["Warning ReleaseGivenUp", "status -"]
+
+
+# A container that a webhook put beside ours keeps its pod.
+
+
+@pytest.mark.parametrize("policy", ["Retain", "OnFailure", "Delete"])
 def test_a_run_that_was_over_before_the_deletion_is_not_stopped_by_it(policy: str) -> None:
-    """A container that a webhook put beside ours keeps the pod. The worker has had its say, and it counts."""
     told = pod("Running", said(result()))
-    found = attrs.evolve(without_run(going(policy, status("Scheduled", "Running"))), job=job(), pods=(told,))
-    assert outline(decide(found, NOW)) == LET_GO
-    waits = attrs.evolve(found, backup=going("Delete", status("Running", "CleanFailed")))
-    assert outline(decide(waits, NOW)) == ["create clean-demo"], "the policy may be edited yet"
-    live = attrs.evolve(found, evidence=NO_RUN | {JOB_LOOK: (job(),), PODS_LOOK: (told,)})
-    assert outline(decide(live, NOW)) == LET_GO
-
-
-def test_one_that_died_before_the_deletion_is_asked_after_although_its_pod_lives_on() -> None:
-    killed = pod("Running", terminated(exit_code=137))
-    found = without_run(going("OnFailure", status("Scheduled", "Running")), job=job(), pods=(killed,))
-    assert outline(decide(found, NOW))[0] == "create inspect-demo"
+    found = facts(going(policy, RUNNING), job=job(), pods=(told,))
+    plan = decide(found, NOW)
+    assert outline(plan) == ["Normal Complete", "status Complete"]
+    live = NO_RUN | {JOB_LOOK: (job(),), PODS_LOOK: (told,)}
+    over = attrs.evolve(found, backup=written(found.backup, plan), evidence=live)
+    assert outline(decide(over, NOW)) == (["create aftermath-demo"] if policy == "Delete" else LET_GO)

@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
-from tests.decide.moments import INSPECT_LOOK, state
+from tests.decide.moments import AFTERMATH_LOOK, ended, failed, state
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
@@ -66,18 +66,18 @@ def test_its_run_ends_within_a_bound() -> None:
 
     # Whether it was whole already is asked of the storage, as after any end without a word.
     late = run_backup.decide(at_work(), later(LOST))
-    assert outline(late)[0] == "create inspect-demo"
-    assert "NodeLost" in cause_of(late)[1]
+    assert cause_of(late)[0] == "Inspecting"
+    assert patch_of(late)["runEnded"]["reason"] == "NodeLost"
 
 
 def test_its_gc_life_time_is_put_back_although_the_pod_is_still_there() -> None:
-    failed = status("Running", "Failed", reason="NodeLost", timeCompleted=later(LOST))
-    assert "create release-demo" in outline(run_backup.decide(at_work(backup(status=failed)), later(LOST)))
+    over = attrs.evolve(failed("NodeLost"), timeCompleted=later(LOST))
+    assert "create aftermath-demo" in outline(run_backup.decide(at_work(backup(status=over)), later(LOST)))
 
     # One that still stops may put it back itself.
-    soon = attrs.evolve(failed, timeCompleted=later(LOST - 60))
+    soon = attrs.evolve(over, timeCompleted=later(LOST - 60))
     waits = run_backup.decide(at_work(backup(status=soon)), later(LOST - 60))
-    assert "create release-demo" not in outline(waits)
+    assert "create aftermath-demo" not in outline(waits)
     assert waits.wake_at == later(LOST)
 
 
@@ -87,7 +87,7 @@ def test_no_other_attempt_writes_to_its_key_beside_it() -> None:
     tried = facts(
         backup({"backoffRetryPolicy": {}}, told),
         pods=(silent(),),
-        evidence={JOB_LOOK: (), INSPECT_LOOK: (), PODS_LOOK: (silent(),)},
+        evidence={JOB_LOOK: (), AFTERMATH_LOOK: (), PODS_LOOK: (silent(),)},
     )
     assert run_backup.decide(tried, later(LOST + 60)) == Plan(wake_at=later(LOST + 70))
 
@@ -96,51 +96,59 @@ def test_no_other_attempt_writes_to_its_key_beside_it() -> None:
 
 
 def test_its_deletion_goes_on_and_says_what_may_still_be_at_work() -> None:
-    stopped = going("Delete", status("Scheduled", "Running", reason="RunStopped"))
+    stopped = going("Delete", ended("RunStopped", stopped=True))
     found = without_run(stopped, job=job(deletionTimestamp=NOW), pods=(silent(),))
     found = attrs.evolve(found, evidence=NO_RUN | {JOB_LOOK: (found.job,), PODS_LOOK: (silent(),)})
     assert gc.decide(found, later(LOST - 1)) == Plan(wake_at=later(LOST))
 
+    (abandon,) = gc.decide(found, later(LOST)).actions
+    assert isinstance(abandon, Delete)
+    assert abandon.abandon, "its name is free at once"
+    found = attrs.evolve(found, job=None, evidence=NO_RUN | {PODS_LOOK: (silent(),)})
     plan = gc.decide(found, later(LOST))
-    assert outline(plan) == ["Warning NodeLost", "create clean-demo"]
+    assert outline(plan) == ["create aftermath-demo", "Warning NodeLost"]
     (say,) = (action for action in plan.actions if isinstance(action, Announce))
     assert "node-7" in say.message
 
-    cleaned = attrs.evolve(found, clean_job=clean(COMPLETE))
+    cleaned = attrs.evolve(found, aftermath_job=aftermath(COMPLETE), aftermath_pods=(reported(CLEANED),))
     assert "status Clean" in outline(gc.decide(cleaned, later(LOST + 9)))
 
 
 def test_an_orphan_of_it_does_not_hold_it_either() -> None:
     """Its Job was deleted by hand, without its pods."""
-    found = without_run(going("Delete", status("Running")), pods=(silent(),))
+    found = without_run(going("Delete", ended("JobDeleted")), pods=(silent(),))
     assert gc.decide(found, later(LOST - 1)) == Plan(wake_at=later(LOST))
-    assert "create clean-demo" in outline(gc.decide(found, later(LOST)))
+    assert "create aftermath-demo" in outline(gc.decide(found, later(LOST)))
 
 
 @pytest.mark.parametrize("deleting", [False, True])
 @pytest.mark.parametrize("policy", ["Delete", "Retain"])
 def test_a_cleaning_on_it_is_abandoned_and_made_anew(policy: str, deleting: bool) -> None:
     """Deleted with its pods it would stay, and hold the name, for as long as the node is away."""
-    on_it = silent(cleaning_pod("Running", running()))
-    found_job = clean(deletionTimestamp=NOW if deleting else None)
-    found = without_run(going(policy, status("Complete")), clean_job=found_job, clean_pods=(on_it,))
+    on_it = silent(aftermath_pod("Running", running()))
+    found_job = aftermath(deletionTimestamp=NOW if deleting else None)
+    found = without_run(going(policy, status("Complete")), aftermath_job=found_job, aftermath_pods=(on_it,))
     if deleting or policy == "Delete":
         assert gc.decide(found, later(LOST - 1)) == Plan(wake_at=later(LOST))
 
     plan = gc.decide(found, later(LOST))
     (delete,) = plan.actions
     assert isinstance(delete, Delete)
-    assert (delete.key.name, delete.uid, delete.abandon) == ("clean-demo", "clean-uid", True)
+    assert (delete.key.name, delete.uid, delete.abandon) == ("aftermath-demo", "aftermath-uid", True)
 
 
 def test_a_job_of_somebody_else_is_left_alone_there_too() -> None:
-    on_it = silent(cleaning_pod("Running", running()))
-    for job_there in (clean(owner=""), clean(owner="", deletionTimestamp=NOW)):
-        found = without_run(going("Delete", status("Complete")), clean_job=job_there, clean_pods=(on_it,))
+    on_it = silent(aftermath_pod("Running", running()))
+    for job_there in (aftermath(owner=""), aftermath(owner="", deletionTimestamp=NOW)):
+        found = without_run(
+            going("Delete", status("Complete")), aftermath_job=job_there, aftermath_pods=(on_it,)
+        )
         assert "delete" not in " ".join(outline(gc.decide(found, later(LOST))))
 
 
 def test_one_that_waits_there_is_too() -> None:
-    on_it = silent(cleaning_pod(state=waiting("ContainerCreating")))
-    found = without_run(going("Delete", status("Complete")), clean_job=clean(), clean_pods=(on_it,))
-    assert outline(gc.decide(found, later(LOST))) == ["delete clean-demo clean-uid"]
+    on_it = silent(aftermath_pod(state=waiting("ContainerCreating")))
+    found = without_run(
+        going("Delete", status("Complete")), aftermath_job=aftermath(), aftermath_pods=(on_it,)
+    )
+    assert outline(gc.decide(found, later(LOST))) == ["delete aftermath-demo aftermath-uid"]

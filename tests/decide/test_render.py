@@ -1,26 +1,17 @@
 """The Job and its pod: what they hold, and what they must never hold."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.decide.builders import IMAGE, UID, backup, going
-from tidbbackup.decide.render import (
-    WorkerImage,
-    backup_job,
-    clean_job,
-    inspect_job,
-    pod_annotations,
-    release_job,
-)
-from tidbbackup.decide.status import Cause
+from tidbbackup.decide.render import WorkerImage, aftermath_job, backup_job, pod_annotations
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.contract.task import decode_task
-from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, DELETES_DATA, MADE_OF
+from tidbbackup.model.names import AFTERMATH, BACKUP_LABEL, COMPONENT, MADE_OF
 from tidbbackup.model.resource.backup import Backup
 
-KILLED = Cause("Killed", "by somebody")
+ALL = Aftermath((Part.CLEAN, Part.RELEASE), Data.DELETE)
 
 
 def pod_of(found: Backup) -> dict[str, Any]:
@@ -74,12 +65,9 @@ def test_the_same_backup_makes_the_same_job() -> None:
     assert backup_job(backup(), IMAGE) == backup_job(backup(), IMAGE)
 
 
-@pytest.mark.parametrize("make", [partial(clean_job, delete_data=True), release_job])
-def test_what_cleans_up_tells_what_it_was_made_of(
-    make: Callable[[Backup, WorkerImage], dict[str, Any]],
-) -> None:
+def test_an_aftermath_tells_what_it_was_made_of() -> None:
     def mark(found: Backup, image: WorkerImage = IMAGE) -> str:
-        made: str = make(found, image)["metadata"]["annotations"][MADE_OF]
+        made: str = aftermath_job(found, image, ALL)["metadata"]["annotations"][MADE_OF]
         return made
 
     assert mark(backup()) == mark(backup(annotations={"argocd.argoproj.io/sync": "now"}))
@@ -124,7 +112,7 @@ def test_the_container_and_its_environment() -> None:
     )
     assert container["command"] == ["tidbbackup", "worker", "dump"]
     task = decode_task(found.pop("TIDBBACKUP_TASK"))
-    assert (task.backup, task.uid, task.target.bucket, task.deleteData) == ("demo", UID, "bucket", False)
+    assert (task.backup, task.uid, task.target.bucket, bool(task.aftermath)) == ("demo", UID, "bucket", False)
     assert found == {
         "STAGING_DIR": "/backup",
         "RUN_DIR": "/run/tidbbackup",
@@ -240,24 +228,26 @@ def test_which_annotations_travel() -> None:
     assert pod_annotations(stay | travel) == travel
 
 
-def test_the_cleaning_job() -> None:
+def test_the_job_of_the_aftermath() -> None:
     spec = {"activeDeadlineSeconds": 1, "storageSize": "1Gi", "serviceAccount": "sa"}
     found = backup(spec, from_={"tlsClientSecretName": "gone"}, s3={"caSecretName": "ca"})
-    job = clean_job(found, WorkerImage("w", "Always"), delete_data=True)
+    job = aftermath_job(found, WorkerImage("w", "Always"), ALL)
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
 
-    assert job["metadata"]["name"] == "clean-demo"
-    assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "clean"
-    assert job["metadata"]["annotations"][DELETES_DATA] == "true"
-    assert container["command"] == ["tidbbackup", "worker", "clean"]
+    assert job["metadata"]["name"] == "aftermath-demo"
+    assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "aftermath"
+    assert job["metadata"]["annotations"][AFTERMATH] == "clean release delete"
+    assert container["command"] == ["tidbbackup", "worker", "aftermath"]
     assert container["imagePullPolicy"] == "Always"
-    assert decode_task(environment(container)["TIDBBACKUP_TASK"]).deleteData
+    assert decode_task(environment(container)["TIDBBACKUP_TASK"]).aftermath == ALL
     assert pod["serviceAccountName"] == "sa"
-    assert "DB_PASSWORD" not in environment(container)
-    # Neither the dump's deadline nor a Secret that is gone keeps it from cleaning.
+    # Neither the dump's deadline nor a Secret that is gone keeps it from its work.
     assert "activeDeadlineSeconds" not in pod
-    assert [each["name"] for each in pod["volumes"]] == ["run", "s3-tls"]
+    secrets = [each["secret"] for each in pod["volumes"] if "secret" in each]
+    assert [(each["secretName"], each["optional"]) for each in secrets] == [("gone", True), ("ca", True)]
+    keys = [value["secretKeyRef"] for value in environment(container).values() if "secretKeyRef" in value]
+    assert [(each["name"], each["optional"]) for each in keys] == [("db", True)] + [("s3", True)] * 3
 
 
 SMALL = {"limits": {"memory": "8Mi", "cpu": 1}, "requests": {"memory": "8Mi", "cpu": "1"}}
@@ -292,8 +282,7 @@ def test_all_other_jobs_have_the_backups_resources_and_enough_memory(asked: Any,
 
 def others(found: Backup) -> list[dict[str, Any]]:
     """All Jobs but the backup's."""
-    cleaning = clean_job(found, IMAGE, delete_data=True)
-    return [cleaning, inspect_job(found, IMAGE, Cause("Killed", "")), release_job(found, IMAGE)]
+    return [aftermath_job(found, IMAGE, ALL), aftermath_job(found, IMAGE, Aftermath((Part.INSPECT,)))]
 
 
 def test_labels_for_the_pods_reach_all_and_override_none_of_ours() -> None:
@@ -306,18 +295,10 @@ def test_labels_for_the_pods_reach_all_and_override_none_of_ours() -> None:
 
 
 def test_a_job_that_waits_is_made_anew_with_other_labels_or_resources_for_its_pod() -> None:
-    made = [job["metadata"]["annotations"][MADE_OF] for job in others(backup())[::2]]
+    made = [job["metadata"]["annotations"][MADE_OF] for job in others(backup())]
     for spec in ({"podLabels": {"a": "b"}}, {"resources": {"limits": {"cpu": 1}}}):
-        anew = [job["metadata"]["annotations"][MADE_OF] for job in others(backup(spec))[::2]]
+        anew = [job["metadata"]["annotations"][MADE_OF] for job in others(backup(spec))]
         assert all(one != other for one, other in zip(made, anew, strict=True))
-
-
-def test_a_cleaning_that_keeps_the_data() -> None:
-    job = clean_job(backup(), IMAGE, delete_data=False)
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-
-    assert DELETES_DATA not in job["metadata"]["annotations"]
-    assert not decode_task(environment(container)["TIDBBACKUP_TASK"]).deleteData
 
 
 def test_a_long_name_fits_everywhere() -> None:
@@ -328,7 +309,7 @@ def test_a_long_name_fits_everywhere() -> None:
     assert job["metadata"]["ownerReferences"][0]["name"] == "a." * 126 + "b"
 
 
-def test_what_cleans_up_has_the_authority_that_an_option_names_and_no_other_volume() -> None:
+def test_an_aftermath_has_the_authority_that_an_option_names_and_no_other_volume() -> None:
     found = backup(
         {
             "additionalVolumes": [{"name": "ca", "secret": {"secretName": "x"}}, {"name": "other"}],
@@ -340,7 +321,7 @@ def test_what_cleans_up_has_the_authority_that_an_option_names_and_no_other_volu
         },
         s3={"options": ["--ca-cert=/ca/ca.pem"]},
     )
-    for job in (clean_job(found, IMAGE, delete_data=True), inspect_job(found, IMAGE, KILLED)):
+    for job in others(found):
         pod = job["spec"]["template"]["spec"]
         assert [volume["name"] for volume in pod["volumes"]] == ["ca", "run"]
         assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == [
@@ -352,6 +333,6 @@ def test_what_cleans_up_has_the_authority_that_an_option_names_and_no_other_volu
 def test_what_is_made_for_a_backup_that_goes_is_not_in_the_way_of_its_deletion() -> None:
     """In a foreground deletion the garbage collector would delete whatever blocks it, each time it looks."""
     for found, blocks in ((backup(), True), (going(), False)):
-        for job in (clean_job(found, IMAGE, delete_data=True), inspect_job(found, IMAGE, KILLED)):
+        for job in others(found):
             (owner,) = job["metadata"]["ownerReferences"]
             assert owner["blockOwnerDeletion"] == blocks

@@ -4,11 +4,13 @@ import itertools
 from typing import Any
 
 import attrs
-import msgspec
 import pytest
 
 from tests.decide.builders import (
+    COMPLETE,
     NOW,
+    RELEASED,
+    aftermath,
     backup,
     done,
     facts,
@@ -17,30 +19,26 @@ from tests.decide.builders import (
     later,
     notice,
     outline,
-    patch_of,
     pod,
+    reported,
     running,
-    true,
+    written,
 )
-from tests.decide.moments import RUNNING, releasing
+from tests.decide.moments import RUNNING
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.plan import Plan
 from tidbbackup.model import reasons
-from tidbbackup.model.resource.backup import Backup, BackupStatus
+from tidbbackup.model.resource.backup import Backup
 
 DAY = 86400
+RELEASES: dict[str, Any] = {
+    "aftermath_job": aftermath(COMPLETE, told="release"),
+    "aftermath_pods": (reported(RELEASED),),
+}
 AT_WORK = pod("Running", running())
 OPEN = notice(reasons.UPLOAD_LEFT_OPEN, "a second upload may be open")
 RAISED = notice(reasons.GC_LIFE_TIME_STILL_RAISED, "tikv_gc_life_time may still be raised")
 TAGS = notice(reasons.TAGS_NOT_SET, "its tags are not set")
-
-
-def written(found: Backup, plan: Plan) -> Backup:
-    """The Backup once the status patch of that plan is written."""
-    both = msgspec.to_builtins(found.status) | patch_of(plan)
-    left = {name: value for name, value in both.items() if value is not None}
-    return attrs.evolve(found, status=msgspec.convert(left, BackupStatus))
 
 
 def ended(ends: Any, **fields: Any) -> Backup:
@@ -53,13 +51,13 @@ def ended(ends: Any, **fields: Any) -> Backup:
 @pytest.mark.parametrize("told", list(itertools.permutations([OPEN, RAISED, TAGS])))
 def test_two_warnings_at_once_are_both_told_and_both_acted_on(ends: Any, told: Any) -> None:
     """Also once the run's Job is gone, and while no Job that releases can be made."""
-    found = ended(ends, notices=told, gcLifeTimeHeld=True)
+    found = ended(ends, notices=told, uploadLeftOpen=True, gcLifeTimeHeld=True)
     warning = found.status.condition("Warning")
     assert warning is not None
     assert warning.reason == reasons.UPLOAD_LEFT_OPEN
     assert all(each.message in warning.message for each in told)
 
-    assert outline(run_backup.decide(facts(found), later(300))) == ["create release-demo"]
+    assert outline(run_backup.decide(facts(found), later(300))) == ["create aftermath-demo"]
     refused = facts(found, refusal=Refusal(403, "exceeded quota"))
     assert outline(run_backup.decide(refused, later(DAY - 1))) == ["Warning ReleaseFailed"]
     given_up = run_backup.decide(refused, later(DAY + 60))
@@ -68,21 +66,20 @@ def test_two_warnings_at_once_are_both_told_and_both_acted_on(ends: Any, told: A
 
 @pytest.mark.parametrize("ends", [done, gave_up])
 def test_a_warning_that_has_been_mended_disappears_and_the_others_stay(ends: Any) -> None:
-    found = ended(ends, notices=(RAISED, OPEN, TAGS), gcLifeTimeHeld=True)
-    released = releasing(true("Complete"))
-    mended = written(found, run_backup.decide(facts(found, release_job=released), later(60)))
+    found = ended(ends, notices=(RAISED, OPEN, TAGS), uploadLeftOpen=True, gcLifeTimeHeld=True)
+    mended = written(found, run_backup.decide(facts(found, **RELEASES), later(60)))
 
     assert not mended.status.gcLifeTimeHeld
     warning = mended.status.condition("Warning")
     assert warning is not None
-    assert warning.message == f"{OPEN.message}; {TAGS.message}"
+    assert warning.message.endswith(f"{OPEN.message}; {TAGS.message}")
+    assert RAISED.message not in warning.message
     assert outline(run_backup.decide(facts(mended), later(300))) == []
 
 
 def test_the_only_one_that_was_mended_takes_the_condition_along() -> None:
     found = ended(done, notices=(RAISED,), gcLifeTimeHeld=True)
-    released = releasing(true("Complete"))
-    mended = written(found, run_backup.decide(facts(found, release_job=released), later(60)))
+    mended = written(found, run_backup.decide(facts(found, **RELEASES), later(60)))
     assert mended.status.condition("Warning") is None
     assert mended.status.warnings == ()
 
@@ -93,7 +90,7 @@ def test_what_an_attempt_may_have_left_is_remembered_until_a_later_one_is_comple
     told = attrs.evolve(told, status=attrs.evolve(told.status, reason="NodeLost"))
     found = backup({"backoffRetryPolicy": {}}, RUNNING)
     found = written(found, run_backup.decide(facts(found, job=job(), pods=(told,)), NOW))
-    assert (found.status.uploadLeftOpen, found.status.gcLifeTimeHeld) == (True, True)
+    assert (found.status.uploadLeftOpen, found.status.gcLifeTimeHeld) == (True, False)
 
     begun = written(found, run_backup.decide(facts(found, job=job(), pods=(AT_WORK,)), later(400)))
     warning = begun.status.condition("Warning")
@@ -101,5 +98,5 @@ def test_what_an_attempt_may_have_left_is_remembered_until_a_later_one_is_comple
     assert warning.reason == reasons.UPLOAD_LEFT_OPEN
     for ends, left in ((done, False), (gave_up, True)):
         over = written(begun, run_backup.decide(facts(begun, job=job(), pods=(ends(),)), later(500)))
-        assert (over.status.uploadLeftOpen, over.status.gcLifeTimeHeld) == (left, left)
+        assert over.status.uploadLeftOpen == left
         assert (over.status.condition("Warning") is not None) == left

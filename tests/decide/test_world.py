@@ -114,7 +114,8 @@ def test_deleted_after_a_death_between_the_job_and_its_status(
 def test_a_run_that_was_given_up_and_starts_while_nobody_looks_leaves_nothing_unowned(
     script: str, policy: str | None
 ) -> None:
-    """Failed is written first, then the Job is deleted: dying in between leaves its pod the time to start."""
+    """That it is stopped is written first, then its Job is deleted: dying in between leaves its pod the time
+    to start, and even to complete."""
     too_late = later(400)
     whole = attrs.evolve(new_world(script, policy), starts_at=too_late)
     actions = settle(whole, "never")
@@ -132,7 +133,7 @@ def test_a_run_that_was_given_up_and_starts_while_nobody_looks_leaves_nothing_un
         assert world.backup is None
         assert not world.upload, f"died after action {number}"
         assert world.archive == (made and is_kept(policy, whole=is_whole)), f"died after {number}"
-    assert ("Failed", "StartedTooLate") in ends
+    assert ("Failed", "PendingTooLong") in ends
 
 
 @pytest.mark.parametrize("with_status", [False, True])

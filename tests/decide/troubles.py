@@ -6,12 +6,12 @@ from typing import Any
 
 import attrs
 
-from tests.decide.builders import NOW, pod, result, said
+from tests.decide.builders import NOW
 from tests.decide.world import Refused, Rejected, World
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Action, Ask, Create, Look
-from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.resource.backup import BackupSpec
 
@@ -24,7 +24,7 @@ class Troubled(World):
     """What goes wrong, and how often."""
 
     fails: dict[str, int] = attrs.Factory(dict)
-    """How many Jobs of a verb (clean, release) fail before one does what it has to."""
+    """How often a part of an aftermath (clean, release) fails before it is done."""
     refuses: dict[str, int] = attrs.Factory(dict)
     """How many creations of a verb's Jobs are refused for a quota."""
     account: str = ""
@@ -87,18 +87,15 @@ class Troubled(World):
         return moved
 
     def _start(self, name: str, job: Any) -> bool:
-        if name.startswith("clean-") and self.account and self.made_with[name] != self.account:
+        if name.startswith("aftermath-") and self.account and self.made_with[name] != self.account:
             return False
         return super()._start(name, job)
 
-    def _end(self, name: str, job: Any) -> None:
-        verb = name.split("-")[0]
-        if not self.fails.get(verb, 0):
-            super()._end(name, job)
-            return
-        self.fails[verb] -= 1
-        no = result(Outcome.FAILED, reason="AccessDenied", message="no")
-        self.pods[name] = pod("Failed", said(no), owner=job.metadata.uid, name=name)
+    def _part(self, part: Part, told: list[str]) -> PartResult:
+        if not self.fails.get(part, 0):
+            return super()._part(part, told)
+        self.fails[part] -= 1
+        return PartResult(part, done=False, reason="AccessDenied", message="no")
 
 
 def _fixed(spec: BackupSpec) -> tuple[object, ...]:

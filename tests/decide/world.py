@@ -30,9 +30,10 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.aftermath import Data, Part, PartResult
+from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import DELETES_DATA, FINALIZER
+from tidbbackup.model.names import AFTERMATH, FINALIZER
 from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.resource.kubernetes import ContainerState, Job, JobStatus, Pod
 from tidbbackup.reconcile.act import is_ours
@@ -333,14 +334,10 @@ class World:
 
     def _end(self, name: str, job: Job) -> None:
         owner = {"owner": job.metadata.uid, "name": name}
-        if name.startswith("clean-"):
-            self._clean(DELETES_DATA in job.metadata.annotations)
-            self.pods[name] = pod("Succeeded", said(result(Outcome.CLEANED)), **owner)
-        elif name.startswith("release-"):
-            self.raised = False
-            self.pods[name] = pod("Succeeded", said(result(Outcome.RELEASED)), **owner)
-        elif name.startswith("inspect-"):
-            self.pods[name] = self._inspected(owner)
+        if name.startswith("aftermath-"):
+            report = self._aftermath(job.metadata.annotations[AFTERMATH].split())
+            good = report.outcome is not Outcome.FAILED
+            self.pods[name] = pod("Succeeded" if good else "Failed", said(report), **owner)
         elif self.script in ("complete", "mute", "late"):
             self.archive, self.manifest, self.upload = True, True, False
             self.raised = self.script in ("mute", "late")
@@ -364,11 +361,27 @@ class World:
             self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
         self.pods[name] = _began(self.pods[name], self.now)
 
-    def _inspected(self, owner: dict[str, Any]) -> Pod:
+    def _aftermath(self, told: list[str]) -> WorkerResult:
+        """What the worker does and says; tests that make it fail lay their own over it."""
+        parts = tuple(self._part(part, told) for part in Part if part in told)
+        failed = not all(part.done for part in parts)
+        found = result() if Part.INSPECT in told and self.archive and self.manifest else result(Outcome.DONE)
+        return attrs.evolve(found, outcome=Outcome.FAILED if failed else Outcome.DONE, parts=parts)
+
+    def _part(self, part: Part, told: list[str]) -> PartResult:
+        if part is Part.RELEASE:
+            self.raised = False
+            return PartResult(part)
+        if part is Part.INSPECT:
+            return PartResult(part, reason=self._not_whole(), message="no" if self._not_whole() else "")
+        deletes = Data.DELETE in told or (Data.DELETE_UNLESS_WHOLE in told and bool(self._not_whole()))
+        self._clean(deletes)
+        return PartResult(part, reason="ArchiveDeleted" if deletes else "DataKept")
+
+    def _not_whole(self) -> str:
         if self.archive and self.manifest:
-            return pod("Succeeded", said(result()), **owner)
-        reason = "ResultLost" if self.archive else "NothingStored"
-        return pod("Failed", said(result(Outcome.FAILED, reason=reason, message="no")), **owner)
+            return ""
+        return "ResultLost" if self.archive else "NothingStored"
 
     def _clean(self, data: bool) -> None:
         policy = self.backup.spec.cleanPolicy if self.backup else None
@@ -423,23 +436,24 @@ def _merged(old: Any, changes: Any) -> Any:
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:
-    """The decision on what the caches hold, with looks answered by the world as it is."""
+def facts_of(seen: View, refusal: Refusal | None = None) -> BackupFacts:
+    """What the caches hold about the Backup."""
     found = seen.backup
     suffix = f"-r{found.attempt}" if found is not None and found.attempt > 1 else ""
-    facts = BackupFacts(
+    return BackupFacts(
         found,
         IMAGE,
         job=seen.jobs.get(f"backup-demo{suffix}"),
         pods=tuple(each for name, each in seen.pods.items() if name.startswith("backup-")),
-        clean_job=seen.jobs.get("clean-demo"),
-        clean_pods=tuple(each for name, each in seen.pods.items() if name.startswith("clean-")),
-        inspect_job=seen.jobs.get(f"inspect-demo{suffix}"),
-        inspect_pods=tuple(each for name, each in seen.pods.items() if name.startswith("inspect-")),
-        release_job=seen.jobs.get("release-demo"),
-        release_pods=tuple(each for name, each in seen.pods.items() if name.startswith("release-")),
+        aftermath_job=seen.jobs.get("aftermath-demo"),
+        aftermath_pods=tuple(each for name, each in seen.pods.items() if name.startswith("aftermath-")),
         refusal=refusal,
     )
+
+
+def plan_for(world: World, seen: View, refusal: Refusal | None = None) -> Plan:
+    """The decision on what the caches hold, with looks answered by the world as it is."""
+    found, facts = seen.backup, facts_of(seen, refusal)
     going = found is not None and found.metadata.deletionTimestamp is not None
     decide = gc.decide if going else run_backup.decide
     for _ in range(5):

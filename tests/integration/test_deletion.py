@@ -131,13 +131,38 @@ async def test_a_cleaning_that_fails_says_so_and_retain_lets_it_go(scene: Scene)
     assert len(await scene.objects()) == 2
 
 
+async def until_keys_are_missing(scene: Scene) -> None:
+    """Wait until it says that it is not cleaned for want of a Secret."""
+    reason, message = why(await scene.until_phase("CleanFailed"))
+    assert reason == "CredentialsMissing"
+    assert "the Secret of spec.s3.secretName is missing" in message
+
+
+async def test_a_cleaning_needs_no_secret_of_the_database(scene: Scene) -> None:
+    async with before_database(scene.lab, TABLE_DUMP) as proxy:
+        source = {"host": "127.0.0.1", "port": proxy.port}
+        await scene.apply(scene.backup(source=source, cleanPolicy="Delete"))
+        await within(proxy.reached)
+        await scene.kubectl("delete", "secret", "backup-demo1-tidb-secret")
+        scene.lab.node.kill(scene.namespace, await scene.running_pod())
+        assert why(await scene.until_phase("Failed"))[0] == "Killed"
+    assert len(await scene.lab.store.uploads(scene.bucket)) == 1
+
+    await scene.delete()
+
+    await scene.until_said("ArchiveDeleted")
+    assert await scene.lab.store.uploads(scene.bucket) == []
+    await scene.secret("backup-demo1-tidb-secret", {"password": scene.lab.database.password})
+    await scene.until_gone()
+
+
 async def test_a_cleaning_is_tried_again_with_the_keys_mended(scene: Scene) -> None:
     lab = scene.lab
     await scene.apply(scene.backup(cleanPolicy="Delete"))
     await scene.until_phase("Complete")
     await scene.kubectl("delete", "secret", "s3-secret")
     await scene.delete()
-    await scene.until_waiting("CreateContainerConfigError", "clean")
+    await until_keys_are_missing(scene)
 
     await scene.secret("s3-secret", {"access_key": lab.store.access_key, "secret_key": lab.store.secret_key})
 
@@ -145,15 +170,15 @@ async def test_a_cleaning_is_tried_again_with_the_keys_mended(scene: Scene) -> N
     assert await scene.objects() == {}
 
 
-@pytest.mark.parametrize("state", ["waits", "failed"])
+@pytest.mark.parametrize("state", ["missing", "wrong"])
 async def test_it_is_tried_again_at_once_with_another_secret(scene: Scene, state: str) -> None:
     lab = scene.lab
     await scene.apply(scene.backup(cleanPolicy="Delete"))
     await scene.until_phase("Complete")
-    if state == "waits":
+    if state == "missing":
         await scene.kubectl("delete", "secret", "s3-secret")
         await scene.delete()
-        await scene.until_waiting("CreateContainerConfigError", "clean")
+        await until_keys_are_missing(scene)
     else:
         wrong = {"access_key": lab.store.access_key, "secret_key": "wrong-secret-key"}
         await scene.secret("s3-secret", wrong)
@@ -176,7 +201,7 @@ async def test_it_is_tried_again_at_once_with_the_controllers_image_mended(scene
     await scene.until_phase("Complete")
     async with other_controller(scene.lab, ["--worker-image", "missing.invalid/tidbbackup"]):
         await scene.delete()
-        await scene.until_waiting("ImagePullBackOff", "clean")
+        await scene.until_waiting("ImagePullBackOff", "aftermath")
 
     await scene.until_gone(seconds=10)
     assert await scene.objects() == {}

@@ -61,7 +61,7 @@ async def test_when_its_run_was_killed(scene: Scene, word: bytes, archive: bool)
     assert await scene.lab.store.uploads(scene.bucket) == []
 
 
-async def test_the_finalizer_removed_by_hand_while_a_cleaning_waits(scene: Scene) -> None:
+async def test_the_finalizer_removed_by_hand_while_a_cleaning_is_tried_again(scene: Scene) -> None:
     manifest = scene.backup(cleanPolicy="Delete")
     await scene.apply(manifest)
     await scene.until_phase("Complete")
@@ -69,7 +69,7 @@ async def test_the_finalizer_removed_by_hand_while_a_cleaning_waits(scene: Scene
     keys = {"access_key": scene.lab.store.access_key, "secret_key": scene.lab.store.secret_key}
     await scene.kubectl("delete", "secret", "s3-secret")
     await scene.delete()
-    await scene.until_waiting("CreateContainerConfigError", "clean")
+    assert why(await scene.until_phase("CleanFailed"))[0] == "CredentialsMissing"
 
     await scene.kubectl("patch", "backup", "bk", "--type=merge", '-p={"metadata":{"finalizers":null}}')
 

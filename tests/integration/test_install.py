@@ -211,7 +211,7 @@ async def test_uninstalling_as_the_page_says_ends_and_deletes_no_archive(plane: 
     assert (await plane.kubectl_run("get", "crd", "-oname")).strip() == ""
     made = {deed.name for deed in deeds(plane) if deed.right.verb == "create" and deed.namespace == "leaving"}
     assert "backup-pending" in made
-    assert not any(name.startswith("clean-") for name in made)
+    assert not any(name.startswith("aftermath-") for name in made)
     await controller.stop()
 
 

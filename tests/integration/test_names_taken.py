@@ -33,24 +33,26 @@ async def test_a_job_of_somebody_else_has_our_name(scene: Scene, labels: dict[st
     assert len(await scene.jobs()) == 1
 
 
-@pytest.mark.parametrize("verb", ["backup", "clean"])
+@pytest.mark.parametrize("verb", ["backup", "aftermath"])
 async def test_a_job_of_another_operators_backup_is_left_alone(scene: Scene, verb: str) -> None:
     """CloudNativePG and K8up have a kind Backup as well, and may name its Jobs as we do."""
     owner = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Backup", "name": "bk", "uid": "0-1-2-3"}
     meta = {"name": f"{verb}-bk", "labels": {**OURS, "app.kubernetes.io/component": verb}}
     await make_job(scene, meta | {"ownerReferences": [{**owner, "controller": True}]})
     await scene.apply(scene.backup(cleanPolicy="Delete"))
-    if verb == "clean":
+    if verb == "aftermath":
         assert phase(await scene.until_over()) == "Complete"
         await scene.delete()
 
-    reason, message = why(await scene.until_phase("CleanFailed" if verb == "clean" else "Failed", seconds=15))
+    reason, message = why(
+        await scene.until_phase("CleanFailed" if verb == "aftermath" else "Failed", seconds=15)
+    )
 
     assert reason == "NameTaken"
     assert f"a Job {verb}-bk that is not ours (Backup bk, postgresql.cnpg.io/v1)" in message
     (left,) = [job for job in await scene.jobs() if job["metadata"]["name"] == f"{verb}-bk"]
     assert "deletionTimestamp" not in left["metadata"]
-    if verb == "clean":
+    if verb == "aftermath":
         assert len(await scene.objects()) == 2, "nor is anything deleted in the storage"
         keep = {"spec": {"cleanPolicy": "Retain"}}
         await scene.lab.plane.api.patch(

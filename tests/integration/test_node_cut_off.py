@@ -145,7 +145,7 @@ async def test_a_cleaning_there_is_let_go_of(scene: Scene) -> None:
             await scene.kubectl("patch", "backup", "bk", "--type=merge", retain)
             await scene.until_gone()
 
-            (pod,) = await scene.pods("clean")
+            (pod,) = await scene.pods("aftermath")
             assert pod["spec"]["nodeName"] == "node-b"
             assert len(await scene.objects()) == 2
             node.kill(scene.namespace, pod["metadata"]["name"])

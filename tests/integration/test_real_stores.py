@@ -27,6 +27,7 @@ from tests.integration.real_stores import RealStore, real_stores
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.worker_process import Ended, Worker
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Data
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import DatabaseTarget
 from tidbbackup.model.providers import ObjectTarget, Transfer
@@ -189,16 +190,16 @@ async def test_what_a_killed_run_left_is_cleaned_and_data_when_asked(
         await process.wait()
     worker.database = direct
     assert len(await open_uploads(worker)) == 1
-    assert (await worker.run("clean")).result.outcome == Outcome.CLEANED
+    assert (await worker.run("clean")).result.outcome == Outcome.DONE
     assert await open_uploads(worker) == []
 
     assert (await worker.run()).result.outcome == Outcome.COMPLETE
     assert await stored(worker) == {worker.target.key, worker.target.manifest_key}
-    assert (await worker.run("clean")).result.outcome == Outcome.CLEANED
+    assert (await worker.run("clean")).result.outcome == Outcome.DONE
     assert await stored(worker) == {worker.target.key, worker.target.manifest_key}
-    worker.delete_data = True
+    worker.data = Data.DELETE
     for _ in range(2):
-        assert (await worker.run("clean")).result.outcome == Outcome.CLEANED
+        assert (await worker.run("clean")).result.outcome == Outcome.DONE
         assert await stored(worker) == set()
 
 
@@ -213,12 +214,12 @@ async def test_a_bucket_that_keeps_versions_gets_delete_markers_and_that_is_told
         worker = worker_for(server, source, tmp_path, "versions", bucket=bucket)
         ended = await worker.run()
         assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-        worker.delete_data = True
+        worker.data = Data.DELETE
         # Also a second time, after a death in between: Ceph then says nothing of a marker any more.
         ended, again = await worker.run("clean"), await worker.run("clean")
         kept = await client.list_object_versions(Bucket=bucket)
     for each in (ended, again):
-        assert (each.code, each.result.outcome) == (0, Outcome.CLEANED), each.log
+        assert (each.code, each.result.outcome) == (0, Outcome.DONE), each.log
     assert await stored(worker) == set()
     both = {worker.target.key, worker.target.manifest_key}
     assert {each["Key"] for each in kept["DeleteMarkers"]} == both

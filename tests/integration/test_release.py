@@ -1,7 +1,6 @@
 """A TiDB's GC life time is back, however the run of a Backup ends: the controller sees to it."""
 
 from collections.abc import AsyncIterator
-from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -11,7 +10,6 @@ from tests.cluster.processes import Processes
 from tests.cluster.tidb_proxy import TidbProxy, tidb_proxy
 from tests.cluster.tidb_server import LIFE_TIME_COMMENT, TiDB
 from tests.cluster.tidb_server import tidb as tidb_server
-from tests.integration.bare import eventually
 from tests.integration.faults import within
 from tests.integration.scene import Scene, why
 
@@ -43,15 +41,9 @@ async def halfway(scene: Scene, tidb: TidbProxy) -> None:
     assert (await tidb.behind.life_time())[0] == "72h0m0s"
 
 
-async def is_released(scene: Scene) -> bool:
-    """Whether a Job `release-bk` is complete: `kubectl wait` fails where one is deleted and made anew."""
-    conditions = [
-        condition
-        for job in await scene.jobs()
-        if job["metadata"]["name"] == "release-bk"
-        for condition in job["status"].get("conditions", [])
-    ]
-    return any(each["type"] == "Complete" and each["status"] == "True" for each in conditions)
+async def until_released(scene: Scene) -> None:
+    """Wait until the status says that nothing is held any more."""
+    await scene.until(lambda found: not (found or {})["status"].get("gcLifeTimeHeld"))
 
 
 async def test_after_a_killed_worker_it_is_put_back(scene: Scene, tidb: TidbProxy) -> None:
@@ -59,7 +51,7 @@ async def test_after_a_killed_worker_it_is_put_back(scene: Scene, tidb: TidbProx
     scene.lab.node.kill(scene.namespace, await scene.running_pod())
     tidb.let_go.set()
     assert why(await scene.until_phase("Failed"))[0] == "Killed"
-    await eventually(partial(is_released, scene))
+    await until_released(scene)
     assert await tidb.behind.life_time() == AS_BEFORE
     await scene.kubectl("delete", "backup", "bk", "--timeout=30s")
 
@@ -88,20 +80,22 @@ async def test_what_keeps_it_from_being_put_back_is_told_and_then_done(scene: Sc
     assert await tidb.behind.life_time() == AS_BEFORE
 
 
-async def test_one_that_waits_for_a_secret_that_was_replaced_is_made_anew(
-    scene: Scene, tidb: TidbProxy
+@pytest.mark.parametrize("how", ["made again", "another"])
+async def test_a_missing_secret_keeps_nothing_but_that_from_being_done(
+    scene: Scene, tidb: TidbProxy, how: str
 ) -> None:
     await halfway(scene, tidb)
     await scene.kubectl("delete", "secret", "backup-demo1-tidb-secret")
     scene.lab.node.kill(scene.namespace, await scene.running_pod())
     tidb.let_go.set()
-    await scene.until_waiting("CreateContainerConfigError", "release")
+    assert why(await scene.until_phase("Failed"))[0] == "Killed"
+    assert "the Secret of spec.from.secretName needs `password`" in await scene.until_said("ReleaseFailed")
 
-    await scene.secret("renewed", {"password": scene.lab.database.password})
-    await scene.kubectl(
-        "patch", "backup", "bk", "--type=merge", '-p={"spec":{"from":{"secretName":"renewed"}}}'
-    )
+    name = "backup-demo1-tidb-secret" if how == "made again" else "renewed"
+    await scene.secret(name, {"password": scene.lab.database.password})
+    named = f'-p={{"spec":{{"from":{{"secretName":"{name}"}}}}}}'
+    await scene.kubectl("patch", "backup", "bk", "--type=merge", named)
 
-    await eventually(partial(is_released, scene))
+    await until_released(scene)
     assert await tidb.behind.life_time() == AS_BEFORE
     await scene.kubectl("delete", "backup", "bk", "--timeout=30s")

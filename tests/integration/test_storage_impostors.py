@@ -19,6 +19,8 @@ from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import StrictPeer, strict_peer
 from tidbbackup import verify
 from tidbbackup.model import reasons
+from tidbbackup.model.contract import aftermath
+from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.place import Place
@@ -29,10 +31,10 @@ from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload, start_upload
 from tidbbackup.storage.objects import ObjectHead
-from tidbbackup.worker.clean import clean
+from tidbbackup.worker.aftermath import aftermath as do
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
-from tidbbackup.worker.inspection import inspect
+from tidbbackup.worker.job import Limits
 
 pytestmark = pytest.mark.integration
 
@@ -101,15 +103,15 @@ async def test_no_request_believes_an_impostor(impostor: str) -> None:
 
 
 @IMPOSTOR
-@pytest.mark.parametrize("action", [clean, inspect])
-async def test_no_job_believes_an_impostor(action: Callable[..., Awaitable[object]], impostor: str) -> None:
+@pytest.mark.parametrize("part", [aftermath.Part.INSPECT, aftermath.Part.CLEAN])
+async def test_no_job_believes_an_impostor(part: aftermath.Part, impostor: str) -> None:
     async with served() as (peer, target):
         peer.impostor = IMPOSTORS[impostor]
-        task = WorkerTask("b", "ns", "uid", target, deleteData=True)
+        asked = aftermath.Aftermath((part,), aftermath.Data.DELETE)
+        task = WorkerTask("b", "ns", "uid", target, aftermath=asked)
         env = read_environment({TASK_VARIABLE: encode_task(task), **KEYS})
-        with pytest.raises(StorageError, match=r".") as caught:
-            await action(env, Journal(), PATIENCE, lambda: datetime.now(UTC))
-    assert caught.value.reason == reasons.STORAGE_UNREACHABLE
+        ended = await do(env, Journal(), Limits(patience=PATIENCE), lambda: datetime.now(UTC))
+    assert (ended.outcome, ended.reason) == (Outcome.FAILED, reasons.STORAGE_UNREACHABLE)
 
 
 @IMPOSTOR

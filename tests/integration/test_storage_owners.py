@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from multidict import CIMultiDict
 
 from tests.integration.provider_rules import RULES
 from tests.integration.strict_peer import Opened, Stored, StrictPeer, strict_peer
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.task import TASK_VARIABLE, WorkerTask, encode_task
+from tidbbackup.model.contract.aftermath import Data
+from tidbbackup.model.contract.result import Notice
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Credentials, Patience, open_client
@@ -22,13 +25,11 @@ from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
 from tidbbackup.worker.archive.manifest import Manifest, encode_manifest
 from tidbbackup.worker.clean import clean
-from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
 
 pytestmark = pytest.mark.integration
 
 PATIENCE = Patience(connect_timeout=2, read_timeout=2, attempts=1, part_delays=())
-KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 OURS, OTHER = "0123abcd-1111", "0123abcd-2222"
 
@@ -87,6 +88,14 @@ CASES: dict[str, tuple[Stored | None, Stored | None, set[str]]] = {
 }
 
 
+async def cleaned(target: ObjectTarget, data: Data) -> list[Notice]:
+    """What a cleaning of our key says."""
+    journal = Journal()
+    async with open_client(target, Credentials("a", "b"), None, PATIENCE) as client:
+        await clean(client, WorkerTask("b", "ns", OURS, target), journal, data)
+    return journal.notices
+
+
 @pytest.mark.parametrize("name", CASES)
 async def test_only_what_is_ours_is_deleted(name: str) -> None:
     archive, beside, left = CASES[name]
@@ -94,13 +103,11 @@ async def test_only_what_is_ours_is_deleted(name: str) -> None:
         found = {"k.tgz": archive, "k.manifest.json": beside}
         peer.objects = {key: each for key, each in found.items() if each}
         peer.uploads["u"] = Opened("k.tgz")
-        task = WorkerTask("b", "ns", OURS, target, deleteData=True)
-        env = read_environment({TASK_VARIABLE: encode_task(task), **KEYS})
-        result = await clean(env, Journal(), PATIENCE, lambda: NOW)
+        notices = await cleaned(target, Data.DELETE)
     assert set(peer.objects) == left
-    others = {notice.reason for notice in result.notices}
+    others = {notice.reason for notice in notices}
     assert others == ({reasons.KEY_TAKEN} if left else set())
-    foreign = OTHER in " ".join(notice.message for notice in result.notices)
+    foreign = OTHER in " ".join(notice.message for notice in notices)
     assert foreign == ("of another" in name)
     assert set(peer.uploads) == ({"u"} if foreign else set())
 
@@ -111,15 +118,53 @@ async def test_a_cleaning_that_dies_after_any_delete_is_finished_by_the_next(nam
     async with served() as (peer, target):
         found = {"k.tgz": archive, "k.manifest.json": beside}
         peer.objects = {key: each for key, each in found.items() if each}
-        task = WorkerTask("b", "ns", OURS, target, deleteData=True)
-        env = read_environment({TASK_VARIABLE: encode_task(task), **KEYS})
         peer.script = [("delete", "lost-reply"), ("delete", "lost-reply")]
         for _ in range(3):
             try:
-                await clean(env, Journal(), PATIENCE, lambda: NOW)
+                await cleaned(target, Data.DELETE)
             except StorageError:
                 continue
     assert set(peer.objects) == left
+
+
+WHOLE = {"k.tgz": stored(ARCHIVE, OURS, "r"), "k.manifest.json": stored(manifest(OURS), OURS, "r")}
+NOT_WHOLE = {
+    "nothing": {},
+    "no manifest yet": {"k.tgz": WHOLE["k.tgz"]},
+    "the manifest of a former attempt": WHOLE | {"k.tgz": stored(ARCHIVE, OURS, "r2")},
+    "the manifest of another archive": WHOLE | {"k.manifest.json": stored(manifest(OURS, size=8), OURS, "r")},
+}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("name", ["whole", *NOT_WHOLE])
+async def test_unless_it_is_whole_it_is_deleted(name: str, times: int) -> None:
+    async with served() as (peer, target):
+        peer.objects = dict(NOT_WHOLE.get(name, WHOLE))
+        peer.uploads["u"] = Opened("k.tgz")
+        for _ in range(times):
+            assert await cleaned(target, Data.DELETE_UNLESS_WHOLE) == []
+    assert peer.objects == (WHOLE if name == "whole" else {})
+    assert peer.uploads == {}
+
+
+async def test_while_nobody_can_tell_whether_it_is_whole_it_stays_and_its_uploads_go() -> None:
+    async with served() as (peer, target):
+        peer.objects = dict(WHOLE)
+        peer.uploads["u"] = Opened("k.tgz")
+        peer.script = [("get", "403")]
+        with pytest.raises(StorageError) as caught:
+            await cleaned(target, Data.DELETE_UNLESS_WHOLE)
+    assert caught.value.reason == reasons.STORAGE_REFUSED
+    assert peer.objects == WHOLE
+    assert peer.uploads == {}
+
+
+@pytest.mark.parametrize("data", Data)
+async def test_where_the_bucket_is_missing_nothing_is_left_to_do(data: Data) -> None:
+    async with served() as (_, target):
+        (notice,) = await cleaned(attrs.evolve(target, bucket="gone"), data)
+    assert notice.reason == reasons.BUCKET_NOT_FOUND
 
 
 async def bodies() -> AsyncIterator[Body]:

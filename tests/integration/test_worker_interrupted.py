@@ -22,6 +22,7 @@ from tests.worker.cut_proxy import CutProxy, cut_proxy
 from tests.worker.endings import alive, children, gone, kill
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Data
 from tidbbackup.model.contract.result import Outcome
 
 pytestmark = pytest.mark.integration
@@ -88,7 +89,7 @@ async def test_the_storage_is_lost_halfway_and_clean_sweeps_up(worker: Worker, t
     worker.retarget(endpoint=worker.store.endpoint)
     cleaned = await worker.run("clean")
 
-    assert (cleaned.code, cleaned.result.outcome) == (0, Outcome.CLEANED)
+    assert (cleaned.code, cleaned.result.outcome) == (0, Outcome.DONE)
     assert await worker.left_in_bucket() == (set(), [])
 
 
@@ -100,7 +101,7 @@ async def test_a_storage_that_comes_back_is_used_again(worker: Worker, to_store:
     to_store.reached.clear()
     ended = await worker.ended(process)
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    worker.delete_data = True
+    worker.data = Data.DELETE
     assert (await worker.run("clean")).code == 0
     assert await worker.left_in_bucket() == (set(), [])
 
@@ -197,7 +198,7 @@ async def test_killed_while_uploading_and_run_again(worker: Worker, to_store: Cu
 
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
     assert await worker.left_in_bucket() == ({KEY, worker.target.manifest_key}, [])
-    worker.delete_data = True
+    worker.data = Data.DELETE
     for _ in range(2):
         assert (await worker.run("clean")).code == 0
         assert await worker.left_in_bucket() == (set(), [])
@@ -212,10 +213,43 @@ async def test_killed_in_the_preflight_leaves_nothing(worker: Worker, to_databas
 
 
 async def test_clean_of_what_was_never_there(worker: Worker) -> None:
-    worker.delete_data = True
+    worker.data = Data.DELETE
     worker.retarget(bucket="gone-long-ago")
     ended = await worker.run("clean")
-    assert (ended.code, ended.result.outcome) == (0, Outcome.CLEANED), ended.log
+    assert (ended.code, ended.result.outcome) == (0, Outcome.DONE), ended.log
     (notice,) = ended.result.notices
     assert notice.reason == reasons.BUCKET_NOT_FOUND
     assert "nothing was deleted" in notice.message
+
+
+async def test_an_aftermath_that_is_asked_to_end_is_done_by_the_next(
+    worker: Worker, to_store: CutProxy
+) -> None:
+    assert (await worker.run()).code == 0
+    worker.data = Data.DELETE
+    to_store.limit, to_store.freeze = 0, True
+    process = await worker.start("clean release")
+    await to_store.reached.wait()
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        ended = await worker.ended(process)
+    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "aftermath")
+
+    worker.retarget(endpoint=worker.store.endpoint)
+    for _ in range(2):
+        ended = await worker.run("clean release")
+        assert (ended.code, ended.result.outcome) == (0, Outcome.DONE), ended.log
+        assert await worker.left_in_bucket() == (set(), [])
+
+
+async def test_neither_server_that_is_down_keeps_the_other_from_its_part(worker: Worker) -> None:
+    storage, database = worker.target, worker.database
+    worker.retarget(endpoint="http://127.0.0.1:9")
+    ended = await worker.run("clean release")
+    assert (ended.code, ended.result.reason) == (1, reasons.STORAGE_UNREACHABLE), ended.log
+    assert [(each.part, each.done) for each in ended.result.parts] == [("clean", False), ("release", True)]
+
+    worker.target, worker.database = storage, attrs.evolve(database, port=9)
+    ended = await worker.run("clean release")
+    assert (ended.code, ended.result.reason) == (1, reasons.DATABASE_UNREACHABLE), ended.log
+    assert [(each.part, each.done) for each in ended.result.parts] == [("clean", True), ("release", False)]

@@ -20,6 +20,7 @@ from tests.cluster.tidb_server import LIFE_TIME_COMMENT, tidb
 from tests.worker.cut_proxy import cut_proxy
 from tests.worker.endings import children, gone, kill
 from tests.worker.worker_process import Worker, backing_up
+from tidbbackup.model.contract.aftermath import Data
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings
 from tidbbackup.worker.gc.ledger import MARK
@@ -114,7 +115,7 @@ async def test_killed(
 
     if way == "release":
         released = await worker.run("release")
-        assert (released.code, released.result.outcome) == (0, Outcome.RELEASED), released.log
+        assert (released.code, released.result.outcome) == (0, Outcome.DONE), released.log
     else:
         source.later = EXPIRED
         after = other if way == "another-backup" else worker
@@ -127,6 +128,6 @@ async def test_killed(
     assert await source.behind.life_time() == AS_BEFORE
 
     for each in (worker, other)[: 2 if way == "another-backup" else 1]:
-        each.delete_data = True
+        each.data = Data.DELETE
         assert (await each.run("clean")).code == 0
     assert await worker.left_in_bucket() == (set(), [])

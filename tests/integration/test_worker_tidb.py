@@ -156,7 +156,7 @@ async def test_after_sigkill_release_puts_it_back(worker: Worker, tidb: TidbProx
     assert (await tidb.behind.life_time())[0] == "72h0m0s"
     for _ in range(2):
         ended = await worker.run("release")
-        assert (ended.code, ended.result.outcome) == (0, Outcome.RELEASED), ended.log
+        assert (ended.code, ended.result.outcome) == (0, Outcome.DONE), ended.log
         assert await tidb.behind.life_time() == AS_BEFORE
 
 
@@ -315,4 +315,4 @@ async def test_release_on_another_server_is_fine(worker: Worker, servers: Proces
     async with mariadb(servers, password=worker.password) as server:
         worker.database = DatabaseTarget(server.host, server.port, server.user)
         ended = await worker.run("release")
-    assert (ended.code, ended.result.outcome) == (0, Outcome.RELEASED), ended.log
+    assert (ended.code, ended.result.outcome) == (0, Outcome.DONE), ended.log

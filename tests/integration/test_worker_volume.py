@@ -20,6 +20,7 @@ from tests.worker.endings import alive, children, gone, kill, state
 from tests.worker.small_volume import small_volume
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Data
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import DumpSettings
 from tidbbackup.model.providers import Transfer
@@ -80,7 +81,7 @@ async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
     assert ", held for " in ended.log
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
     assert manifest.count(b"shop.orders.0") > 80
-    worker.delete_data = True
+    worker.data = Data.DELETE
     assert (await worker.run("clean")).code == 0
 
 
@@ -107,7 +108,7 @@ async def test_the_same_of_a_tidb_which_is_held_from_its_first_byte_on(
         assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
         assert "mydumper is held" in ended.log
         assert await server.life_time() == ("10m0s", LIFE_TIME_COMMENT)
-    worker.target, worker.delete_data = direct, True
+    worker.target, worker.data = direct, Data.DELETE
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
     assert manifest.count(b"shop.orders.0") > 12
     assert (await worker.run("clean")).code == 0
@@ -130,7 +131,7 @@ async def test_the_same_cut_as_the_worker_does_it_by_itself(worker: Worker) -> N
     ended = await worker.run()
     assert ended.code == 0, ended.log
     assert "--chunk-filesize=1 " in ended.log
-    worker.delete_data = True
+    worker.data = Data.DELETE
     assert (await worker.run("clean")).code == 0
 
 
@@ -180,7 +181,7 @@ async def test_a_hold_that_is_longer_than_the_server_waits_for_its_reader(
         await source.sql("SET GLOBAL net_write_timeout = DEFAULT")
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
     worker.retarget(endpoint=worker.store.endpoint)
-    worker.delete_data = True
+    worker.data = Data.DELETE
     assert (await worker.run("clean")).code == 0
 
 

@@ -47,7 +47,7 @@ def test_the_pod_monitor_finds_workers_and_not_the_controller() -> None:
     selector = the("PodMonitor", "monitoring/workers.yaml")["spec"]["selector"]
 
     assert matches(selector, labels("backup", "bk"))
-    assert not matches(selector, labels("clean", "bk"))
+    assert not matches(selector, labels("aftermath", "bk"))
     assert not matches(selector, the("Deployment")["spec"]["template"]["metadata"]["labels"])
     assert COMPONENT in selector["matchLabels"]
 

@@ -1,4 +1,7 @@
-"""Names: within every limit of Kubernetes, whatever a Backup is called."""
+"""Names: within every limit of Kubernetes, whatever a Backup is called.
+
+Here is also what model/compression.py promises.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -23,7 +26,7 @@ NAMES = st.from_regex(SUBDOMAIN, fullmatch=True).filter(lambda name: len(name) <
 
 @given(NAMES)
 def test_a_jobs_name_is_a_dns_subdomain_of_at_most_63(name: str) -> None:
-    for verb in ("backup", "clean", "inspect", "release"):
+    for verb in ("backup", "aftermath"):
         made = job_name(verb, name)
         assert len(made) <= 63
         assert SUBDOMAIN.fullmatch(made), made

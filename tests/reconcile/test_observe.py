@@ -34,13 +34,13 @@ LONG = "long." * 50 + "x"
 @pytest.mark.parametrize("name", ["demo", LONG])
 def test_all_that_concerns_a_backup(name: str) -> None:
     found = backup(name=name)
-    jobs = (job_of(name), job_of(name, "clean"), job_of("other"))
-    pods = (pod_of(name), pod_of(name, "clean", "q"), pod_of("other", "backup", "r"))
+    jobs = (job_of(name), job_of(name, "aftermath"), job_of("other"))
+    pods = (pod_of(name), pod_of(name, "aftermath", "q"), pod_of("other", "backup", "r"))
     facts = observe_backup(caches((found, backup(name="other")), jobs, pods), found.key, IMAGE)
 
     assert facts.backup == found
     assert (facts.job, facts.pods) == (jobs[0], pods[:1])
-    assert (facts.clean_job, facts.clean_pods) == (jobs[1], pods[1:2])
+    assert (facts.aftermath_job, facts.aftermath_pods) == (jobs[1], pods[1:2])
     assert (facts.unreadable, facts.refusal, facts.evidence) == ("", None, {})
 
 

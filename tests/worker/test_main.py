@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import NO_AFTERMATH, Aftermath, Part
 from tidbbackup.model.contract.result import Outcome, WorkerResult, decode_result
 from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
@@ -25,10 +26,18 @@ from tidbbackup.worker.failure import Journal
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main, supervise
 
+CLEANING = Aftermath((Part.CLEAN,))
 
-def environ(folder: Path, more: dict[str, str] | None = None, *options: str) -> dict[str, str]:
+
+def environ(
+    folder: Path,
+    more: dict[str, str] | None = None,
+    *options: str,
+    aftermath: Aftermath = NO_AFTERMATH,
+) -> dict[str, str]:
     target = ObjectTarget("ceph", "bucket", "k.tgz", endpoint="http://127.0.0.1:9", pathStyle=True)
-    task = WorkerTask("demo", "ns", "uid", target, DatabaseTarget("127.0.0.1", 9), DumpSettings(options))
+    database, dump = DatabaseTarget("127.0.0.1", 9), DumpSettings(options)
+    task = WorkerTask("demo", "ns", "uid", target, database, dump, aftermath=aftermath)
     return {"TIDBBACKUP_TASK": encode_task(task), "TERMINATION_LOG": str(folder / "log"), **(more or {})}
 
 
@@ -67,9 +76,9 @@ def test_options_are_refused_again(tmp_path: Path) -> None:
         ({"AWS_ACCESS_KEY_ID": "x"}, "`secret_key`"),
     ],
 )
-def test_clean_without_usable_keys(tmp_path: Path, keys: dict[str, str], words: str) -> None:
-    assert main("clean", environ(tmp_path, keys)) == 1
-    assert (said(tmp_path).step, said(tmp_path).reason) == ("clean", reasons.CREDENTIALS_MISSING)
+def test_an_aftermath_without_usable_keys(tmp_path: Path, keys: dict[str, str], words: str) -> None:
+    assert main("aftermath", environ(tmp_path, keys, aftermath=CLEANING)) == 1
+    assert (said(tmp_path).step, said(tmp_path).reason) == ("aftermath", reasons.CREDENTIALS_MISSING)
     assert words in said(tmp_path).message
 
 
@@ -84,8 +93,8 @@ def test_a_bug_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     async def broken(*_: object) -> WorkerResult:
         raise KeyError("what")
 
-    monkeypatch.setattr(entry, "clean", broken)
-    assert main("clean", environ(tmp_path)) == 1
+    monkeypatch.setattr(entry, "aftermath", broken)
+    assert main("aftermath", environ(tmp_path)) == 1
     assert (said(tmp_path).reason, said(tmp_path).message) == (reasons.INTERNAL_ERROR, "KeyError: 'what'")
 
 
@@ -133,13 +142,13 @@ import asyncio, os, sys, threading
 from tidbbackup.worker import main as entry
 from tidbbackup.worker.failure import StepFailed
 
-async def clean(*_):
+async def aftermath(*_):
     # As a look-up at a name server that does not answer.
     asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
     raise StepFailed("StorageUnreachable", "nobody answers")
 
-entry.clean = clean
-entry.main("clean", os.environ, leave=os._exit)
+entry.aftermath = aftermath
+entry.main("aftermath", os.environ, leave=os._exit)
 """
 
 

@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from tests.cluster.database import Database
 from tests.cluster.object_store import ObjectStore
+from tidbbackup.model.contract.aftermath import NO_AFTERMATH, Aftermath, Data, Part
 from tidbbackup.model.contract.result import WorkerResult, decode_result
 from tidbbackup.model.contract.task import (
     DatabaseTarget,
@@ -62,7 +63,9 @@ class Worker:
     password: str = field(repr=False)
     dump: DumpSettings = field(factory=DumpSettings)
     restore: RestoreSettings = field(factory=RestoreSettings)
-    delete_data: bool = False
+    data: Data = Data.KEEP
+    """What a cleaning does with archive and manifest."""
+    keys_in_secret: bool = True
     uid: str = "0123456789abcdef"
     gc_life_time: str = ""
     stall: float = 60
@@ -81,7 +84,7 @@ class Worker:
         """The staging volume."""
         return self.folder / "staging"
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, aftermath: Aftermath = NO_AFTERMATH) -> dict[str, str]:
         """What a Job would give."""
         for name in ("staging", "run"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -95,7 +98,8 @@ class Worker:
             restore=self.restore,
             stagingBytes=self.staging_bytes,
             gcLifeTime=self.gc_life_time,
-            deleteData=self.delete_data,
+            keysInSecret=self.keys_in_secret,
+            aftermath=aftermath,
         )
         return {
             # dumpling is beside this Python, see tests/cluster/dumpling.py.
@@ -118,12 +122,14 @@ class Worker:
         }
 
     async def start(self, action: str = "dump") -> asyncio.subprocess.Process:
-        """Start it; its log is in folder/log."""
+        """Start a dump, or the parts of an aftermath by their names; its log is in folder/log."""
+        parts = () if action == "dump" else tuple(Part(name) for name in action.split())
+        verb = "aftermath" if parts else action
         (self.folder / "termination-log").unlink(missing_ok=True)
         with (self.folder / "log").open("wb") as log:
             return await asyncio.create_subprocess_exec(
-                *(*self.by, sys.executable, "-c", _PROGRAM, action),
-                env=self.environment(),
+                *(*self.by, sys.executable, "-c", _PROGRAM, verb),
+                env=self.environment(Aftermath(parts, self.data)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -68,15 +68,7 @@ class BackupFacts(Facts):
     """Whatever holds the name `backup-<bk>`, ours or not."""
     pods: tuple[Pod, ...] = ()
     """The pods that carry this Backup's name and run, or ran, a dump."""
-    clean_job: Job | None = None
-    """Whatever holds the name `clean-<bk>`."""
-    clean_pods: tuple[Pod, ...] = ()
-    """The same of `worker clean`."""
-    inspect_job: Job | None = None
-    """Whatever holds the name `inspect-<bk>`."""
-    inspect_pods: tuple[Pod, ...] = ()
-    """The same of `worker inspect`."""
-    release_job: Job | None = None
-    """Whatever holds the name `release-<bk>`."""
-    release_pods: tuple[Pod, ...] = ()
-    """The same of `worker release`."""
+    aftermath_job: Job | None = None
+    """Whatever holds the name `aftermath-<bk>`."""
+    aftermath_pods: tuple[Pod, ...] = ()
+    """The same of `worker aftermath`."""

@@ -1,203 +1,198 @@
-"""Ends a Backup's life: stops its run, has its leftovers and data cleaned, lets it go.
+"""Ends a Backup's life: stops its run, has its leftovers and data cleaned, removes our finalizer.
 
-The finalizer is dropped as soon as nothing remains to do, and nothing is deleted that the policy did not
+The finalizer is removed as soon as nothing remains to do, and nothing is deleted that the policy did not
 ask for. Must not know how a Plan is carried out.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TypeGuard
+from typing import Literal
 
 import attrs
 
-from tidbbackup.decide.aftermath import cleaning, earlier, finalizer, inspection, release
-from tidbbackup.decide.aftermath.remains import Remains, what_remains
+from tidbbackup.decide import rows
+from tidbbackup.decide.aftermath import finalizer
+from tidbbackup.decide.aftermath.finished import not_put_back, not_put_back_yet
+from tidbbackup.decide.aftermath.job import Step, follow
+from tidbbackup.decide.aftermath.left import done, left_to_clean
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Action, Announce, Delete, Look, Plan
-from tidbbackup.decide.run import diagnosis, given_up
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Plan
+from tidbbackup.decide.run import diagnosis, ending, retry
 from tidbbackup.decide.run.job_state import (
     Absent,
     Foreign,
-    JobState,
+    Former,
+    NotStarted,
     Ours,
-    Present,
     Reported,
     Silent,
-    job_state,
+    Working,
 )
-from tidbbackup.decide.run.life import Life, life_of
-from tidbbackup.decide.run.name_lock import remove, taken
-from tidbbackup.decide.run.ownership import JOB_KIND, job_key, pods_of
-from tidbbackup.decide.spec.task import clean_policy
-from tidbbackup.decide.status import Cause, move
+from tidbbackup.decide.run.life import Ended, Life, life_of
+from tidbbackup.decide.run.name_lock import remove
+from tidbbackup.decide.run.stopping import ended, look_for_a_run, never_began, stop, until_it_is_gone
+from tidbbackup.decide.spec.task import archive_url
+from tidbbackup.decide.status import Cause, mend, move
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
+from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.names import FINALIZER
-from tidbbackup.model.resource.backup import KIND, CleanPolicy, Phase
-from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.backup import KIND, Phase
 
-_NEXT_LOOK = timedelta(seconds=10)
-_OPEN = {"", Phase.INVALID, Phase.SCHEDULED, Phase.RUNNING}
-"""The phases that do not tell how a run ended."""
+_RELEASE_TRIES = timedelta(seconds=45)
+"""For so long a GC life time that is not put back holds up a deletion."""
 
 
 def decide(facts: BackupFacts, now: datetime) -> Plan:
     """What to do about one Backup that is being deleted; the first row that fits wins."""
     backup = facts.backup
     if backup is None or backup.metadata.deletionTimestamp is None:
-        return NOTHING
+        return NOTHING.by(rows.Leaving.NOT_OURS)
     if FINALIZER not in backup.metadata.finalizers:
-        return NOTHING
+        return NOTHING.by(rows.Leaving.NOT_OURS)
     if backup.foreign or facts.unreadable:
-        return Plan((finalizer.let_go(backup),))
-    life = life_of(facts, backup, now)
-    mended = earlier.brought_up_to_date(life) or given_up.started_after_all(life)
-    if mended:
-        return Plan(mended)
-    if _is_to_stop(life.run, life):
-        return _stop_run(life, life.run)
-    if life.awaited:
-        # Stopped means that its pods are gone too: their end wakes us.
-        begun = any(map(diagnosis.has_run, facts.pods))
-        return Plan(_note_that_it_began(life) if begun else (), wake_at=life.lost_at)
-    return _clean_up(life, what_remains(life))
+        return Plan((finalizer.let_go(backup),), row=rows.Leaving.FOREIGN)
+    return _end_run(life_of(facts, backup, now))
 
 
-def _clean_up(life: Life, remains: Remains) -> Plan:
-    """Its run is over, as far as the caches know."""
-    job = life.cleaning
-    if life.status.phase == Phase.CLEAN:
-        return _leave(life, remains)
-    if isinstance(job, Ours) and cleaning.contradicts_policy(job, remains):
-        # Until it is gone nothing else is done: it may still delete what is to be kept.
-        return remove(job)
-    if not remains:
-        return _end(life, remains)
-    if not (isinstance(job, Ours) and job.done):
-        uninstalled = finalizer.if_the_crd_goes(life.facts, life.backup, wanted_gone=remains.data)
-        if uninstalled is not None:
-            return _without_cleaning(life, uninstalled)
-    if isinstance(job, Present):
-        return cleaning.follow(life, job, remains)
-    return _clean(life, remains)
-
-
-def _is_to_stop(run: JobState, life: Life) -> TypeGuard[Ours]:
-    """Whether the run has to be stopped. One whose worker had ended before, while a container that a webhook
-    put beside ours keeps its pod, is not: its Job stays until what it tells has been acted on."""
-    if not isinstance(run, Ours) or not run.stoppable:
-        return False
-    told = (life.status.condition(Phase.COMPLETE), life.status.condition(Phase.FAILED), life.status.stoppedAt)
-    untold = not any(told)
-    return not (untold and run.begun and isinstance(run, Reported | Silent))
-
-
-def _stop_run(life: Life, run: Ours) -> Plan:
-    backup, begun = life.backup, life.begun or run.begun
-    untold = life.status.phase in ("", Phase.INVALID)
-    if run.deleting and not untold:
-        return Plan(_note_that_it_began(life) if run.begun else (), wake_at=run.lost_at)
-    cause = _stopped(begun=begun)
-    say = Announce(KIND, backup.metadata, "Normal", cause.reason, cause.message)
-    # Written first: once the Job is gone, only the status tells whether there was a run to clean up after.
-    # A phase that is final already (a run that was given up) tells enough.
-    write = _write_that_it_is_stopped(life, begun=begun) if life.status.phase in _OPEN else ()
-    stop = () if run.deleting else (Delete(job_key("backup", backup), run.job.metadata.uid),)
-    return Plan((say, *write, *stop))
-
-
-def _stopped(*, begun: bool) -> Cause:
-    when = "is stopped" if begun else "is stopped before it began"
-    return Cause(reasons.RUN_STOPPED, f"the Backup is being deleted: its run {when}")
-
-
-def _write_that_it_is_stopped(life: Life, *, begun: bool) -> tuple[Action, ...]:
-    status = attrs.evolve(
-        life.status,
-        stoppedAt=life.status.stoppedAt or life.now.replace(microsecond=0),
-        uploadLeftOpen=life.status.uploadLeftOpen or begun,
-        gcLifeTimeHeld=life.status.gcLifeTimeHeld or begun,
-    )
-    phase = Phase.RUNNING if begun else Phase.SCHEDULED
-    return move(life.backup, phase, _stopped(begun=begun), life.now, status=status)
-
-
-def _note_that_it_began(life: Life) -> tuple[Action, ...]:
-    """A worker that began just before its Job was deleted: what it may have left is cleaned, see
-    what_remains. (One that ends before anybody saw it run has not come so far as to open an upload.)"""
-    late = life.status.phase == Phase.SCHEDULED
-    return _write_that_it_is_stopped(life, begun=True) if late else ()
-
-
-def _end(life: Life, remains: Remains) -> Plan:
-    # Only a result proves that a run is over: else a Job or pod may be there that no cache shows yet.
-    over = life.status.condition(Phase.COMPLETE) is not None
-    running = None if over else _look_for_run(life)
-    return running or _leave(life, remains, finalizer.say_kept(life.backup, is_kept=remains.kept))
-
-
-def _leave(life: Life, remains: Remains, *words: Action) -> Plan:
-    """Nothing is left in the storage; what may be left in the database comes last."""
-    step = release.before_leaving(life, unheard=remains.unheard)
-    if step.over:
-        return Plan((*step.actions, *words, finalizer.let_go(life.backup)))
-    return Plan(step.actions, wake_at=step.wake_at)
-
-
-def _look_for_run(life: Life) -> Plan | None:
-    """A live look for a Job or pod that the cache may not show yet; None once there surely is none."""
+def _end_run(life: Life) -> Plan:
+    """First its run ends, and the status tells how."""
     backup, now = life.backup, life.now
-    key = job_key("backup", backup)
-    look = Look(JOB_KIND, key.namespace, name=key.name)
-    for found in life.look_up(look, Job):
-        run = job_state(found, life.facts.pods, backup, now)
-        if _is_to_stop(run, life):
-            return _stop_run(life, run)
-        if isinstance(run, Ours) and isinstance(life.run, Absent):
-            return Plan(wake_at=now + _NEXT_LOOK)  # What it tells of its run comes with the cache.
-    pods = life.look_up(pods_of(backup, "backup"), Pod)
-    awaited = attrs.evolve(life, facts=attrs.evolve(life.facts, pods=pods)).awaited
-    return Plan(wake_at=now + _NEXT_LOOK) if awaited else None
+    match life.stage:
+        case Ended(end) if end.stopped and (waits := until_it_is_gone(life)):
+            return waits.by(rows.Leaving.STOPPED)
+        case NotStarted() | Working() as run:
+            return _stop(life, run).by(rows.Leaving.STOP)
+        case Silent() | Reported() as run:
+            return _write_its_end(life, life.settled(run, "backup"))
+        case Absent() | Foreign() | Former() if waits := look_for_a_run(life):
+            return waits.by(rows.Leaving.UNSEEN)
+        case Absent() | Foreign() | Former() if retry.is_to_come(backup):
+            cause = Cause(reasons.RUN_STOPPED, "the Backup is being deleted: its next attempt is not made")
+            status = ended(life, cause, stopped=True, began=False)
+            write = move(backup, Phase.SCHEDULED, cause, now, status=status)
+            return Plan(write, row=rows.Leaving.NO_RETRY)
+        case Absent() | Foreign() | Former() if life.status.phase in (Phase.SCHEDULED, Phase.RUNNING):
+            cause = Cause(reasons.JOB_DELETED, "its Job was deleted from outside")
+            write = move(backup, Phase.RUNNING, cause, now, status=ended(life, cause))
+            return Plan(write, row=rows.Leaving.JOB_MISSING)
+    if life.awaited:
+        # Over means that its pods are gone too: their end wakes us.
+        return Plan(wake_at=life.lost_at, row=rows.Leaving.POD_ENDS)
+    return _clean_up(life, left_to_clean(backup))
 
 
-def _clean(life: Life, remains: Remains) -> Plan:
-    running = _look_for_run(life)
-    if running is not None:
-        return running
-    if life.refusal is not None and life.refusal.namespace_terminating:
-        return finalizer.as_the_namespace_goes(life.backup, wanted_gone=remains.data)
-    looking = _look_whether_whole(life, remains)
-    if looking is not None:
-        return looking
-    plan = cleaning.begin(life, remains)
-    return attrs.evolve(plan, actions=(*_say_lost(life), *plan.actions))
+def _stop(life: Life, run: Ours) -> Plan:
+    when = "is stopped" if run.begun else "is stopped before it began"
+    cause = Cause(reasons.RUN_STOPPED, f"the Backup is being deleted: its run {when}")
+    say = Announce(KIND, life.backup.metadata, "Normal", cause.reason, cause.message)
+    plan = stop(life, run, cause)
+    return attrs.evolve(plan, actions=(say, *plan.actions))
 
 
-def _look_whether_whole(life: Life, remains: Remains) -> Plan | None:
-    """OnFailure is about what a failure leaves, and a run that ended without a word may have made a whole
-    backup: it is looked for as if the Backup lived. One that this deletion stopped was to come to nothing."""
+def _write_its_end(life: Life, run: object) -> Plan:
+    """As if the Backup lived, but no other attempt follows."""
+    backup, now = life.backup, life.now
+    match run:
+        case Reported(result=WorkerResult(outcome=Outcome.COMPLETE) as result):
+            return Plan(ending.finish(backup, result, now), row=rows.Leaving.REPORTED)
+        case Reported(result=result):
+            without_retry = attrs.evolve(backup, spec=attrs.evolve(backup.spec, backoffRetryPolicy=None))
+            return Plan(ending.finish(without_retry, result, now), row=rows.Leaving.REPORTED)
+        case Silent(cause=cause) as silent:
+            status = ended(life, cause, began=not never_began(silent))
+            write = move(backup, Phase.RUNNING, cause, now, status=status)
+            return Plan(write, row=rows.Leaving.SILENT)
+    return NOTHING.by(rows.Leaving.UNSEEN)  # Its pod was looked at: the cache lags behind.
+
+
+def _clean_up(life: Life, wanted: Aftermath) -> Plan:
+    """Its run is over."""
     backup = life.backup
-    known = life.status.condition(Phase.FAILED) is not None or life.status.stoppedAt is not None
-    if known or not remains.data or clean_policy(backup) is not CleanPolicy.ON_FAILURE:
-        return None
-    cause = _ended_by(life.run)
-    if cause is None:
-        return None
-    if isinstance(life.inspection, Foreign) and inspection.worth_a_look(life, cause):
-        return cleaning.failed(life, remains, taken(life.inspection))
-    looking = inspection.inspect(life, cause)
-    if not isinstance(looking, inspection.Looking):
-        return None
-    told = life.status.phase == Phase.CLEAN_FAILED
-    say = () if told else move(backup, Phase.RUNNING, looking.cause, life.now)
-    return Plan((*looking.actions, *say), wake_at=looking.wake_at)
+    job, wanted_gone = life.aftermath, wanted.data is not Data.KEEP
+    if not wanted and isinstance(job, NotStarted | Working | Silent) and (job.stoppable or job.lost):
+        # It was told otherwise before the policy was edited: it may still delete what is to be kept.
+        return remove(job).by(rows.Leaving.NOT_WANTED)
+    if not wanted:
+        return _nothing_left(life)
+    if isinstance(job, Absent) and (waits := look_for_a_run(life)):
+        return waits.by(rows.Leaving.UNSEEN)
+    if Part.CLEAN in wanted and not (isinstance(job, Reported) and job.done):
+        going = finalizer.if_the_crd_goes(life.facts, backup, wanted_gone=wanted_gone)
+        if going is not None:
+            # Nothing is let go while a cleaning goes on.
+            return (remove(job) if isinstance(job, Ours) else going).by(rows.Leaving.CRD_GOES)
+    if life.refusal is not None and life.refusal.namespace_terminating:
+        going = finalizer.as_the_namespace_goes(backup, wanted_gone=wanted_gone)
+        return going.by(rows.Leaving.NAMESPACE_GOES)
+    deleted = backup.metadata.deletionTimestamp
+    assert deleted is not None
+    step = follow(life, wanted, deleted)
+    if Part.CLEAN in wanted:
+        return _follow_cleaning(life, step)
+    return _follow_release(life, step, deleted)
 
 
-def _ended_by(run: JobState) -> Cause | None:
-    """What ended a run without a word; None where its worker had its say."""
-    if not isinstance(run, Ours):
-        return Cause(reasons.JOB_DELETED, "its Job was deleted from outside")
-    return run.cause if isinstance(run, Silent) else None
+def _nothing_left(life: Life) -> Plan:
+    # Complete is the one phase that proves by itself that no run goes on.
+    complete = life.status.condition(Phase.COMPLETE) is not None
+    if not complete and (waits := look_for_a_run(life)):
+        return waits.by(rows.Leaving.UNSEEN)
+    told = life.status.phase == Phase.CLEAN
+    say = () if told else (finalizer.say_kept(life.backup, is_kept=complete),)
+    return Plan((*say, finalizer.let_go(life.backup)), row=rows.Leaving.NOTHING_LEFT)
+
+
+def _follow_cleaning(life: Life, step: Step) -> Plan:
+    backup, told = life.backup, step.report.part(Part.CLEAN) if step.report else None
+    if step.report and told and told.done:
+        # Dying here: the next run finds the phase Clean, or else the Job's report once more.
+        return Plan(_cleaned(life, step.report, told), row=rows.Leaving.CLEANED)
+    if step.report:
+        return Plan(mend(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
+    say = _clean_failed(life, step.trouble) if step.trouble else _say_lost(life)
+    return Plan((*step.actions, *say), step.wake_at, rows.Leaving.CLEANING)
+
+
+def _cleaned(life: Life, report: WorkerResult, told: PartResult) -> tuple[Action, ...]:
+    backup, notices = life.backup, "; ".join(notice.message for notice in report.notices)
+    status = attrs.evolve(done(life.status, report), uploadLeftOpen=False)
+    kind: Literal["Normal", "Warning"] = "Normal"
+    cause = Cause(reasons.DATA_KEPT, "what the run left open is cleaned, no archive is deleted")
+    left = [notice.reason for notice in report.notices if notice.reason in reasons.LEFT_IN_THE_BUCKET]
+    if left:
+        kind, cause = "Warning", Cause(left[0], notices)
+    elif told.reason == reasons.ARCHIVE_DELETED:
+        text = f"{archive_url(backup)} is deleted"
+        cause = Cause(reasons.ARCHIVE_DELETED, f"{text}; {notices}" if notices else text)
+    elif left_to_clean(backup).data is Data.DELETE_UNLESS_WHOLE:
+        cause = Cause(reasons.DATA_KEPT, f"the backup is whole: {archive_url(backup)} is kept")
+    say = Announce(KIND, backup.metadata, kind, cause.reason, cause.message)
+    return (say, *move(backup, Phase.CLEAN, cause, life.now, status=status))
+
+
+def _clean_failed(life: Life, cause: Cause) -> tuple[Action, ...]:
+    way_out = "to keep the archive and let the Backup go, set spec.cleanPolicy to Retain"
+    if life.status.uploadLeftOpen:
+        way_out = f"a multipart upload may be open; to leave it so, remove the finalizer {FINALIZER}"
+    text = f"{cause.message}; {way_out}"
+    return move(life.backup, Phase.CLEAN_FAILED, Cause(cause.reason, text), life.now)
+
+
+def _follow_release(life: Life, step: Step, deleted: datetime) -> Plan:
+    """Nothing is left in the storage; what may be left in the database holds up the deletion for seconds."""
+    backup, cleaned = life.backup, life.status.condition(Phase.CLEAN)
+    since = (cleaned and cleaned.lastTransitionTime) or deleted
+    until = since + _RELEASE_TRIES
+    if step.report:
+        return Plan(mend(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
+    if life.now >= until:
+        left = attrs.evolve(life.status, gcLifeTimeHeld=False)
+        given_up = (not_put_back(backup), *mend(backup, left))
+        return Plan(given_up, row=rows.Leaving.RELEASE_GIVEN_UP)
+    say = (not_put_back_yet(backup, step.trouble),) if step.trouble else ()
+    return Plan((*step.actions, *say), step.wake_at, rows.Leaving.RELEASING).no_later(until)
 
 
 def _say_lost(life: Life) -> tuple[Action, ...]:
@@ -205,8 +200,3 @@ def _say_lost(life: Life) -> tuple[Action, ...]:
     opened its one upload before its dump: once that is aborted, it can complete nothing."""
     lost = [diagnosis.lost(pod) for pod in life.at_work]
     return tuple(Announce(KIND, life.backup.metadata, "Warning", each.reason, each.message) for each in lost)
-
-
-def _without_cleaning(life: Life, going: Plan) -> Plan:
-    """Nothing is let go before a look at the run, nor while a cleaning goes on."""
-    return remove(life.cleaning) if isinstance(life.cleaning, Ours) else _look_for_run(life) or going

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
+from tidbbackup.decide.rows import Row
 from tidbbackup.model.meta import Meta, ObjectKey
 
 
@@ -125,6 +126,12 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     wake_at: datetime | None = None
+    row: Row | None = field(default=None, eq=False)
+    """The row of the decision that says so."""
+
+    def by(self, row: Row) -> Plan:
+        """The same, by that row."""
+        return attrs.evolve(self, row=row)
 
     def no_later(self, at: datetime | None) -> Plan:
         """The same, looking again at that time at the latest (None: it makes no difference)."""

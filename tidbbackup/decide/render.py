@@ -15,15 +15,13 @@ from attrs import frozen
 
 from tidbbackup.decide.spec.storage_target import ca_mount
 from tidbbackup.decide.spec.task import worker_task
-from tidbbackup.decide.status import Cause
+from tidbbackup.model.contract.aftermath import Aftermath
 from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.flags.rclone import asked
 from tidbbackup.model.names import (
+    AFTERMATH,
     API_VERSION,
-    DELETES_DATA,
-    ENDED_BY,
-    ENDED_BY_MESSAGE,
     MADE_OF,
     job_name,
     labels,
@@ -36,15 +34,11 @@ from tidbbackup.model.wire import members, objects
 STAGING = "staging"
 """Name of the volume for the dump; its claim is called `<pod>-staging`."""
 STAGING_DIR = "/backup"
-ATTEMPTED = ("backup", "inspect")
-"""What each attempt has a Job of its own for."""
 RUN_DIR = "/run/tidbbackup"
 DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
-# One login and one statement; a server that has fallen silent is asked again by the next Job.
-_RELEASE_SECONDS = 120
-# What every task but the dump runs in. A limit below that may be why the dump failed: the others must not.
+# An aftermath runs in that. A limit below it may be why the dump failed: the aftermath must not.
 _ENOUGH_MEMORY = "128Mi"
 _USER = 65532
 _DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
@@ -78,6 +72,7 @@ class _Work:
     environment: list[dict[str, Any]]
     volumes: list[dict[str, Any]]
     mounts: list[dict[str, Any]]
+    secrets_optional: bool = False
 
 
 def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
@@ -97,47 +92,43 @@ def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
     return _job(work, backup, image)
 
 
-def clean_job(backup: Backup, image: WorkerImage, *, delete_data: bool) -> dict[str, Any]:
-    """The Job `clean-<bk>`: aborts open uploads of this Backup's key and, if told so, deletes its archive."""
-    job = _at_the_storage("clean", backup, image, delete_data=delete_data)
-    job["metadata"]["annotations"] = _made_of(job) | ({DELETES_DATA: "true"} if delete_data else {})
+def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> dict[str, Any]:
+    """The Job `aftermath-<bk>`: does what is left to do after a run, and can be made again and again.
+
+    Every Secret of it is optional: one that is missing keeps the worker from one part, not from the others.
+    """
+    # A deadline that is short for a dump must not keep it from its work.
+    spec = attrs.evolve(backup.spec, activeDeadlineSeconds=None)
+    password = _secret_key(_source_secret(spec), "password", optional=True)
+    volumes, mounts = _ca_volume(spec)
+    work = _Work(
+        "aftermath",
+        "aftermath",
+        worker_task(backup, aftermath),
+        environment=[{"name": PASSWORD_VARIABLE, "valueFrom": password}],
+        volumes=volumes,
+        mounts=mounts,
+        secrets_optional=True,
+    )
+    job = _job(work, attrs.evolve(backup, spec=spec), image)
+    job["metadata"]["annotations"] = {AFTERMATH: str(aftermath), **_made_of(job)}
     return job
 
 
 def idle_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
-    """What could be created as `clean-<bk>` whatever the spec, only to ask whether a Job could be."""
+    """What could be created as `aftermath-<bk>` whatever the spec, only to ask whether a Job could be."""
     meta = backup.metadata
     pod = {"restartPolicy": "Never", "containers": [{"name": CONTAINER, "image": image.name}]}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name("clean", meta.name),
+            "name": job_name("aftermath", meta.name),
             "namespace": meta.namespace,
-            "labels": labels("clean", meta.name),
+            "labels": labels("aftermath", meta.name),
         },
         "spec": {"template": {"spec": pod}},
     }
-
-
-def inspect_job(backup: Backup, image: WorkerImage, ended_by: Cause) -> dict[str, Any]:
-    """The Job `inspect-<bk>`: looks whether this Backup's archive and manifest are there; changes nothing."""
-    job = _at_the_storage("inspect", backup, image)
-    job["metadata"]["annotations"] = {ENDED_BY: ended_by.reason, ENDED_BY_MESSAGE: ended_by.message}
-    return job
-
-
-def release_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
-    """The Job `release-<bk>`: puts TiDB's GC life time back, if this Backup's run has left it raised."""
-    # What only the storage needs stays away: a missing Secret there must not keep the database waiting.
-    s3 = backup.spec.s3 and attrs.evolve(backup.spec.s3, secretName="", caSecretName="")
-    spec = attrs.evolve(backup.spec, s3=s3, activeDeadlineSeconds=_RELEASE_SECONDS)
-    backup = attrs.evolve(backup, spec=spec)
-    password = {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")}
-    work = _Work("release", "release", worker_task(backup), environment=[password], volumes=[], mounts=[])
-    job = _job(work, backup, image)
-    job["metadata"]["annotations"] = _made_of(job)
-    return job
 
 
 def is_outdated(job: Job, manifest: dict[str, Any]) -> bool:
@@ -154,18 +145,6 @@ def _made_of(job: dict[str, Any]) -> dict[str, str]:
     return {MADE_OF: hashlib.sha256(wire).hexdigest()[:16]}
 
 
-def _at_the_storage(
-    verb: str, backup: Backup, image: WorkerImage, *, delete_data: bool = False
-) -> dict[str, Any]:
-    # What only a dump needs stays away: a missing Secret or a short deadline must not keep it from its work.
-    source = backup.spec.source and attrs.evolve(backup.spec.source, tlsClientSecretName="")
-    spec = attrs.evolve(backup.spec, source=source, activeDeadlineSeconds=None)
-    backup = attrs.evolve(backup, spec=spec)
-    task = worker_task(backup, delete_data=delete_data)
-    volumes, mounts = _ca_volume(spec)
-    return _job(_Work(verb, verb, task, environment=[], volumes=volumes, mounts=mounts), backup, image)
-
-
 def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
     meta, spec = backup.metadata, backup.spec
     owned = labels(work.component, meta.name)
@@ -173,7 +152,7 @@ def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(work.component, meta.name, backup.attempt if work.component in ATTEMPTED else 1),
+            "name": job_name(work.component, meta.name, backup.attempt if work.verb == "dump" else 1),
             "namespace": meta.namespace,
             "labels": owned,
             "ownerReferences": [_owner(backup)],
@@ -192,7 +171,7 @@ def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
                     "labels": (spec.podLabels or {}) | owned,
                     "annotations": pod_annotations(meta.annotations),
                 },
-                "spec": _pod(spec, _container(work, spec, image), work.volumes),
+                "spec": _pod(spec, _container(work, spec, image), _volumes(work, spec)),
             },
         },
     }
@@ -207,7 +186,7 @@ def _container(work: _Work, spec: BackupSpec, image: WorkerImage) -> dict[str, A
         "env": [
             {"name": TASK_VARIABLE, "value": encode_task(work.task)},
             *work.environment,
-            *_worker_environment(spec),
+            *_worker_environment(spec, optional=work.secrets_optional),
         ],
         "volumeMounts": [*work.mounts, *_worker_mounts(spec)],
         # Without a declared port no PodMonitor finds the pod.
@@ -255,7 +234,7 @@ def _pod(spec: BackupSpec, container: dict[str, Any], volumes: list[dict[str, An
         }
         | members(spec.podSecurityContext),
         "containers": [container],
-        "volumes": [*volumes, *_worker_volumes(spec)],
+        "volumes": volumes,
     }
     asked = {
         "serviceAccountName": spec.serviceAccount,
@@ -270,7 +249,7 @@ def _pod(spec: BackupSpec, container: dict[str, Any], volumes: list[dict[str, An
     return pod | {name: value for name, value in asked.items() if value}
 
 
-def _worker_environment(spec: BackupSpec) -> list[dict[str, Any]]:
+def _worker_environment(spec: BackupSpec, *, optional: bool) -> list[dict[str, Any]]:
     environment: list[dict[str, Any]] = [
         {"name": "RUN_DIR", "value": RUN_DIR},
         {"name": "DB_TLS_DIR", "value": DB_TLS_DIR},
@@ -281,8 +260,11 @@ def _worker_environment(spec: BackupSpec) -> list[dict[str, Any]]:
     if spec.s3 and spec.s3.secretName:
         secret = spec.s3.secretName
         environment += [
-            {"name": "AWS_ACCESS_KEY_ID", "valueFrom": _secret_key(secret, "access_key")},
-            {"name": "AWS_SECRET_ACCESS_KEY", "valueFrom": _secret_key(secret, "secret_key")},
+            {"name": "AWS_ACCESS_KEY_ID", "valueFrom": _secret_key(secret, "access_key", optional=optional)},
+            {
+                "name": "AWS_SECRET_ACCESS_KEY",
+                "valueFrom": _secret_key(secret, "secret_key", optional=optional),
+            },
             {"name": "AWS_SESSION_TOKEN", "valueFrom": _secret_key(secret, "session_token", optional=True)},
         ]
     return [*environment, *objects(spec.env)]
@@ -299,13 +281,21 @@ def _ca_volume(spec: BackupSpec) -> tuple[list[dict[str, Any]], list[dict[str, A
     ], [mount]
 
 
-def _worker_volumes(spec: BackupSpec) -> list[dict[str, Any]]:
+def _worker_volumes(spec: BackupSpec, *, optional: bool = False) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}]
     if spec.source and spec.source.tlsClientSecretName:
-        volumes.append({"name": "db-tls", "secret": {"secretName": spec.source.tlsClientSecretName}})
+        volumes.append({"name": "db-tls", "secret": _secret(spec.source.tlsClientSecretName, optional)})
     if spec.s3 and spec.s3.caSecretName:
-        volumes.append({"name": "s3-tls", "secret": {"secretName": spec.s3.caSecretName}})
+        volumes.append({"name": "s3-tls", "secret": _secret(spec.s3.caSecretName, optional)})
     return volumes
+
+
+def _volumes(work: _Work, spec: BackupSpec) -> list[dict[str, Any]]:
+    return [*work.volumes, *_worker_volumes(spec, optional=work.secrets_optional)]
+
+
+def _secret(name: str, optional: bool) -> dict[str, Any]:
+    return {"secretName": name} | ({"optional": True} if optional else {})
 
 
 def _worker_mounts(spec: BackupSpec) -> list[dict[str, Any]]:

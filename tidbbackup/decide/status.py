@@ -144,7 +144,12 @@ def move(
 def mend(backup: Backup, status: BackupStatus) -> tuple[Action, ...]:
     """The action by which a Backup gets another status without a change of its phase, where they differ."""
     patch = changes(backup.status, status)
-    return (PatchStatus(backup.key, backup.metadata.resourceVersion, patch),) if patch else ()
+    if not patch:
+        return ()
+    patch |= changes(
+        backup.status, attrs.evolve(backup.status, observedGeneration=backup.metadata.generation)
+    )
+    return (PatchStatus(backup.key, backup.metadata.resourceVersion, patch),)
 
 
 def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]:

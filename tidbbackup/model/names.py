@@ -29,13 +29,10 @@ BACKUP_LABEL = "tidb.pingcap.com/backup"
 SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
 DUE_TIME = "tidb.pingcap.com/due-time"
 SCHEDULE_UID = "tidb.pingcap.com/schedule-uid"
-DELETES_DATA = "tidb.pingcap.com/deletes-data"
-"""On a cleaning Job whose task is to delete the archive: the policy may have changed since."""
+AFTERMATH = "tidb.pingcap.com/aftermath"
+"""On the Job aftermath-<bk>: what it was told to do. What is wanted may have changed since."""
 MADE_OF = "tidb.pingcap.com/made-of"
-"""On a Job that is created again until it completes: a digest of the spec and image it was made from."""
-ENDED_BY = "tidb.pingcap.com/ended-by"
-ENDED_BY_MESSAGE = "tidb.pingcap.com/ended-by-message"
-"""On an inspecting Job: the cause of the run's end. The run's pod, which shows it, is soon deleted."""
+"""On the same: a digest of the spec and image it was made from."""
 
 _LABEL_LIMIT = 63
 _KEPT = 54
@@ -54,7 +51,7 @@ def short(name: str) -> str:
 
 
 def job_name(verb: str, backup: str, attempt: int = 1) -> str:
-    """`backup-<bk>`, `clean-<bk>`: at most one Job of a verb for one Backup name and attempt.
+    """`backup-<bk>`, `aftermath-<bk>`: at most one Job of a verb for one Backup name and attempt.
 
     A later attempt of an opt-in retry has `-r<n>` at its end.
     """

@@ -20,7 +20,6 @@ QUOTA_EXCEEDED = "QuotaExceeded"
 POD_REFUSED = "PodRefused"
 START_FAILED = "StartFailed"
 PENDING_TOO_LONG = "PendingTooLong"
-STARTED_TOO_LATE = "StartedTooLate"
 EVICTED = "Evicted"
 OOM_KILLED = "OOMKilled"
 KILLED = "Killed"
@@ -60,7 +59,6 @@ KEY_TAKEN = "KeyTaken"
 VERIFY_FAILED = "VerifyFailed"
 STALLED = "Stalled"
 TERMINATED = "Terminated"
-CLEAN_FAILED = "CleanFailed"
 # Of a restore.
 ARCHIVE_NOT_FOUND = "ArchiveNotFound"
 ARCHIVE_BROKEN = "ArchiveBroken"
@@ -75,7 +73,6 @@ INTERNAL_ERROR = "InternalError"
 JOB_CREATED = "JobCreated"
 POD_STARTED = "PodStarted"
 INSPECTING = "Inspecting"
-INSPECTING_AGAIN = "InspectingAgain"
 RETRY_WAITS = "RetryWaits"
 ARCHIVE_STORED = "ArchiveStored"
 ARCHIVE_FOUND = "ArchiveFound"
@@ -109,21 +106,5 @@ DELETE_MARKER = "DeleteMarker"
 MANIFEST_MISSING = "ManifestMissing"
 DEFINER_MISSING = "DefinerMissing"
 
-NEVER_STARTED = frozenset(
-    {
-        *(UNSCHEDULABLE, VOLUME_UNAVAILABLE, IMAGE_UNAVAILABLE, SECRET_MISSING, SERVICE_ACCOUNT_MISSING),
-        *(QUOTA_EXCEEDED, POD_REFUSED, START_FAILED, PENDING_TOO_LONG),
-    }
-)
-"""No worker has begun: nothing is left in the bucket."""
-
 LEFT_IN_THE_BUCKET = frozenset({BUCKET_NOT_FOUND, KEY_TAKEN})
 """A cleaning has ended and has not deleted all that it should: a Warning."""
-
-DIED_WITHOUT_A_WORD = frozenset(
-    {
-        *(EVICTED, OOM_KILLED, KILLED, NODE_LOST, DEADLINE_EXCEEDED, JOB_DELETED, POD_DELETED, RESULT_LOST),
-        STARTED_TOO_LATE,
-    }
-)
-"""A worker may have begun and left no result: an upload or an archive may exist."""

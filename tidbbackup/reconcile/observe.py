@@ -36,12 +36,8 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         image,
         job=_job(caches, "backup", key, attempt),
         pods=_pods(caches, "backup", key),
-        clean_job=_job(caches, "clean", key),
-        clean_pods=_pods(caches, "clean", key),
-        inspect_job=_job(caches, "inspect", key, attempt),
-        inspect_pods=_pods(caches, "inspect", key),
-        release_job=_job(caches, "release", key),
-        release_pods=_pods(caches, "release", key),
+        aftermath_job=_job(caches, "aftermath", key),
+        aftermath_pods=_pods(caches, "aftermath", key),
     )
 
 

@@ -92,6 +92,7 @@ class Reconcilers:
     async def _settle(self, key: ObjectKey, facts: F, decide: Decide[F]) -> datetime | None:
         actor = Actor(Writer(self.client, self.gate, key), self.count)
         facts, plan = await self._decide(facts, decide)
+        log.debug("%s: row %s", key, plan.row.id if plan.row else "-")
         try:
             await actor.carry_out(plan, self.now())
         except Refused as refused:

@@ -51,7 +51,12 @@ class Journal:
         """The result of a run whose backup is complete, with all that is to be told besides; None before."""
         if self.complete is None:
             return None
-        return attrs.evolve(self.complete, notices=tuple(self.notices), gcLifeTimeHeld=self.life_time_held)
+        return attrs.evolve(
+            self.complete,
+            notices=tuple(self.notices),
+            uploadLeftOpen=self.upload_left_open,
+            gcLifeTimeHeld=self.life_time_held,
+        )
 
     def report(self) -> Report:
         """How far the run is now."""

@@ -1,14 +1,12 @@
-"""`worker inspect`: whether a backup whose worker left no word is whole all the same. Changes nothing.
+"""Whether a backup whose worker left no result is whole all the same. Changes nothing.
 
-The manifest is written last, so where it is there, of this very Backup and of an archive of that size,
-everything before it was done. Must not know why nobody said so.
+The manifest is written last. If it is there, for this very Backup and an archive of that size, everything
+before it was done. Must not know why the worker left no result.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 
@@ -16,34 +14,42 @@ from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import MAX_DATABASES, Outcome, WorkerResult
 from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.storage import objects
-from tidbbackup.storage.client import Patience, credentials_from, open_client
+from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.objects import RUN_METADATA
 from tidbbackup.worker.archive.manifest import Summary, read_summary
-from tidbbackup.worker.environment import Environment
-from tidbbackup.worker.failure import Journal, StepFailed
+from tidbbackup.worker.failure import StepFailed
 
 log = logging.getLogger(__name__)
 
 
-async def inspect(
-    env: Environment, journal: Journal, patience: Patience, now: Callable[[], datetime]
-) -> WorkerResult:
+async def inspect(client: S3Client, task: WorkerTask) -> WorkerResult:
     """What the manifest of this Backup tells, as its worker would have said it.
 
     Raises:
         StepFailed: there is no archive (`NothingStored`), or it is not whole (`ResultLost`).
         StorageError: the storage could not be asked.
     """
-    journal.step = "inspect"
-    target = env.task.target
-    async with open_client(target, credentials_from(env.keys), env.s3_ca, patience, env.proxies) as client:
-        archive = await objects.head(client, target, target.key)
-        if archive is None:
-            raise StepFailed(reasons.NOTHING_STORED, f"there is no {target.url}")
-        body = await objects.read(client, target, target.manifest_key)
+    target = task.target
+    archive = await objects.head(client, target, target.key)
+    if archive is None:
+        raise StepFailed(reasons.NOTHING_STORED, f"there is no {target.url}")
+    body = await objects.read(client, target, target.manifest_key)
     if body is None:
         raise StepFailed(reasons.RESULT_LOST, f"{target.url} is there without its manifest: it is not whole")
-    return judge(env.task, archive.size, body, archive.metadata.get(RUN_METADATA, ""))
+    return judge(task, archive.size, body, archive.metadata.get(RUN_METADATA, ""))
+
+
+async def is_whole(client: S3Client, task: WorkerTask) -> bool:
+    """Whether the backup is whole.
+
+    Raises:
+        StorageError: the storage could not be asked.
+    """
+    try:
+        await inspect(client, task)
+    except StepFailed:
+        return False
+    return True
 
 
 def judge(task: WorkerTask, size: int, body: bytes, run: str = "") -> WorkerResult:

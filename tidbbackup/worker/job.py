@@ -37,6 +37,8 @@ class Limits:
     """For taking back an upload; a pod that is asked to end has 30."""
     renewal: float = 60
     """Between two signs of life in the ledger of GC life times; its holders expire after ten of these."""
+    release: float = 120
+    """For putting back the GC life time after a run, the connection included; the next Job tries again."""
     put_back: float = 8
     """For putting the GC life time back."""
     patience: Patience = field(factory=Patience)

@@ -20,12 +20,10 @@ from tidbbackup.logs import PlainLines
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult, encode_result
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.worker.clean import clean
+from tidbbackup.worker.aftermath import aftermath
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
-from tidbbackup.worker.gc.hold import release
-from tidbbackup.worker.inspection import inspect
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.memory import share_heaps
 from tidbbackup.worker.privacy import keep_private
@@ -47,7 +45,7 @@ def main(
     limits: Limits | None = None,
     leave: Callable[[int], object] | None = None,
 ) -> int:
-    """Do one action (dump, restore, clean, inspect, release) and say how it ended; the process's exit code.
+    """Do one action (dump, restore, aftermath) and say how it ended; the process's exit code.
 
     `leave` ends the process with it at once, which returning does not: asyncio and Python wait for threads,
     of which one may stand in a look-up at a silent name server, or in a read of a silent disk.
@@ -82,13 +80,9 @@ def work_of(action: str, limits: Limits) -> Work:
         return lambda env, journal: dump(env, journal, limits, _now)
     if action == "restore":
         return lambda env, journal: restore(env, journal, limits, _now)
-    if action == "clean":
-        return lambda env, journal: clean(env, journal, limits.patience, _now)
-    if action == "inspect":
-        return lambda env, journal: inspect(env, journal, limits.patience, _now)
-    if action == "release":
-        return lambda env, journal: release(env, journal, limits, _now)
-    raise UsageError(f"unknown action `{action}`: dump, restore, clean, inspect or release")
+    if action == "aftermath":
+        return lambda env, journal: aftermath(env, journal, limits, _now)
+    raise UsageError(f"unknown action `{action}`: dump, restore or aftermath")
 
 
 async def _said(
@@ -162,7 +156,8 @@ async def supervise(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminate)
     try:
-        return await task, EXIT_OK
+        ended = await task
+        return ended, EXIT_FAILED if ended.outcome is Outcome.FAILED else EXIT_OK
     except asyncio.CancelledError:
         reason, message = reasons.TERMINATED, f"asked to end (SIGTERM) in step {journal.step}"
     except (StepFailed, StorageError) as error:

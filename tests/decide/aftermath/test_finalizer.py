@@ -4,16 +4,17 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
+from tests.decide.moments import ended
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import Announce, Ask, Counted, Tally
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.resource.backup import Backup, BackupSpec, BackupStatus
-from tidbbackup.model.resource.kubernetes import Job
+from tidbbackup.model.resource.kubernetes import Job, Pod
 
 WHOLE = status("Complete", backupPath=URL, checksum="sha256:00")
-HALF = status("Scheduled", "Running", backupPath=URL)
+HALF = ended("RunStopped", stopped=True)
 GOES = (Definition(Meta(name="backups.pingcap.com", deletionTimestamp=NOW)),)
 STAYS = (Definition(Meta(name="backups.pingcap.com")),)
 FAREWELL = ["Warning CRDTerminating", "finalizers "]
@@ -25,12 +26,12 @@ def uninstalled(found: Backup, **parts: object) -> BackupFacts:
 
 
 def test_the_crd_is_looked_at_before_anything_is_cleaned() -> None:
-    found = facts(going("Delete", WHOLE))
+    found = facts(going("Delete", WHOLE), evidence={JOB_LOOK: (), PODS_LOOK: ()})
 
     assert look_of(decide, found, NOW) == CRD_LOOK
     for seen in (STAYS, ()):
         answered = attrs.evolve(found, evidence=NO_RUN | {CRD_LOOK: seen})
-        assert outline(decide(answered, NOW)) == ["create clean-demo"]
+        assert outline(decide(answered, NOW)) == ["create aftermath-demo"]
 
 
 @pytest.mark.parametrize(
@@ -63,24 +64,29 @@ def test_only_what_the_policy_wanted_gone_is_counted(
 
 def test_one_that_cannot_be_cleaned_goes_too() -> None:
     failed = status("Complete", "CleanFailed", backupPath=URL, checksum="sha256:00")
-    plan = decide(uninstalled(going("Delete", failed), clean_job=clean(FAILED)), NOW)
-    assert outline(plan) == ["delete clean-demo clean-uid"]
+    plan = decide(uninstalled(going("Delete", failed), aftermath_job=aftermath(FAILED)), NOW)
+    assert outline(plan) == ["delete aftermath-demo aftermath-uid"]
     assert outline(decide(uninstalled(going("Delete", failed)), NOW)) == FAREWELL
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("found", "pods", "expected"),
     [
-        (clean(), ["delete clean-demo clean-uid"]),
-        (clean(deletionTimestamp=NOW), []),
-        (clean(COMPLETE), ["Normal ArchiveDeleted", "Normal Clean", "status Clean"]),
-        (clean(owner=""), FAREWELL),
+        (aftermath(), (), ["delete aftermath-demo aftermath-uid"]),
+        (aftermath(deletionTimestamp=NOW), (), []),
+        (
+            aftermath(COMPLETE),
+            (reported(CLEANED),),
+            ["Normal ArchiveDeleted", "Normal Clean", "status Clean"],
+        ),
+        (aftermath(owner=""), (), FAREWELL),
     ],
 )
 def test_a_cleaning_that_is_on_is_stopped_first_and_one_that_is_done_counts(
-    found: Job, expected: list[str]
+    found: Job, pods: tuple[Pod, ...], expected: list[str]
 ) -> None:
-    assert outline(decide(uninstalled(going("Delete", WHOLE), clean_job=found), NOW)) == expected
+    known = uninstalled(going("Delete", WHOLE), aftermath_job=found, aftermath_pods=pods)
+    assert outline(decide(known, NOW)) == expected
 
 
 def test_no_farewell_while_its_run_goes_on() -> None:
@@ -104,7 +110,7 @@ def test_with_a_wrong_spec_too_it_is_asked_whether_the_namespace_goes() -> None:
     """No Job can be made of such a spec, so no refusal of one would ever tell."""
     wrong = attrs.evolve(going("Delete", WHOLE), spec=backup({"cleanPolicy": "Delete"}, s3={"sse": "x"}).spec)
     plan = decide(without_run(wrong), NOW)
-    assert outline(plan) == ["ask clean-demo", "Warning CleanFailed", "status CleanFailed"]
+    assert outline(plan) == ["ask aftermath-demo", "Warning CleanFailed", "status CleanFailed"]
     assert plan.wake_at == later(30)
 
     refusal = Refusal(403, "no", namespace_terminating=True)

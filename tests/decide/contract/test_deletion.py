@@ -9,13 +9,15 @@ from tests.decide.builders import IMAGE
 from tests.decide.contract.subject import DONE, REJECTED, TERMINATING, Server, pods_of, there
 from tests.decide.world import FOREGROUND
 from tidbbackup.decide.plan import Ask, Create, Delete, PatchStatus, SetFinalizers
-from tidbbackup.decide.render import backup_job, clean_job
+from tidbbackup.decide.render import aftermath_job, backup_job
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job
 
 OTHER = "example.com/other"
+ALL = Aftermath((Part.CLEAN,), Data.DELETE)
 ENDS = ("Complete", "Failed")
 
 
@@ -147,17 +149,17 @@ async def test_finalizers_keep_a_backup_until_the_last_is_gone(server: Server) -
 
 
 async def test_a_deletion_in_the_foreground_waits_for_the_jobs_that_block_it(server: Server) -> None:
-    """It deletes the run's Job; the cleaning Job that is made afterwards does not block, and stays."""
+    """It deletes the run's Job; that of the aftermath, made afterwards, does not block, and stays."""
     found = await server.create(FINALIZER, cleanPolicy="Delete")
     await made(server, found)
     await server.delete_backup(foreground=True)
     going = there(await server.view())
     assert set(going.metadata.finalizers) == {FINALIZER, FOREGROUND}
 
-    assert await server.apply(Create(clean_job(going, IMAGE, delete_data=True))) == DONE
+    assert await server.apply(Create(aftermath_job(going, IMAGE, ALL))) == DONE
     await server.until(lambda view: "backup-demo" not in view.jobs)
     view = await server.until(lambda view: there(view).metadata.finalizers == (FINALIZER,))
-    assert view.jobs["clean-demo"].metadata.deletionTimestamp is None
+    assert view.jobs["aftermath-demo"].metadata.deletionTimestamp is None
 
     version = there(view).metadata.resourceVersion
     assert await server.apply(SetFinalizers(found.key, version, ())) == DONE
@@ -171,9 +173,9 @@ async def test_in_a_namespace_that_goes_nothing_is_made_and_everything_is_delete
     await server.delete_namespace()
     view = await server.until(lambda view: there(view).metadata.deletionTimestamp is not None)
 
-    assert await server.apply(Create(clean_job(there(view), IMAGE, delete_data=True))) == TERMINATING
+    assert await server.apply(Create(aftermath_job(there(view), IMAGE, ALL))) == TERMINATING
     assert await server.apply(Create(backup_job(found, IMAGE))) == TERMINATING
-    assert await server.apply(Ask(clean_job(there(view), IMAGE, delete_data=True))) == TERMINATING
+    assert await server.apply(Ask(aftermath_job(there(view), IMAGE, ALL))) == TERMINATING
     view = await server.until(lambda view: (view.jobs, view.pods) == ({}, {}))
     version = there(view).metadata.resourceVersion
     assert await server.apply(PatchStatus(found.key, version, {"phase": "Clean"})) == DONE

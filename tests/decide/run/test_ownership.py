@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
-from tests.decide.run.test_name_lock import HELD, OOM
+from tests.decide.moments import ended, failed
+from tests.decide.run.test_name_lock import HELD
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
@@ -17,7 +18,7 @@ from tidbbackup.decide.plan import Create, Delete, Look, Plan
 from tidbbackup.decide.run.job_state import Foreign, Former, Ours, job_state
 from tidbbackup.decide.run.ownership import events_of_start, job_key, pods_made_by
 from tidbbackup.model.meta import ObjectKey, OwnerReference
-from tidbbackup.model.names import DELETES_DATA, job_name
+from tidbbackup.model.names import AFTERMATH, job_name
 from tidbbackup.model.resource.backup import RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod
 from tidbbackup.reconcile.act import is_ours
@@ -52,15 +53,16 @@ OWNERS = {
 }
 RECORD = RetryRecord(1, NOW, NOW, None, "Evicted", "evicted")
 VERBS = ("backup", "retry", "inspect", "release", "clean")
+TOLD = {"inspect": "inspect release", "release": "release", "clean": "clean delete"}
+MADE_BY = {"backup": "backup", "retry": "backup"}
 
 
 def held(verb: str, owner: OwnerReference | None) -> Job:
     """What has the name of our Job of that verb."""
-    name = job_name("backup", "demo", 2) if verb == "retry" else job_name(verb, "demo")
-    owners = (owner,) if owner else ()
-    told = {DELETES_DATA: "true"} if verb == "clean" else {}
-    made_by = "backup" if verb == "retry" else verb
-    return job(verb=made_by, name=name, uid=HELD, ownerReferences=owners, annotations=told)
+    made_by = MADE_BY.get(verb, "aftermath")
+    name = job_name(made_by, "demo", 2 if verb == "retry" else 1)
+    told = {AFTERMATH: TOLD[verb]} if verb in TOLD else {}
+    return job(verb=made_by, name=name, uid=HELD, ownerReferences=(owner,) if owner else (), annotations=told)
 
 
 def beside(verb: str, found: Job) -> tuple[Any, BackupFacts]:
@@ -73,12 +75,10 @@ def beside(verb: str, found: Job) -> tuple[Any, BackupFacts]:
         again = backup(policy, status("Scheduled", backoffRetryStatus=(RECORD,), backupPath=URL))
         return live, facts(again, job=found)
     if verb == "inspect":
-        running = backup(status=status("Scheduled", "Running"))
-        return live, facts(running, job=job(FAILED), pods=(OOM,), inspect_job=found)
+        return live, facts(backup(status=ended()), aftermath_job=found)
     if verb == "release":
-        failed = status("Running", "Failed", reason="OOMKilled", timeCompleted=NOW)
-        return live, facts(backup(status=failed), release_job=found)
-    return gc.decide, facts(going("Delete", status("Complete")), evidence=NO_RUN, clean_job=found)
+        return live, facts(backup(status=failed("OOMKilled")), aftermath_job=found)
+    return gc.decide, facts(going("Delete", status("Complete")), evidence=NO_RUN, aftermath_job=found)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -118,10 +118,8 @@ def wanted(verb: str) -> dict[str, Any]:
     empty = {
         "backup": facts(backup(), evidence=NO_RUN),
         "retry": facts(evicted),
-        "inspect": facts(backup(status=status("Scheduled", "Running")), job=job(FAILED), pods=(OOM,)),
-        "release": facts(
-            backup(status=status("Running", "Failed", reason="OOMKilled", timeCompleted=NOW)),
-        ),
+        "inspect": facts(backup(status=ended())),
+        "release": facts(backup(status=failed("OOMKilled"))),
         "clean": facts(going("Delete", status("Complete")), evidence=NO_RUN),
     }[verb]
     decide = gc.decide if verb == "clean" else run_backup.decide
@@ -146,9 +144,7 @@ def test_only_the_pods_that_this_job_made_are_its_own() -> None:
     [
         ("backup", 0, "backup-demo"),
         ("backup", 1, "backup-demo-r2"),
-        ("inspect", 1, "inspect-demo-r2"),
-        ("clean", 1, "clean-demo"),
-        ("release", 1, "release-demo"),
+        ("aftermath", 1, "aftermath-demo"),
     ],
 )
 def test_attempts_have_jobs_of_their_own_and_what_comes_after_them_has_one(

@@ -6,18 +6,20 @@ import attrs
 import pytest
 
 from tests.decide.builders import *
-from tests.decide.moments import INSPECT_LOOK, RUNNING, inspecting
+from tests.decide.moments import AFTERMATH_LOOK
+from tests.decide.moments import ended as over
 from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Create, Look, Plan
+from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.resource.kubernetes import Pod
 
 POLICY: dict[str, Any] = {"backoffRetryPolicy": {}}
 EVICTED = pod("Failed", reason="Evicted", message="low on memory")
 DISRUPTED = true("Failed", "PodFailurePolicy", "Pod ns/p has condition DisruptionTarget")
-NOTHING_THERE = attrs.evolve(gave_up("NothingStored", "no archive"), metadata=pod(owner="i").metadata)
-NO_FORMER: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), INSPECT_LOOK: (), PODS_LOOK: ()}
+NOTHING_THERE = PartResult(Part.INSPECT, reason="NothingStored", message="no archive")
+NO_FORMER: dict[Look, tuple[object, ...]] = {JOB_LOOK: (), AFTERMATH_LOOK: (), PODS_LOOK: ()}
 
 
 def ended(told: Pod, policy: dict[str, Any] | None = None, *records: RetryRecord) -> BackupFacts:
@@ -77,7 +79,9 @@ def test_nothing_else_is(told: Pod) -> None:
 def test_a_disruption_is_known_from_the_job_alone() -> None:
     """The controller was away, and the pod went with its node before anybody read its conditions."""
     found = facts(backup(POLICY, status("Scheduled")), job=job(DISRUPTED), evidence={PODS_LOOK: ()})
-    inspected = attrs.evolve(found, inspect_job=job(verb="inspect", uid="i"), inspect_pods=(NOTHING_THERE,))
+    known = written(found.backup, decide(found, NOW))
+    job_there = aftermath(COMPLETE, told="inspect release")
+    inspected = facts(known, aftermath_job=job_there, aftermath_pods=(reported(NOTHING_THERE),))
 
     assert cause_of(decide(inspected, NOW))[0] == "RetryWaits"
     assert DISRUPTED.message in cause_of(decide(inspected, NOW))[1]
@@ -116,7 +120,13 @@ def test_each_pause_is_twice_the_last() -> None:
 
 
 def test_what_the_worker_warned_of_is_not_lost_on_the_way_to_the_next_attempt() -> None:
-    told = gave_up("Terminated", "SIGTERM", uploadLeftOpen=True, notices=(notice("GcLifeTimeStillRaised"),))
+    told = gave_up(
+        "Terminated",
+        "SIGTERM",
+        uploadLeftOpen=True,
+        gcLifeTimeHeld=True,
+        notices=(notice("GcLifeTimeStillRaised"),),
+    )
     told = attrs.evolve(told, status=attrs.evolve(told.status, reason="NodeLost"))
     patch = patch_of(decide(ended(told), NOW))
 
@@ -165,9 +175,9 @@ def test_one_that_is_given_up_leaves_no_job_of_the_former_attempt(seconds: int) 
     found = between_attempts()
     if seconds < 300:
         found = attrs.evolve(found, spec=backup().spec)
-    left = facts(found, evidence={JOB_LOOK: (job(),), INSPECT_LOOK: (inspecting(),)})
+    left = facts(found, evidence={JOB_LOOK: (job(),), AFTERMATH_LOOK: (aftermath(),)})
     assert outline(decide(left, later(seconds))) == [
-        *("delete backup-demo job-uid", "delete inspect-demo inspect-uid"),
+        *("delete backup-demo job-uid", "delete aftermath-demo aftermath-uid"),
         *("Warning Failed", "status Failed"),
     ]
     assert look_of(decide, facts(found), later(seconds)) == JOB_LOOK
@@ -202,13 +212,14 @@ def test_one_whose_job_was_made_before_its_status_goes_on() -> None:
     assert patch_of(plan)["backoffRetryStatus"][0]["realRetryAt"] == "2026-11-23T03:05:01Z"
 
 
-def test_a_later_attempt_is_inspected_by_its_own_name() -> None:
-    told = attrs.evolve(RUNNING, backoffRetryStatus=(record(),))
+def test_each_attempt_is_inspected_and_what_ended_the_former_is_not_its_end() -> None:
+    told = attrs.evolve(over("Evicted", "low on memory"), backoffRetryStatus=(record(),))
+    job_there = aftermath(COMPLETE, told="inspect release")
     found = facts(
-        backup(POLICY, told), job=job(name="backup-demo-r2"), pods=(pod("Failed", terminated(exit_code=137)),)
+        backup(POLICY, told), aftermath_job=job_there, aftermath_pods=(reported(NOTHING_THERE, RELEASED),)
     )
-
-    assert outline(decide(found, NOW))[0] == "create inspect-demo-r2"
+    patch = patch_of(decide(found, NOW))
+    assert (patch["runEnded"], len(patch["backoffRetryStatus"])) == (None, 2)
 
 
 def test_a_status_without_records_is_the_first_attempt() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.decide.builders import KEY, UID, backup
 from tidbbackup.decide.spec.storage_target import object_target
 from tidbbackup.decide.spec.task import clean_policy, notices, worker_task
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.contract.task import DatabaseTarget, DumperName, DumpSettings
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
 from tidbbackup.model.providers import Transfer
@@ -90,7 +91,7 @@ def test_the_whole_task() -> None:
         )
     )
 
-    assert (task.backup, task.namespace, task.uid, task.deleteData) == ("demo", "ns", UID, False)
+    assert (task.backup, task.namespace, task.uid, task.keysInSecret) == ("demo", "ns", UID, True)
     assert task.database == DatabaseTarget("tidb", 3306, "u", tls=True)
     assert task.dump == DumpSettings(("--threads=2", "--no-locks"), "^a")
     assert task.stagingBytes == 2**30
@@ -124,7 +125,13 @@ def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
     spec = {"mydumper": {"options": ["--tidb-force-priority=LOW_PRIORITY", "--rows=1"]}}
 
     assert worker_task(backup(spec)).dump.options == ("--rows=1",)
-    assert worker_task(backup(), delete_data=True).deleteData
+
+
+def test_what_is_left_to_do_reaches_the_worker_and_whether_its_keys_are_in_a_secret() -> None:
+    wanted = Aftermath((Part.CLEAN,), Data.DELETE)
+    assert worker_task(backup(), wanted).aftermath == wanted
+    assert not worker_task(backup()).aftermath
+    assert not worker_task(backup(s3={"secretName": ""})).keysInSecret
 
 
 @pytest.mark.parametrize(

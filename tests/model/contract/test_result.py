@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.contract.result import (
     MAX_BYTES,
     MAX_DATABASES,
@@ -16,11 +17,14 @@ from tidbbackup.model.contract.result import (
     decode_result,
     encode_result,
 )
+from tidbbackup.model.reasons import RESULT_LOST, STORAGE_UNREACHABLE
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 # Short seeds made long: Hypothesis itself shuns texts of thousands of characters.
 SEEDS = st.text(max_size=4) | st.sampled_from(["\x00", "\x1f", "\U0001f600", "ü", '"', "\\", "\udc80"])
 TEXTS = st.builds(lambda seed, times: seed * times, SEEDS, st.integers(0, 5000))
+REASONS = st.sampled_from([RESULT_LOST, STORAGE_UNREACHABLE, ""])
+PARTS = st.builds(PartResult, st.sampled_from(Part), st.booleans(), REASONS, TEXTS)
 
 
 @given(
@@ -39,6 +43,7 @@ TEXTS = st.builds(lambda seed, times: seed * times, SEEDS, st.integers(0, 5000))
         databases=st.lists(TEXTS, max_size=30).map(tuple),
         databaseCount=st.integers(0, 2**31),
         notices=st.lists(st.builds(Notice, TEXTS, TEXTS), max_size=6).map(tuple),
+        parts=st.lists(PARTS, max_size=3, unique_by=lambda each: each.part).map(tuple),
     )
 )
 def test_it_never_outgrows_the_message_and_can_be_read(result: WorkerResult) -> None:
@@ -52,6 +57,9 @@ def test_it_never_outgrows_the_message_and_can_be_read(result: WorkerResult) -> 
         result.size,
         result.databaseCount,
     )
+    assert [(each.part, each.done) for each in read.parts] == [
+        (each.part, each.done) for each in result.parts
+    ]
 
 
 def test_what_is_small_goes_through_whole() -> None:
@@ -66,6 +74,7 @@ def test_what_is_small_goes_through_whole() -> None:
         databases=("a", "b"),
         databaseCount=2,
         notices=(Notice("NoEffect", "so what"),),
+        parts=(PartResult(Part.INSPECT), PartResult(Part.RELEASE, False, "LoginFailed", "who?")),
     )
     assert decode_result(encode_result(result).decode()) == result
 
@@ -117,6 +126,14 @@ def test_a_time_without_zone_is_no_result() -> None:
     data = msgspec.json.encode({"outcome": "Complete", "started": "2026-11-23T03:00:00"}).decode()
 
     assert decode_result(data) is None
+
+
+def test_a_part_is_found_by_its_name() -> None:
+    release = PartResult(Part.RELEASE, False, "LoginFailed")
+    result = WorkerResult(Outcome.FAILED, parts=(PartResult(Part.CLEAN), release))
+
+    assert result.part(Part.RELEASE) is release
+    assert result.part(Part.INSPECT) is None
 
 
 def test_a_message_that_was_cut_is_no_result() -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, WorkerTask, decode_task, encode_task
 from tidbbackup.model.providers import ObjectTarget
 
@@ -25,7 +26,9 @@ def tasks(draw: st.DrawFn) -> WorkerTask:
     )
     database = draw(st.none() | st.builds(DatabaseTarget, host=TEXTS, user=TEXTS))
     dump = DumpSettings(tuple(draw(st.lists(TEXTS, max_size=3))), draw(TEXTS))
-    return WorkerTask(draw(TEXTS), "ns", "uid", target, database, dump, draw(st.integers(0, 2**63 - 1)))
+    left = draw(st.builds(Aftermath, st.lists(st.sampled_from(Part)).map(tuple), st.sampled_from(Data)))
+    size = draw(st.integers(0, 2**63 - 1))
+    return WorkerTask(draw(TEXTS), "ns", "uid", target, database, dump, size, aftermath=left)
 
 
 @given(tasks())

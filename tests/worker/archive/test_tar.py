@@ -1,6 +1,6 @@
 """The archive: what a plain tar reads out of it, its parts, its digest, the files that go.
 
-Here is also what gzip.py, zstd.py and source.py in worker/archive promise.
+Here is also what worker/archive/gzip.py, worker/archive/zstd.py and worker/archive/source.py promise.
 """
 
 import asyncio

@@ -163,4 +163,4 @@ async def test_a_twin_beside_a_backup_that_is_complete_is_told_too(job: Job) -> 
     async with open_upload(bucket, job):
         pass
     assert [notice.reason for notice in job.journal.notices] == [reasons.UPLOAD_LEFT_OPEN]
-    assert not job.journal.upload_left_open
+    assert job.journal.upload_left_open, "the deletion of the Backup aborts it"

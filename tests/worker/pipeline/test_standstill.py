@@ -1,4 +1,7 @@
-"""What is told of statements in the way of the global read lock, and what is noticed of a mydumper."""
+"""What is told of statements in the way of the global read lock, and what is noticed of a mydumper.
+
+Here is also what worker/dumpers/process.py promises.
+"""
 
 import asyncio
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The life of one Backup at one instant: what each of its Jobs is to it, and what its spec resolves to.
+"""The life of one Backup at one instant: where its run is, what its other Job is to it, what its spec gives.
 
 Made once for each decision, and all that a decision reads. Must not decide.
 """
@@ -14,13 +14,29 @@ from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.run.diagnosis import is_out_of_reach, next_out_of_reach
-from tidbbackup.decide.run.job_state import JobState, Ours, job_state
-from tidbbackup.decide.run.ownership import may_work_for
+from tidbbackup.decide.run.job_state import JobState, Silent, job_state
+from tidbbackup.decide.run.ownership import may_work_for, pods_of
 from tidbbackup.decide.spec.valid import problems
-from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase
+from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, RunEnd
 from tidbbackup.model.resource.kubernetes import Pod
 
 View = TypeVar("View")
+
+
+@frozen
+class Finished:
+    """Complete or Failed is written: nothing about the run is open any more."""
+
+
+@frozen
+class Ended:
+    """The run has ended or is being stopped, and its worker left no result: this is all that is known."""
+
+    end: RunEnd
+
+
+Stage = Finished | Ended | JobState
+"""Where the run of a Backup is. Before it has ended, that is what the Job of the newest attempt is."""
 
 
 @frozen
@@ -34,9 +50,15 @@ class Life:
     """What is wrong with its spec: while anything is, no Job can be made of it."""
     run: JobState
     """The Job of the newest attempt."""
-    inspection: JobState
-    cleaning: JobState
-    release: JobState
+    aftermath: JobState
+    """The Job that does what is left to do after a run."""
+
+    @property
+    def stage(self) -> Stage:
+        """Where its run is."""
+        if any(self.status.condition(phase) for phase in (Phase.COMPLETE, Phase.FAILED)):
+            return Finished()
+        return Ended(self.status.runEnded) if self.status.runEnded else self.run
 
     @property
     def status(self) -> BackupStatus:
@@ -49,14 +71,8 @@ class Life:
         return self.facts.refusal
 
     @property
-    def begun(self) -> bool:
-        """Whether a worker of a run has begun: by the status, or by the pods of the newest attempt."""
-        seen = isinstance(self.run, Ours) and self.run.begun
-        return seen or self.status.condition(Phase.RUNNING) is not None
-
-    @property
     def at_work(self) -> list[Pod]:
-        """The pods, of whichever Job of a run, that may work for it."""
+        """The pods of its runs that may work for it."""
         return [pod for pod in self.facts.pods if may_work_for(pod, self.backup)]
 
     @property
@@ -73,6 +89,13 @@ class Life:
         """What the live look has found. Raises Unknown where nobody has looked yet."""
         return self.facts.look_up(look, kind)
 
+    def settled(self, job: JobState, component: str) -> JobState:
+        """The same Job, whose pod is looked up if the cache does not show it although the Job has ended: only
+        the pod tells whether the worker left a result."""
+        if not isinstance(job, Silent) or job.pod_known:
+            return job
+        return job_state(job.job, self.look_up(pods_of(self.backup, component), Pod), self.backup, self.now)
+
 
 def life_of(facts: BackupFacts, backup: Backup, now: datetime) -> Life:
     """The life of `backup`, which the facts are about."""
@@ -82,7 +105,5 @@ def life_of(facts: BackupFacts, backup: Backup, now: datetime) -> Life:
         now,
         problems(backup.spec),
         run=job_state(facts.job, facts.pods, backup, now),
-        inspection=job_state(facts.inspect_job, facts.inspect_pods, backup, now),
-        cleaning=job_state(facts.clean_job, facts.clean_pods, backup, now),
-        release=job_state(facts.release_job, facts.release_pods, backup, now),
+        aftermath=job_state(facts.aftermath_job, facts.aftermath_pods, backup, now),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tidbbackup.decide.plan import Look
-from tidbbackup.decide.render import ATTEMPTED, STAGING
+from tidbbackup.decide.render import STAGING
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, job_name, short
 from tidbbackup.model.resource.backup import KIND, Backup
@@ -38,13 +38,9 @@ def owner_uid(job: Job, backup: Backup) -> str:
 
 def job_key(verb: str, backup: Backup) -> ObjectKey:
     """The key of this Backup's Job of that verb."""
-    name = job_name(verb, backup.metadata.name, attempt_of(verb, backup))
+    # What is left to do after a run is done by one Job, whichever attempt has left it.
+    name = job_name(verb, backup.metadata.name, backup.attempt if verb == "backup" else 1)
     return ObjectKey(JOB_KIND, backup.metadata.namespace, name)
-
-
-def attempt_of(verb: str, backup: Backup) -> int:
-    """Which attempt's Job of that verb is meant: cleaning is done once, after all attempts."""
-    return backup.attempt if verb in ATTEMPTED else 1
 
 
 def may_work_for(pod: Pod, backup: Backup) -> bool:

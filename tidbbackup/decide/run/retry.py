@@ -118,7 +118,7 @@ def _left(life: Life) -> list[Ours]:
     records = status.backoffRetryStatus[:-1]
     former = attrs.evolve(backup, status=attrs.evolve(status, backoffRetryStatus=records))
     states: list[JobState] = []
-    for verb, pods in (("backup", life.facts.pods), ("inspect", life.facts.inspect_pods)):
+    for verb, pods in (("backup", life.facts.pods), ("aftermath", life.facts.aftermath_pods)):
         key = job_key(verb, former)
         look = Look(JOB_KIND, key.namespace, name=key.name)
         states += [job_state(job, pods, backup, life.now) for job in life.look_up(look, Job)]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tidbbackup.decide.spec.dumper import dump_settings, dumper_notices
 from tidbbackup.decide.spec.storage_target import object_target, storage_notices
 from tidbbackup.decide.spec.valid import problems
+from tidbbackup.model.contract.aftermath import NO_AFTERMATH, Aftermath
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import DatabaseTarget, WorkerTask
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
@@ -20,8 +21,8 @@ from tidbbackup.model.units import parse_quantity
 _NO_EFFECT = (*("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),)
 
 
-def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
-    """What a worker has to know to dump this Backup, or to clean up after it."""
+def worker_task(backup: Backup, aftermath: Aftermath = NO_AFTERMATH) -> WorkerTask:
+    """What a worker has to know to dump this Backup, or to do what is left to do after that."""
     spec, meta = backup.spec, backup.metadata
     assert spec.source is not None
     source = spec.source
@@ -34,7 +35,8 @@ def worker_task(backup: Backup, *, delete_data: bool = False) -> WorkerTask:
         dump=dump_settings(spec),
         stagingBytes=parse_quantity(spec.storageSize) if spec.storageSize else 0,
         gcLifeTime=spec.tikvGCLifeTime,
-        deleteData=delete_data,
+        keysInSecret=bool(spec.s3 and spec.s3.secretName),
+        aftermath=aftermath,
     )
 
 

@@ -13,6 +13,8 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from tidbbackup.model.contract.aftermath import Part, PartResult
+
 FORMAT_VERSION = 1
 MAX_BYTES = 3500
 MAX_DATABASES = 20
@@ -27,8 +29,8 @@ class Outcome(StrEnum):
 
     COMPLETE = "Complete"
     FAILED = "Failed"
-    CLEANED = "Cleaned"
-    RELEASED = "Released"
+    DONE = "Done"
+    """Of an aftermath: all its parts are done."""
 
 
 @frozen
@@ -45,7 +47,7 @@ class WorkerResult:
 
     outcome: Outcome
     step: str = ""
-    """Where it failed: preflight, dump, pack, upload, verify, manifest, clean, release, inspect."""
+    """Where it failed: preflight, dump, pack, upload, verify, manifest, aftermath."""
     reason: str = ""
     message: str = ""
     started: Moment | None = None
@@ -64,8 +66,14 @@ class WorkerResult:
     """The worker could not abort its multipart upload: a cleaning must."""
     gcLifeTimeHeld: bool = False
     """The worker could not restore TiDB's GC life time: a release must."""
+    parts: tuple[PartResult, ...] = ()
+    """Of an aftermath. If an inspection finds the backup whole, the fields above tell of that backup."""
     notices: tuple[Notice, ...] = ()
     formatVersion: int = FORMAT_VERSION
+
+    def part(self, name: Part) -> PartResult | None:
+        """How that part of an aftermath ended; None if it was not asked for, or nothing tells."""
+        return next((each for each in self.parts if each.part is name), None)
 
 
 def encode_result(result: WorkerResult) -> bytes:
@@ -80,14 +88,18 @@ def encode_result(result: WorkerResult) -> bytes:
         commitTs=_cut(result.commitTs, _MAX_WORD),
         databases=tuple(_cut(name, MAX_TEXT) for name in result.databases[:MAX_DATABASES]),
         notices=tuple(Notice(_cut(n.reason, _MAX_WORD), _cut(n.message, 200)) for n in result.notices[:8]),
+        parts=_cut_parts(result.parts, MAX_TEXT),
     )
     data = msgspec.json.encode(small)
-    while len(data) > MAX_BYTES and (small.databases or small.notices or small.message):
+    limit = MAX_TEXT
+    while len(data) > MAX_BYTES and (small.databases or small.notices or small.message or limit):
+        limit //= 2
         small = attrs.evolve(
             small,
             databases=small.databases[: len(small.databases) // 2],
             notices=small.notices[:-1],
             message=_cut(small.message, max(len(small.message) - 256, 0)),
+            parts=_cut_parts(small.parts, limit),
         )
         data = msgspec.json.encode(small)
     # A path is whole or absent: the controller can compute it, but cannot see that it was truncated.
@@ -100,6 +112,10 @@ def decode_result(text: str) -> WorkerResult | None:
         return msgspec.json.decode(text, type=WorkerResult)
     except msgspec.MsgspecError:
         return None
+
+
+def _cut_parts(parts: tuple[PartResult, ...], limit: int) -> tuple[PartResult, ...]:
+    return tuple(attrs.evolve(part, message=_cut(part.message, limit)) for part in parts)
 
 
 def _cut(text: str, limit: int) -> str:

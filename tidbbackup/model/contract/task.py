@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 from attrs import field, frozen
 
+from tidbbackup.model.contract.aftermath import NO_AFTERMATH, Aftermath
 from tidbbackup.model.providers import ObjectTarget
 
 FORMAT_VERSION = 1
@@ -77,8 +78,10 @@ class WorkerTask:
     """Size of the staging volume in bytes; 0: unknown."""
     gcLifeTime: str = ""
     """TiDB's GC life time during the dump, as in the spec; empty means the worker's default."""
-    deleteData: bool = False
-    """For `worker clean`: delete archive and manifest too, not only open uploads."""
+    keysInSecret: bool = False
+    """The keys of the storage come from a Secret: without them the pod's own identity is not used instead."""
+    aftermath: Aftermath = NO_AFTERMATH
+    """For `worker aftermath`."""
     restore: RestoreSettings = field(factory=RestoreSettings)
     formatVersion: int = FORMAT_VERSION
 

@@ -248,6 +248,18 @@ class StatusWarning:
 
 
 @frozen
+class RunEnd:
+    """How a run ended whose worker left no result, as it was first seen: what shows it is soon deleted."""
+
+    at: datetime | None = declared(None, "When it ended or was stopped.")
+    reason: str = declared("", "One CamelCase word for programs.")
+    message: str = declared("", "A sentence for people.")
+    stopped: bool = declared(
+        False, "True: the controller stops it, because it did not start in time or the Backup is deleted."
+    )
+
+
+@frozen
 class BackupStatus:
     """The state of the Backup. Sizes in bytes, times in UTC."""
 
@@ -285,9 +297,11 @@ class BackupStatus:
     )
     gcLifeTimeHeld: bool = declared(
         False,
-        "True: the run may have left TiDB's GC life time raised; the Job release-<backup> restores it.",
+        "True: the run may have left TiDB's GC life time raised; the Job aftermath-<backup> restores it.",
     )
-    stoppedAt: datetime | None = declared(None, "When the deletion of the Backup stopped its run.")
+    runEnded: RunEnd | None = declared(
+        None, "How the run ended, if its worker left no result; until the Backup is Complete or Failed."
+    )
     observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")
 
     def condition(self, kind: str) -> Condition | None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.units import parse_duration
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.reach import reach
@@ -59,7 +58,7 @@ async def held(job: Job) -> AsyncIterator[None]:
         yield
         return
     # Dying from here on leaves it raised: the ledger tells by whom and until when, and whoever comes next
-    # (a run on this database, or `worker release`) puts it back.
+    # (a run on this database, or the release in an aftermath) puts it back.
     renewal = asyncio.create_task(_renew(job, holder))
     try:
         yield
@@ -68,24 +67,23 @@ async def held(job: Job) -> AsyncIterator[None]:
         await _put_back(job.login, journal, holder, job.limits.put_back)
 
 
-async def release(
-    env: Environment, journal: Journal, limits: Limits, now: Callable[[], datetime]
-) -> WorkerResult:
-    """`worker release`: put back what a run of this Backup may have left raised. Safe to repeat.
+async def release(env: Environment, journal: Journal, limits: Limits) -> None:
+    """Put back what a run of this Backup may have left raised. Safe to repeat.
 
     Raises:
         StepFailed: it may still be raised.
     """
-    journal.step = "release"
-    started = now()
-    login = await reach(read_login(env), journal, limits.connect)
     try:
-        row = await aside(change, login, lambda _: Release(holder_name(env.task.uid)))
+        async with asyncio.timeout(limits.release):
+            login = await reach(read_login(env), journal, limits.connect)
+            row = await aside(change, login, lambda _: Release(holder_name(env.task.uid)))
     except CannotHold as error:
         raise StepFailed(reasons.GC_LIFE_TIME_STILL_RAISED, f"tikv_gc_life_time: {error}") from error
+    except TimeoutError as error:
+        text = f"the database did not answer within {limits.release:g} s"
+        raise StepFailed(reasons.GC_LIFE_TIME_STILL_RAISED, text) from error
     what = f"tikv_gc_life_time is {row.value}" if row else "no TiDB, nothing is held"
     log.info("%s: %s", login.where, what)
-    return WorkerResult(outcome=Outcome.RELEASED, started=started, finished=now())
 
 
 async def _acquire(job: Job, holder: str) -> bool:

@@ -43,6 +43,7 @@ async def open_upload(client: S3Client, job: Job) -> AsyncIterator[Upload]:
         await _take_back(lambda: _withdraw(upload), job)
         raise
     if upload.twins:
+        job.journal.upload_left_open = True
         job.journal.notice(
             reasons.UPLOAD_LEFT_OPEN,
             "a second, empty upload may be open beside the archive: the answer to the first try to open one "

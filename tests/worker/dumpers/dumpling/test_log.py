@@ -1,4 +1,7 @@
-"""dumpling's words, as it was seen to say them, and what they mean."""
+"""dumpling's words, as it was seen to say them, and what they mean.
+
+Here is also what worker/dumpers/dumpling/dumper.py promises.
+"""
 
 import json
 import logging

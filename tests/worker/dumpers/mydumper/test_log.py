@@ -1,4 +1,7 @@
-"""mydumper's words, as it was seen to say them, and what they mean."""
+"""mydumper's words, as it was seen to say them, and what they mean.
+
+Here is also what worker/dumpers/mydumper/output.py promises.
+"""
 
 import pytest
 

@@ -1,4 +1,8 @@
-"""What is refused before a byte is dumped, and what only earns a notice."""
+"""What is refused before a byte is dumped, and what only earns a notice.
+
+Here is also what worker/dumpers/dumper.py, worker/dumpers/choice.py, worker/dumpers/mydumper/dumper.py
+promise.
+"""
 
 import pytest
 

@@ -1,0 +1,157 @@
+"""The Job `aftermath-<bk>`: made, followed, and made anew until what is asked for is done.
+
+One Job does all that is left to do after a run, for a Backup that lives and for one that is being deleted.
+All of it may be repeated, so whatever becomes of the Job, another one is made after a pause. Must not know
+why something is left to do, nor what follows from it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import attrs
+from attrs import frozen
+
+from tidbbackup.decide import rows
+from tidbbackup.decide.plan import Action, Ask, Create
+from tidbbackup.decide.render import aftermath_job, idle_job, is_outdated
+from tidbbackup.decide.run.diagnosis import why_in_events
+from tidbbackup.decide.run.job_state import Absent, Foreign, Former, NotStarted, Ours, Reported, Silent
+from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.name_lock import remove, taken
+from tidbbackup.decide.run.ownership import events_of_start
+from tidbbackup.decide.spec.task import archive_url
+from tidbbackup.decide.status import Cause
+from tidbbackup.model import reasons
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
+from tidbbackup.model.contract.result import WorkerResult
+from tidbbackup.model.names import AFTERMATH
+from tidbbackup.model.resource.kubernetes import Happening
+
+# Its pod may take this long to start before that is worth a word.
+_START_PATIENCE = timedelta(seconds=30)
+# What is waited for tells nobody when it comes.
+_NEXT_QUESTION = timedelta(seconds=30)
+_SHORTEST_PAUSE = timedelta(seconds=10)
+_LONGEST_PAUSE = timedelta(minutes=10)
+
+
+@frozen
+class Step:
+    """What to do now to get it done, and how far it is."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: datetime | None = None
+    report: WorkerResult | None = None
+    """What the worker says of parts that are asked for and are done by now."""
+    trouble: Cause | None = None
+    """Why nothing is done, or not all of it."""
+    row: rows.AftermathJob | None = None
+    """By which row of the table of the Job."""
+
+
+def follow(life: Life, wanted: Aftermath, trying_since: datetime) -> Step:
+    """What to do now so that the parts of `wanted` get done."""
+    job = life.settled(life.aftermath, "aftermath")
+    match job:
+        case Absent():
+            return _make(life, wanted)
+        case Foreign():
+            again = life.now + _NEXT_QUESTION
+            return Step(wake_at=again, trouble=taken(job), row=rows.AftermathJob.NAME_TAKEN)
+        case Reported(result=result) if _has_done_some(job, wanted):
+            return Step(report=result, trouble=_why_not_done(job, wanted), row=rows.AftermathJob.DONE)
+        case Former() | Ours(leaving=True):
+            # Its disappearance wakes us, and the next round makes it anew.
+            return _remove(job, rows.AftermathJob.LEAVES)
+        case Ours() if _is_of_another_time(life, job, wanted):
+            return _remove(job, rows.AftermathJob.OUTDATED)
+        case Reported() | Silent():
+            step = _try_again(life, job, _why_not_done(job, wanted), trying_since, job.at)
+            return attrs.evolve(step, row=rows.AftermathJob.FAILED)
+        case NotStarted():
+            return _await_start(life, job, trying_since)
+    return Step(wake_at=job.lost_at, row=rows.AftermathJob.WORKS)
+
+
+def _make(life: Life, wanted: Aftermath) -> Step:
+    again, refusal = life.now + _NEXT_QUESTION, life.refusal
+    if wrong := _why_not_made(life):
+        # Of such a spec no Job can be made, so none is refused, which is how a namespace that goes is known.
+        ask = () if refusal else (Ask(idle_job(life.backup, life.facts.image)),)
+        trouble = Cause(reasons.INVALID_SPEC, wrong)
+        return Step(ask, again, trouble=trouble, row=rows.AftermathJob.INVALID)
+    if refusal is not None:
+        reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
+        reason = reasons.NAME_TAKEN if refusal.status == 409 else reason
+        text = f"the API server refuses the Job: {refusal.message}"
+        return Step(wake_at=again, trouble=Cause(reason, text), row=rows.AftermathJob.REFUSED)
+    # Dying here: the next run finds the Job with our uid, and follows it.
+    create = Create(aftermath_job(life.backup, life.facts.image, wanted))
+    return Step((create,), row=rows.AftermathJob.CREATE)
+
+
+def _why_not_made(life: Life) -> str:
+    """Why no Job can be made that works for this very Backup; empty where one can."""
+    made_at = life.status.backupPath
+    if life.problems or made_at in ("", archive_url(life.backup)):
+        return "; ".join(map(str, life.problems))
+    return f"status.backupPath is {made_at}, but by spec.s3 the archive would be {archive_url(life.backup)}"
+
+
+def _is_of_another_time(life: Life, job: Ours, wanted: Aftermath) -> bool:
+    """Whether it was told something else than what is wanted now, or would be made otherwise now: its pod may
+    wait for what the spec no longer names."""
+    if job.job.metadata.annotations.get(AFTERMATH) != str(wanted):
+        return not isinstance(job, Reported | Silent)
+    if not isinstance(job, NotStarted | Reported | Silent) or _why_not_made(life):
+        return False
+    return is_outdated(job.job, aftermath_job(life.backup, life.facts.image, wanted))
+
+
+def _await_start(life: Life, job: NotStarted, trying_since: datetime) -> Step:
+    patient_until = job.created + _START_PATIENCE
+    if life.now < patient_until:
+        return Step(wake_at=patient_until, row=rows.AftermathJob.STARTS)
+    cause = job.cause
+    if cause is None:
+        cause = why_in_events(life.look_up(events_of_start(job.job, job.pods), Happening))
+    if cause is None:
+        return Step(wake_at=life.now + _NEXT_QUESTION, row=rows.AftermathJob.STARTS)
+    # A pod does not notice every repair.
+    step = _try_again(life, job, cause, trying_since, patient_until)
+    return attrs.evolve(step, row=rows.AftermathJob.STUCK)
+
+
+def _has_done_some(job: Reported, wanted: Aftermath) -> bool:
+    """Whether a part that is wanted is done. A cleaning only counts if it did what is wanted of the data."""
+    told = job.job.metadata.annotations.get(AFTERMATH, "").split()
+    covered = wanted.data in (Data.KEEP, *told)
+    done = {each.part for each in job.result.parts if each.done and (covered or each.part is not Part.CLEAN)}
+    return any(part in done for part in wanted.parts)
+
+
+def _why_not_done(job: Reported | Silent, wanted: Aftermath) -> Cause | None:
+    if isinstance(job, Silent):
+        return job.cause
+    for each in job.result.parts:
+        if each.part in wanted and not each.done:
+            return Cause(each.reason, each.message)
+    reason = job.result.reason or reasons.INTERNAL_ERROR
+    return None if job.result.parts else Cause(reason, job.result.message or "the worker gave no reason")
+
+
+def _try_again(
+    life: Life, job: Ours, cause: Cause | None, trying_since: datetime, failed_at: datetime
+) -> Step:
+    """After a pause as long as it has been tried already: each doubles the last, without any count."""
+    pause = min(max(failed_at - trying_since, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+    if cause is not None and life.now < failed_at + pause:
+        return Step((), min(failed_at + pause, life.now + _NEXT_QUESTION), trouble=cause)
+    away = remove(job)
+    return Step(away.actions, away.wake_at, trouble=cause)
+
+
+def _remove(job: Former | Ours, row: rows.AftermathJob) -> Step:
+    away = remove(job)
+    return Step(away.actions, away.wake_at, row=row)

@@ -1,0 +1,93 @@
+"""Stops a run, and makes sure that none goes on: its Job and all its pods are gone, by a live look.
+
+The status tells first that the run is stopped, so whoever comes after a death goes on with it. Must not know
+why it is stopped, nor what follows.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+
+from tidbbackup.decide.plan import Action, Delete, Look, Plan
+from tidbbackup.decide.run.beginning import begun
+from tidbbackup.decide.run.diagnosis import has_run, is_out_of_reach
+from tidbbackup.decide.run.job_state import Ours, Silent, job_state
+from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.name_lock import remove
+from tidbbackup.decide.run.ownership import JOB_KIND, job_key, may_work_for, pods_of
+from tidbbackup.decide.status import Cause, mend, move
+from tidbbackup.model import reasons
+from tidbbackup.model.resource.backup import BackupStatus, Phase, RunEnd
+from tidbbackup.model.resource.kubernetes import Job, Pod
+
+_NEXT_LOOK = timedelta(seconds=10)
+
+
+def ended(life: Life, cause: Cause, *, stopped: bool = False, began: bool = True) -> BackupStatus:
+    """The status once it is known that the run has ended, or is to be stopped, by `cause`.
+
+    `began`: its worker may have begun, so it may have left anything.
+    """
+    status = begun(life.backup, life.now)
+    at = life.now if stopped or not isinstance(life.run, Silent) else life.run.at
+    return attrs.evolve(
+        status,
+        runEnded=RunEnd(at.replace(microsecond=0), cause.reason, cause.message, stopped),
+        uploadLeftOpen=status.uploadLeftOpen or began,
+        gcLifeTimeHeld=status.gcLifeTimeHeld or began,
+    )
+
+
+def never_began(run: Silent) -> bool:
+    """Its pod ended (drained, evicted) while it waited, and its node was there to say so."""
+    if run.begun or run.lost or run.cause.reason == reasons.NODE_LOST:
+        return False
+    return bool(run.pods) and all(pod.ended and pod.state.waiting is None for pod in run.pods)
+
+
+def stop(life: Life, run: Ours, cause: Cause) -> Plan:
+    """Write that the run is stopped, then delete its Job, its pods first."""
+    began = run.begun or life.status.phase == Phase.RUNNING
+    status = ended(life, cause, stopped=True, began=began)
+    phase = Phase.RUNNING if began else Phase.SCHEDULED
+    write = move(life.backup, phase, cause, life.now, status=status)
+    # Dying here: the next run finds in the status that it is stopped, and deletes the Job.
+    return Plan((*write, Delete(job_key("backup", life.backup), run.job.metadata.uid)))
+
+
+def until_it_is_gone(life: Life) -> Plan | None:
+    """What to do, or to wait for, until a run that is stopped is gone; None: it is."""
+    run = life.run
+    note = _note_that_it_began(life)
+    if isinstance(run, Ours):
+        away = remove(run)
+        return Plan((*note, *away.actions), away.wake_at)
+    if note or life.awaited:
+        # Stopped means that its pods are gone too: their end wakes us.
+        return Plan(note, life.lost_at)
+    return look_for_a_run(life)
+
+
+def look_for_a_run(life: Life) -> Plan | None:
+    """A live look for a Job or pod that the cache may not show yet; None once there surely is none that goes
+    on. A pod that is out of reach may be at work all the same, on a node that is only cut off."""
+    backup, now = life.backup, life.now
+    key = job_key("backup", backup)
+    for found in life.look_up(Look(JOB_KIND, key.namespace, name=key.name), Job):
+        state = job_state(found, life.facts.pods, backup, now)
+        if isinstance(state, Ours) and not isinstance(life.run, Ours):
+            return Plan(wake_at=now + _NEXT_LOOK)  # What it tells comes with the cache.
+    pods = life.look_up(pods_of(backup, "backup"), Pod)
+    awaited = [pod for pod in pods if may_work_for(pod, backup) and not is_out_of_reach(pod, now)]
+    return Plan(wake_at=now + _NEXT_LOOK) if awaited else None
+
+
+def _note_that_it_began(life: Life) -> tuple[Action, ...]:
+    """A worker that began just before its Job was deleted may have left anything. (One that ends before
+    anybody saw it run has not come so far as to open an upload.)"""
+    if life.status.uploadLeftOpen or not any(map(has_run, life.facts.pods)):
+        return ()
+    left = attrs.evolve(life.status, uploadLeftOpen=True, gcLifeTimeHeld=True)
+    return mend(life.backup, left)
