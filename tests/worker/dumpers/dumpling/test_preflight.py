@@ -1,4 +1,7 @@
-"""What is refused before dumpling is started."""
+"""What is refused before dumpling is started.
+
+Here is also what worker/dumpers/preflight.py promises.
+"""
 
 import pytest
 
