@@ -28,9 +28,10 @@ test-s3: ## the worker against a real MinIO and a real Ceph
 	@$(PYTHON) -m pytest -m s3
 
 .PHONY: bench
-bench: ## the worker against mydumper alone and the original's way; BENCH_MB=820, BENCH_ROUNDS=3
+bench: ## the worker against a dumper alone and the original's way; BENCH_MB=820, BENCH_ROUNDS=3
 	@tests/cluster/setup.sh bench
 	@$(PYTHON) -m tests.bench.worker
+	@$(PYTHON) -m tests.bench.tidb
 
 .PHONY: bench-restore
 bench-restore: ## a restore by the worker against download, unpack and myloader; BENCH_MB=820, BENCH_ROUNDS=3

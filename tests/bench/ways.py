@@ -1,9 +1,11 @@
-"""The three ways to be compared, each from a database into a bucket, with the same mydumper and options.
+"""The ways to be compared, each from a database into a bucket or back, with the same dumpers and options.
 
 Each runs its programs one after the other as they would run in a pod. Knows no measuring.
 """
 
 import asyncio
+import base64
+import json
 import os
 import shutil
 import sys
@@ -11,12 +13,14 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.bench.data import DATABASE
+from tests.bench.data import DATABASE, TABLES
+from tests.cluster import dumpling
 from tests.cluster.database import Database
 from tests.cluster.object_store import REGION, ObjectStore
 from tidbbackup.model.compression import Compression
 from tidbbackup.model.contract.task import (
     DatabaseTarget,
+    DumperName,
     DumpSettings,
     WorkerTask,
     encode_task,
@@ -24,7 +28,11 @@ from tidbbackup.model.contract.task import (
 from tidbbackup.model.providers import ObjectTarget
 
 BUCKET = "bench"
-OPTIONS = ("--threads=4", "--rows=100000", "--long-query-guard=3600", "--verbose=3")
+WORKER = "tidbbackup"
+"""How its process is called."""
+THREADS = 4
+OPTIONS = (f"--threads={THREADS}", "--rows=100000", "--long-query-guard=3600", "--verbose=3")
+MYDUMPER = DumpSettings(options=OPTIONS)
 
 
 @frozen
@@ -51,6 +59,29 @@ async def dump_alone(place: Place) -> None:
     )
     argv = ("mydumper", f"--defaults-file={secret}", f"--outputdir={place.staging / 'dump'}")
     await _run(*argv, f"--regex=^{DATABASE}\\.", *OPTIONS)
+
+
+async def dumpling_alone(place: Place) -> None:
+    """The worker's dumpling and nothing else."""
+    server, folder = place.database, place.staging / "dump"
+    folder.mkdir()
+    names = [f"sbtest{number}" for number in range(1, TABLES + 1)]
+    ((tso,),) = await server.sql("BEGIN; SELECT @@tidb_current_ts")
+    told = {
+        "Host": server.host,
+        "Port": server.port,
+        "User": server.user,
+        "Password": base64.b64encode(server.password.encode()).decode(),
+        "TSO": str(tso),
+        "Variables": {"time_zone": "+00:00"},
+        "Folder": str(folder),
+        "Tables": [{"Database": DATABASE, "Table": name, "Stem": f"{DATABASE}.{name}"} for name in names],
+        "Threads": THREADS,
+        "CPUs": os.cpu_count(),
+        "Memory": 160 << 20,
+        "FileSize": 64 << 20,
+    }
+    await _run(dumpling.find_or_build(), stdin=json.dumps(told).encode())
 
 
 async def original(place: Place) -> None:
@@ -106,6 +137,12 @@ async def ours(place: Place) -> None:
     await _worker(place, Compression.GZIP)
 
 
+async def ours_dumpling(place: Place) -> None:
+    """Our worker with gzip, and dumpling."""
+    settings = DumpSettings((f"--threads={THREADS}",), dumper=DumperName.DUMPLING)
+    await _worker(place, Compression.GZIP, settings=settings)
+
+
 async def ours_zstd(place: Place) -> None:
     """Our worker with zstd."""
     await _worker(place, Compression.ZSTD)
@@ -116,7 +153,9 @@ async def restore(place: Place) -> None:
     await _worker(place, Compression.GZIP, "restore")
 
 
-async def _worker(place: Place, compression: Compression, action: str = "dump") -> None:
+async def _worker(
+    place: Place, compression: Compression, action: str = "dump", settings: DumpSettings = MYDUMPER
+) -> None:
     """As a Job would start it."""
     server, store = place.database, place.store
     key = f"ours{compression.extension}"
@@ -127,12 +166,13 @@ async def _worker(place: Place, compression: Compression, action: str = "dump") 
         uid="0123456789abcdef",
         target=target,
         database=DatabaseTarget(server.host, server.port, server.user),
-        dump=DumpSettings(options=OPTIONS),
+        dump=settings,
     )
     run_folder = place.folder / "run"
     run_folder.mkdir(exist_ok=True)
     env = {
-        "PATH": os.environ["PATH"],
+        # dumpling is beside this Python, see tests/cluster/dumpling.py.
+        "PATH": f"{os.environ['PATH']}:{Path(sys.executable).parent}",
         "TIDBBACKUP_TASK": encode_task(task),
         "DB_PASSWORD": server.password,
         "AWS_ACCESS_KEY_ID": store.access_key,
@@ -160,10 +200,16 @@ def empty(place: Place) -> None:
     place.staging.mkdir(parents=True)
 
 
-async def _run(*argv: str | Path, env: dict[str, str] | None = None) -> None:
+async def _run(*argv: str | Path, env: dict[str, str] | None = None, stdin: bytes = b"") -> None:
+    pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *argv, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *argv, env=env, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
     )
-    out, _ = await process.communicate()
+    try:
+        out, _ = await process.communicate(stdin)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode:
         raise RuntimeError(f"{argv[0]} ended with {process.returncode}:\n{out.decode()[-3000:]}")

@@ -1,38 +1,32 @@
 """`make bench`: the worker against mydumper alone and against the original's way, side by side.
 
-    python -m tests.bench.worker [--size-mb 800] [--rounds 3]
+    python -m tests.bench.worker [--size-mb 820] [--rounds 3]
 
 Everything is started for it and stopped after it. Prints medians and ratios, writes .run/bench-worker.json.
 """
 
-import argparse
 import asyncio
-import json
 import os
-import statistics
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-from attrs import asdict
 
 from tests.bench import ways
+from tests.bench.asked import MIB, asked, written
 from tests.bench.data import fill
-from tests.bench.measure import Measured, measured
+from tests.bench.rounds import Rounds, Way, run
 from tests.cluster.database import mariadb
 from tests.cluster.minio_server import minio_store
 from tests.cluster.processes import processes
 
-RESULT = Path(__file__).parents[2] / ".run" / "bench-worker.json"
-MIB = 1 << 20
-_WORKER = "tidbbackup"
+WAYS: dict[str, Way] = {
+    "mydumper": ways.dump_alone,
+    "reference": ways.original,
+    "ours": ways.ours,
+    "zstd": ways.ours_zstd,
+}
 
-Way = Callable[[ways.Place], Awaitable[None]]
-WAYS: dict[str, Way] = {"mydumper": ways.dump_alone, "reference": ways.original, "ours": ways.ours}
 
-
-async def bench(size: int, rounds: int) -> dict[str, object]:
-    """Run every way `rounds` times, in turns; the medians."""
+async def bench(size: int, rounds: int) -> Rounds:
+    """Make a MariaDB with that many bytes, and run every way."""
     async with (
         processes() as owned,
         mariadb(owned, flags=["--innodb-buffer-pool-size=1G", "--skip-log-bin"]) as server,
@@ -42,85 +36,66 @@ async def bench(size: int, rounds: int) -> dict[str, object]:
         await fill(server, size)
         await store.create_bucket(ways.BUCKET)
         place = ways.Place(server, store, owned.folder / "pod")
-        servers = {"mariadbd": server.child.pid, "minio": store.child.pid}
-        runs: dict[str, list[Measured]] = {name: [] for name in WAYS}
-        sizes = {}
-        for turn in range(rounds):
-            for name, way in WAYS.items():
-                await ways.clear(place)
-                with measured(place.staging, servers) as found:
-                    await way(place)
-                runs[name].append(found)
-                print(f"round {turn + 1}, {name}: {found.seconds:.2f} s", flush=True)
-                if name == "mydumper":
-                    sizes["dump"] = found.peak_folder
-                sizes |= await store.objects(ways.BUCKET)
-        await ways.clear(place)
-    return summary(runs, sizes)
+        return await run(place, WAYS, {"mariadbd": server.child.pid, "minio": store.child.pid}, rounds)
 
 
-def summary(runs: dict[str, list[Measured]], sizes: dict[str, int]) -> dict[str, object]:
+def summary(found: Rounds) -> dict[str, object]:
     """The figures, as they are written."""
-    seconds = {name: statistics.median(run.seconds for run in found) for name, found in runs.items()}
-    peak = max(run.peak_rss[_WORKER] for run in runs["ours"])
     return {
-        "mydumper_seconds": seconds["mydumper"],
-        "reference_seconds": seconds["reference"],
-        "ours_seconds": seconds["ours"],
-        "ours_peak_rss_bytes": peak,
-        "ours_peak_staging_bytes": max(run.peak_folder for run in runs["ours"]),
-        "reference_peak_staging_bytes": max(run.peak_folder for run in runs["reference"]),
-        "dump_bytes": sizes["dump"],
-        "archive_bytes": sizes["ours.tgz"],
-        "reference_archive_bytes": sizes["original.tgz"],
+        "mydumper_seconds": found.seconds("mydumper"),
+        "reference_seconds": found.seconds("reference"),
+        "ours_seconds": found.seconds("ours"),
+        "zstd_seconds": found.seconds("zstd"),
+        "ours_peak_rss_bytes": found.rss("ours", ways.WORKER),
+        "zstd_peak_rss_bytes": found.rss("zstd", ways.WORKER),
+        "ours_peak_staging_bytes": found.staging("ours"),
+        "zstd_peak_staging_bytes": found.staging("zstd"),
+        "reference_peak_staging_bytes": found.staging("reference"),
+        "dump_bytes": found.staging("mydumper"),
+        "archive_bytes": found.sizes["ours.tgz"],
+        "zstd_archive_bytes": found.sizes["ours.tar.zst"],
+        "reference_archive_bytes": found.sizes["original.tgz"],
         "cpus": os.cpu_count(),
         "load_average_at_end": os.getloadavg()[0],
-        "runs": {name: [asdict(run) for run in found] for name, found in runs.items()},
+        "runs": found.raw(),
     }
 
 
-def show(found: dict[str, object], runs: dict[str, list[dict[str, object]]]) -> str:
+def show(found: Rounds) -> str:
     """The figures as people read them."""
-    number = {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
-    dump = number["dump_bytes"]
-    lines = [
-        f"dump {dump / 1e6:.0f} MB, archive {number['archive_bytes'] / 1e6:.0f} MB "
-        f"(original's way {number['reference_archive_bytes'] / 1e6:.0f} MB), {found['cpus']} CPUs, "
-        f"load {number['load_average_at_end']:.1f}",
-        f"(a) mydumper alone   {number['mydumper_seconds']:7.2f} s",
-        f"(b) original's way   {number['reference_seconds']:7.2f} s, "
-        f"peak staging {number['reference_peak_staging_bytes'] / dump:.0%} of the dump",
-        f"(c) ours             {number['ours_seconds']:7.2f} s, "
-        f"peak staging {number['ours_peak_staging_bytes'] / dump:.0%} of the dump, "
-        f"peak RSS of the worker {number['ours_peak_rss_bytes'] / MIB:.0f} MiB",
-        f"(b)/(c) = {number['reference_seconds'] / number['ours_seconds']:.2f} (bar: at least 3, goal 4)    "
-        f"(c)/(a) = {number['ours_seconds'] / number['mydumper_seconds']:.2f} (bar: at most 3.3)",
-        "CPU seconds of the median run, by program:",
-    ]
-    for name, all_runs in runs.items():
-        middle = sorted(all_runs, key=lambda run: float(str(run["seconds"])))[len(all_runs) // 2]
-        used = middle["cpu_seconds"]
-        assert isinstance(used, dict)
-        parts = ", ".join(
-            f"{program} {value:.1f}" for program, value in sorted(used.items()) if value >= 0.05
+    dump, sizes = found.staging("mydumper"), found.sizes
+
+    def staged(name: str, key: str) -> str:
+        peak = found.staging(name) / dump
+        return (
+            f"{found.seconds(name):7.2f} s, archive {sizes[key] / 1e6:.0f} MB, staging {peak:.0%} of the dump"
         )
-        lines.append(f"  {name:<10} {sum(used.values()):5.1f}: {parts}")
+
+    def memory(name: str) -> str:
+        return f"RSS of the worker {found.rss(name, ways.WORKER) / MIB:.0f} MiB (bar: below 160)"
+
+    lines = [
+        f"dump {dump / 1e6:.0f} MB, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}",
+        f"(a) mydumper alone   {found.seconds('mydumper'):7.2f} s",
+        f"(b) original's way   {staged('reference', 'original.tgz')}",
+        f"(c) ours, gzip       {staged('ours', 'ours.tgz')}, {memory('ours')}",
+        f"(d) ours, zstd       {staged('zstd', 'ours.tar.zst')}, {memory('zstd')}",
+    ]
+    lines += [
+        f"(b)/(c) = {found.ratio('reference', 'ours'):.2f} (bar: at least 3.8)    "
+        f"(c)/(a) = {found.ratio('ours', 'mydumper'):.2f} (bar: at most 2.8)    "
+        f"(b)/(d) = {found.ratio('reference', 'zstd'):.2f} (bar: at least 4.5)",
+        found.cpu(),
+    ]
     return "\n".join(lines)
 
 
 def main() -> int:
     """Run it; 0 whatever the figures are: they are to be read, not to be passed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.worker", description=__doc__.splitlines()[0])
-    parser.add_argument("--size-mb", type=int, default=int(os.environ.get("BENCH_MB", "820")))
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "3")))
-    given = parser.parse_args()
-    found = asyncio.run(bench(given.size_mb * 1_000_000, given.rounds))
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(found, indent=1))
-    runs = found["runs"]
-    assert isinstance(runs, dict)
-    print(show(found, runs))
-    print(f"written to {RESULT}")
+    given = asked("tests.bench.worker", size_mb=820)
+    found = asyncio.run(bench(given.size, given.rounds))
+    print(show(found))
+    written("bench-worker.json", summary(found))
     return 0
 
 

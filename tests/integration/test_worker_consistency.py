@@ -26,7 +26,7 @@ from tests.cluster.tidb_server import TiDB, tidb
 from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome
-from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.contract.task import DatabaseTarget, DumperName, DumpSettings
 
 pytestmark = pytest.mark.integration
 
@@ -35,8 +35,7 @@ TABLES = 20
 ACCOUNTS = 25
 EACH = 1000
 WRITERS = 3
-SETTINGS = {"mydumper": DumpSettings()}
-"""By dumper: every one of TiDB belongs here."""
+SETTINGS = {name.value: DumpSettings(dumper=name) for name in DumperName}
 HELD_AT = "FROM `bank`.`accounts_10`"
 
 
