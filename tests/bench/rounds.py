@@ -52,14 +52,19 @@ class Rounds:
         return "\n".join(lines)
 
 
-async def run(place: Place, ways: Mapping[str, Way], servers: dict[str, int], rounds: int) -> Rounds:
-    """Run every way `rounds` times, in turns. `servers`: name to pid of those whose CPU counts too."""
+async def run(
+    place: Place, ways: Mapping[str, Way], servers: dict[str, int], rounds: int, fresh: Way = clear
+) -> Rounds:
+    """Run every way `rounds` times, in turns.
+
+    `servers`: name to pid of those whose CPU counts too. `fresh`: leaves nothing of one way to the next.
+    """
     found = Rounds({name: [] for name in ways}, {})
     for turn in range(rounds):
         for name, way in ways.items():
             took = None
             while took is None:
-                took = await _once(place, way, servers)
+                took = await _once(place, way, servers, fresh)
             found.runs[name].append(took)
             print(f"round {turn + 1}, {name}: {took.seconds:.2f} s", flush=True)
             found.sizes.update(await place.store.objects(BUCKET))
@@ -67,8 +72,8 @@ async def run(place: Place, ways: Mapping[str, Way], servers: dict[str, int], ro
     return found
 
 
-async def _once(place: Place, way: Way, servers: dict[str, int]) -> Measured | None:
-    await clear(place)
+async def _once(place: Place, way: Way, servers: dict[str, int], fresh: Way) -> Measured | None:
+    await fresh(place)
     try:
         with measured(place.staging, servers) as took:
             async with asyncio.timeout(_PATIENCE_SECONDS):

@@ -72,8 +72,11 @@ def _refuse(_: Connection[Any]) -> None:
 
 
 @contextmanager
-def open_session(login: Login) -> Iterator[Connection[Any]]:
-    """One connection; what goes wrong in it is told with the server's name and a cure."""
+def open_session(login: Login, read_timeout: int = _READ_TIMEOUT_SECONDS) -> Iterator[Connection[Any]]:
+    """One connection; what goes wrong in it is told with the server's name and a cure.
+
+    `read_timeout`: seconds that one answer may take.
+    """
     try:
         connection = pymysql.connect(
             host=login.target.host,
@@ -83,7 +86,7 @@ def open_session(login: Login) -> Iterator[Connection[Any]]:
             password=login.password,
             charset="utf8mb4",
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=_READ_TIMEOUT_SECONDS,
+            read_timeout=read_timeout,
             ssl=_tls(login.tls) if login.tls else None,
             ssl_disabled=login.tls is None,
             auth_plugin_map={} if login.tls else dict.fromkeys(_READABLE, _refuse),

@@ -15,7 +15,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from tidbbackup.worker.database import tidb
-from tidbbackup.worker.database.session import Login, error_code, open_session
+from tidbbackup.worker.database.session import error_code, open_session
 from tidbbackup.worker.load.board import Board, Source, Stopped
 from tidbbackup.worker.load.failures import explained
 from tidbbackup.worker.load.target import Target
@@ -24,6 +24,8 @@ from tidbbackup.worker.load.thing import Thing
 log = logging.getLogger(__name__)
 
 _TRIES = 5
+_WAIT_SECONDS = 7 * 86_400
+"""For which the server lets a connection be idle, while rows are read that are not wanted."""
 
 
 class Connections:
@@ -53,16 +55,21 @@ class Connections:
 
     def _run(self) -> None:
         try:
-            with open_session(self._target.login) as session:
-                self._work(session, self._target.login)
+            # Only now: of an archive that is mostly filtered out the first rows may come late, and servers
+            # and networks close connections that are idle.
+            if taken := self._board.take(None):
+                with open_session(self._target.login) as session:
+                    session.query(f"SET SESSION wait_timeout = {_WAIT_SECONDS}")
+                    self._work(session, taken)
         except Stopped:
             pass
         except BaseException as error:
             self._board.stop(error)
 
-    def _work(self, session: Connection[Any], login: Login) -> None:
+    def _work(self, session: Connection[Any], first: tuple[Source, bytes]) -> None:
         mine: Source | None = None
-        while taken := self._board.take(mine):
+        taken: tuple[Source, bytes] | None = first
+        while taken:
             source, statement = taken
             try:
                 if source is not mine:
@@ -70,11 +77,12 @@ class Connections:
                     mine = source
                 rows = _carry_out(session, statement)
             except pymysql.Error as error:
-                raise explained(error, source.thing, login.where) from error
+                raise explained(error, source.thing, self._target.login.where) from error
             with self._lock:
                 self.rows[Thing("TABLE", source.database, source.table)] += rows
                 self._moved(len(statement), rows)
             self._board.done(len(statement))
+            taken = self._board.take(mine)
 
     def _turn_to(self, session: Connection[Any], source: Source, before: Source | None) -> None:
         if before is None or (before.utf8, before.zone) != (source.utf8, source.zone):

@@ -31,6 +31,8 @@ from tidbbackup.worker.load.thing import Thing
 
 _BUDGET = 64 << 20
 """Bytes of statements in memory."""
+_COUNT_SECONDS = 6 * 3600
+"""For the rows of one table."""
 _NAMED = 5
 
 T = TypeVar("T")
@@ -158,23 +160,23 @@ class Restoration:
         self._check_digest(metered)
 
     def finish(self) -> list[Mismatch]:
-        """Views and programs, then the comparison of the rows.
+        """The comparison of the rows, then views and programs: an event may change rows once it is there.
 
         Raises:
             StepFailed: a statement has failed.
         """
         content = self._content
         assert content is not None
-        with open_session(self._target.login) as session:
+        with open_session(self._target.login, _COUNT_SECONDS) as session:
+            expected = self._expected(content)
+            counted = [(item.thing, count_rows(session, item.thing)) for item in content.tables]
             definitions = Definitions(session, self._target)
             definitions.after_rows(content)
             if definitions.definers:
                 known = accounts(session)
                 self.definers_known = known is not None
                 self.definers = definitions.definers - (known or frozenset()) if known is not None else set()
-            expected = self._expected(content)
-            found = ((item.thing, count_rows(session, item.thing)) for item in content.tables)
-            return [Mismatch(t, expected[t], count) for t, count in found if count != expected[t]]
+        return [Mismatch(t, expected[t], count) for t, count in counted if count != expected[t]]
 
     def _expected(self, content: Content) -> dict[Thing, int]:
         """Rows by table: as they were packed, or else as the server has said while it took them."""
