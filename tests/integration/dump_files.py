@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Mapping
 
 HEAD = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
 DUMPLING = {
@@ -49,12 +50,13 @@ MYDUMPER_1 = {
 """Of version 1.0 and MariaDB: definitions first, odd names in the statements alone."""
 
 
-def packed(files: dict[str, str], top: str) -> bytes:
+def packed(files: Mapping[str, str | bytes], top: str) -> bytes:
     """An archive of these files, in this order, in one folder or none."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
         for name, text in files.items():
             info = tarfile.TarInfo(f"{top}/{name}" if top else name)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
+            content = text.encode() if isinstance(text, str) else text
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
     return out.getvalue()

@@ -4,8 +4,12 @@ Here is also what worker/restore.py, worker/load/restoration.py, worker/load/con
 worker/load/definitions.py promise.
 """
 
+import io
+import json
 import random
+import tarfile
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import attrs
@@ -14,6 +18,7 @@ import pytest_asyncio
 
 from tests.cluster.comparison import content
 from tests.cluster.database import Database, mariadb
+from tests.cluster.fault_proxy import fault_proxy
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.integration.dump_files import MYDUMPER_1, packed
@@ -21,6 +26,7 @@ from tests.worker.odd_schema import DATABASES, odd_schema
 from tests.worker.worker_process import Ended, Worker, backing_up
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, RestoreSettings
+from tidbbackup.storage.download import RANGE_BYTES
 
 pytestmark = pytest.mark.integration
 
@@ -98,6 +104,31 @@ async def test_an_archive_in_zstd_that_is_loaded(
     ended = await restored(worker, target, tmp_path, RestoreSettings())
 
     assert ended.code == 0, ended.log
+    assert await content(target) == await content(source)
+
+
+async def test_where_definitions_come_first_one_reading_is_enough(
+    made: Worker, source: Database, target: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    archive = await object_store.get(BUCKET, KEY)
+    manifest = json.loads(await object_store.get(BUCKET, made.target.manifest_key))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = {member.name.rpartition("/")[2]: tar.extractfile(member) for member in tar if member.isreg()}
+        texts = {name: file.read() for name, file in files.items() if file}
+    ordered = dict(sorted(texts.items(), key=lambda item: "-schema" not in item[0]))
+    archive = packed(ordered, "backup-4")
+    manifest |= {"size": len(archive), "sha256": sha256(archive).hexdigest()}
+    manifest["files"] = [{"name": name, "size": len(text)} for name, text in ordered.items()]
+    worker = attrs.evolve(made, target=attrs.evolve(made.target, key="ordered/backup-4.tgz"))
+    await object_store.put(BUCKET, worker.target.key, archive)
+    await object_store.put(BUCKET, worker.target.manifest_key, json.dumps(manifest).encode())
+
+    async with fault_proxy("127.0.0.1", object_store.port) as proxy:
+        worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}")
+        ended = await restored(worker, target, tmp_path, RestoreSettings())
+        assert ended.code == 0, ended.log
+        read = [line for line in proxy.requests if line.startswith("GET") and "backup-4.tgz" in line]
+    assert len(read) == -(-len(archive) // RANGE_BYTES)
     assert await content(target) == await content(source)
 
 

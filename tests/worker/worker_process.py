@@ -122,8 +122,8 @@ class Worker:
         }
 
     async def start(self, action: str = "dump") -> asyncio.subprocess.Process:
-        """Start a dump, or the parts of an aftermath by their names; its log is in folder/log."""
-        parts = () if action == "dump" else tuple(Part(name) for name in action.split())
+        """Start a dump, a restore, or the parts of an aftermath by their names; its log is in folder/log."""
+        parts = () if action in ("dump", "restore") else tuple(Part(name) for name in action.split())
         verb = "aftermath" if parts else action
         (self.folder / "termination-log").unlink(missing_ok=True)
         with (self.folder / "log").open("wb") as log:

@@ -77,6 +77,11 @@ def test_what_the_filter_names_has_to_be_there(rules: tuple[str, ...], words: st
     assert caught.value.reason == reasons.NOTHING_TO_RESTORE
 
 
+def test_an_archive_without_definitions() -> None:
+    with pytest.raises(StepFailed, match="does not hold any definition, it holds tables of no database"):
+        found({})
+
+
 @pytest.mark.parametrize(
     ("stem", "name", "database"),
     [

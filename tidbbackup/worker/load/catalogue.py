@@ -164,12 +164,13 @@ class _Resolved:
             if not any(rule.matches_database(d, ()) and rule.matches_table(t) for d, t in there)
         ]
         if missing or not anything:
-            words = ", ".join(missing[:_NAMED]) or "anything that the filter takes"
+            words = ", ".join(missing[:_NAMED])
+            words = words or ("anything that the filter takes" if self._wanted else "any definition")
             held = ", ".join(sorted({f"`{database}`" for database, _ in there})[:_NAMED])
             raise StepFailed(
                 reasons.NOTHING_TO_RESTORE,
-                f"the archive does not hold {words}, it holds tables of {held or 'no database'}: correct the "
-                "filter",
+                f"the archive does not hold {words}, it holds tables of {held or 'no database'}"
+                + (": correct the filter" if self._wanted else ": load it by hand"),
             )
 
     def _item(self, definition: Definition) -> Item:
