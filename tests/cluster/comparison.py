@@ -18,6 +18,12 @@ _PROGRAMS = {
     "WHERE routine_type = 'PROCEDURE'",
     "FUNCTION": "SELECT routine_schema, routine_name FROM information_schema.routines "
     "WHERE routine_type = 'FUNCTION'",
+    "PACKAGE": "SELECT routine_schema, routine_name FROM information_schema.routines "
+    "WHERE routine_type = 'PACKAGE'",
+    "PACKAGE BODY": "SELECT routine_schema, routine_name FROM information_schema.routines "
+    "WHERE routine_type = 'PACKAGE BODY'",
+    "SEQUENCE": "SELECT table_schema, table_name FROM information_schema.tables "
+    "WHERE table_type = 'SEQUENCE'",
 }
 
 
@@ -61,9 +67,8 @@ async def _table(server: Database, name: str) -> tuple[str, int, str, int]:
 
 
 def _definition(kind: str, row: tuple[Any, ...]) -> str:
-    text = row[{"VIEW": 1, "EVENT": 3}.get(kind, 2)]
-    # mydumper writes a blank after every semicolon at the end of a line; it means nothing.
-    return str(text).replace("; \n", ";\n")
+    # With the SQL mode, the time zone and the character sets that it was made under, without the moment.
+    return repr(row[1:6] if kind == "TRIGGER" else row[1:])
 
 
 def _q(name: str) -> str:

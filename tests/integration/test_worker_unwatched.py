@@ -83,11 +83,11 @@ def without(limit: str) -> tuple[str, ...]:
     [
         (
             "max_inotify_instances",
-            "no inotify (Too many open files): files are packed when mydumper has ended",
+            "no inotify (Too many open files): files are packed when the dumper has ended",
         ),
         (
             "max_inotify_watches",
-            "inotify refuses (No space left on device): files are packed when mydumper has",
+            "inotify refuses (No space left on device): files are packed when the dumper has",
         ),
     ],
 )

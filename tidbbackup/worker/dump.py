@@ -28,11 +28,11 @@ from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.gc import hold
 from tidbbackup.worker.job import Job, Limits, read_job
 from tidbbackup.worker.load.row_counts import rows_of_tables
+from tidbbackup.worker.pipeline.definitions import Definitions
 from tidbbackup.worker.pipeline.dumping import Assignment, assignment
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.pipeline.open_upload import open_upload
 from tidbbackup.worker.pipeline.overlap import Overlap
-from tidbbackup.worker.staging import volume
 from tidbbackup.worker.staging.belt import Belt
 
 log = logging.getLogger(__name__)
@@ -68,15 +68,13 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     journal.notices += clearance.notices
     journal.counters.estimated_bytes = estimated_bytes(clearance.databases)
     target = env.task.target
-    folder = volume.prepare(env.staging)
     async with (
         open_client(
             target, credentials_from(env.keys), env.s3_ca, job.limits.patience, env.proxies
         ) as client,
         open_upload(client, job) as upload,
     ):
-        journal.step = "dump"
-        task = await assignment(job, found, clearance.databases, folder)
+        task = await assignment(job, found, clearance.databases)
         archive = await _ship(task, upload, started)
         journal.step = "manifest"
         last = _manifest(task, archive, upload.run, started, now())
@@ -93,7 +91,7 @@ async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
     archive = Archive(target.top, int(started.timestamp()), sizes, target.compression)
     belt = Belt(task.folder, task.dump.whole)
     gauge = Gauge(counters, belt, archive, task.dump.process)
-    sent = await Overlap(task, belt, archive, upload, gauge).run()
+    sent = await Overlap(task, belt, archive, upload, gauge, Definitions(task, belt)).run()
     job.journal.step = "verify"
     size = await upload.complete(sent)
     if size != archive.size:

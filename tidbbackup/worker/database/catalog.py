@@ -5,9 +5,9 @@ Must not know SQL or mydumper.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tidbbackup.model.filter.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
 
@@ -53,6 +53,16 @@ class Table:
         return "VIEW" in self.kind
 
     @property
+    def is_sequence(self) -> bool:
+        """A sequence: it has a definition, a next value and no rows."""
+        return self.kind == "SEQUENCE"
+
+    @property
+    def has_rows(self) -> bool:
+        """A table, even if its rows belong to somebody else."""
+        return not (self.is_view or self.is_sequence)
+
+    @property
     def remote(self) -> bool:
         """Its rows belong to another server, or to files beside the server: loaded, they would be written
         there."""
@@ -79,13 +89,19 @@ class Survey:
     """TSO of the snapshot to dump, TiDB only."""
     grants: tuple[str, ...] = ()
     databases: tuple[Database, ...] = field(default=())
-    unopened: tuple[tuple[str, str], ...] = ()
-    """(database, view) of views that call a function which the user may not execute."""
 
     @property
     def system(self) -> tuple[str, ...]:
         """Names of the server's own databases, as it spells them."""
         return TIDB_SYSTEM_DATABASES if self.is_tidb else SYSTEM_DATABASES
+
+
+def without(databases: Iterable[Database], gone: Collection[tuple[str, str]]) -> tuple[Database, ...]:
+    """The databases without these tables, (database, table)."""
+    return tuple(
+        evolve(each, tables=tuple(t for t in each.tables if (each.name, t.name) not in gone))
+        for each in databases
+    )
 
 
 def estimated_bytes(databases: Iterable[Database]) -> int:

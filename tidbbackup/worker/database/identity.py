@@ -37,7 +37,7 @@ _TIDB_CLUSTER = (
 )
 
 
-def first_statement(known_by: str) -> str:
+def first_statement(known_by: str, *, autocommit: bool = True) -> str:
     """What mydumper says first in each session; an error, and so no session, on any other server.
 
     The SQL mode is cleared: with the server's own, ANSI_QUOTES changes the schema files and
@@ -45,7 +45,8 @@ def first_statement(known_by: str) -> str:
     mydumper that is held, which mydumper asks for on its first connection only.
     """
     mode = f"IF({known_by}, '', '{MARK}')" if known_by else "''"
-    return f"SET SESSION sql_mode={mode}, net_write_timeout={_WRITE_TIMEOUT_SECONDS}"
+    off = "" if autocommit else ", autocommit=0"
+    return f"SET SESSION sql_mode={mode}, net_write_timeout={_WRITE_TIMEOUT_SECONDS}{off}"
 
 
 def known_by(session: Connection[Any]) -> str:

@@ -11,14 +11,9 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from tidbbackup.model.filter.table_filter import SYSTEM_DATABASES
 from tidbbackup.worker.database import tidb
 from tidbbackup.worker.database.catalog import Column, Database, Survey, Table
 from tidbbackup.worker.database.session import Login, error_code, fetch, open_session
-from tidbbackup.worker.database.views import View, quoted
-
-_NO_SUCH_TABLE = 1146
-_EXECUTE_DENIED = 1370
 
 _DATABASES = (
     "SELECT schema_name FROM information_schema.schemata "
@@ -51,23 +46,7 @@ def survey(login: Login) -> Survey:
         is_tidb = tidb.is_tidb(version)
         commit_ts = _take_snapshot(session) if is_tidb else ""
         grants = tuple(str(row[0]) for row in fetch(session, "SHOW GRANTS"))
-        databases = _catalog(session)
-        return Survey(version, is_tidb, commit_ts, grants, databases, _unopened(session, databases))
-
-
-def _unopened(session: Connection[Any], databases: tuple[Database, ...]) -> tuple[tuple[str, str], ...]:
-    """Views that call a function which the user may not execute: mydumper cannot ask for their columns."""
-    users = [database for database in databases if database.name not in SYSTEM_DATABASES]
-    found = []
-    for database in users if any(database.routines for database in users) else ():
-        for name in (table.name for table in database.tables if table.is_view):
-            try:
-                fetch(session, f"SHOW COLUMNS FROM {quoted(database.name)}.{quoted(name)}")
-            except pymysql.Error as error:
-                # A view that is broken in another way may be mended or dropped until the files are judged.
-                if error_code(error) == _EXECUTE_DENIED:
-                    found.append((database.name, name))
-    return tuple(found)
+        return Survey(version, is_tidb, commit_ts, grants, _catalog(session))
 
 
 def current_databases(login: Login, commit_ts: str) -> tuple[Database, ...]:
@@ -76,44 +55,6 @@ def current_databases(login: Login, commit_ts: str) -> tuple[Database, ...]:
         if commit_ts:
             fetch(session, tidb.read_at(commit_ts))
         return _catalog(session)
-
-
-def read_definitions(login: Login, databases: tuple[Database, ...]) -> dict[str, str]:
-    """`database.table` to definition, of all remote tables in these databases that are still there."""
-    found = {}
-    with open_session(login) as session:
-        # With ANSI_QUOTES it would be in double quotes.
-        fetch(session, "SET SESSION sql_mode = ''")
-        for database, name in ((d.name, t.name) for d in databases for t in d.tables if t.remote):
-            try:
-                rows = fetch(session, f"SHOW CREATE TABLE {quoted(database)}.{quoted(name)}")
-            except pymysql.Error as error:
-                if error_code(error) != _NO_SUCH_TABLE:
-                    raise
-                continue
-            found[f"{database}.{name}"] = str(rows[0][1])
-    return found
-
-
-def read_views(login: Login, commit_ts: str, databases: tuple[Database, ...]) -> list[View]:
-    """The definitions of all views in these databases, at this TSO where there is one."""
-    with open_session(login) as session:
-        if commit_ts:
-            fetch(session, tidb.read_at(commit_ts))
-        return [
-            _view(session, database.name, table.name)
-            for database in databases
-            for table in database.tables
-            if table.is_view
-        ]
-
-
-def _view(session: Connection[Any], database: str, name: str) -> View:
-    # Of tables in the current database the definition tells no database: it loads under another name too.
-    session.select_db(database)
-    columns = tuple(str(row[0]) for row in fetch(session, f"SHOW COLUMNS FROM {quoted(name)}"))
-    row = fetch(session, f"SHOW CREATE VIEW {quoted(name)}")[0]
-    return View(database, name, columns, str(row[1]), str(row[2]), str(row[3]))
 
 
 def _take_snapshot(session: Connection[Any]) -> str:

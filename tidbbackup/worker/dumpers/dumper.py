@@ -5,7 +5,7 @@ Must not know any of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Order:
     found: Survey
     """The server; on TiDB with the TSO to read at."""
     databases: tuple[Database, ...]
-    """What is to be dumped, as the clearance has it."""
+    """Of their tables the rows are dumped, and nothing else: definitions are the worker's."""
     login: Login
     folder: Path
     """Empty; the dumper writes its files here and no others."""
@@ -86,8 +86,11 @@ class Dump(Protocol):
     def position(self) -> Position:
         """What its files have told, once all have been checked."""
 
-    async def run(self) -> StepFailed | None:
+    async def run(self, gone: Collection[tuple[str, str]]) -> StepFailed | None:
         """Run it to its end; why it failed. A cancelled run leaves no process.
+
+        Args:
+            gone: (database, table) of what was ordered and turned out not to be there.
 
         Raises:
             StepFailed: it could not be begun.
@@ -104,7 +107,7 @@ class Dump(Protocol):
         """
 
     def missing(self, databases: tuple[Database, ...], sizes: Mapping[str, int]) -> list[str]:
-        """What of these databases is not in the files, as people name it; asked when it has ended well.
+        """Tables whose rows are not in the files, as people name them; asked when it has ended well.
 
         Args:
             databases: what the dump should hold.

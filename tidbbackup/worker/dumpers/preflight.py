@@ -30,22 +30,13 @@ def taken(chosen: Selection, databases: tuple[Database, ...]) -> tuple[Database,
     )
 
 
-def check_grants(
-    survey: Survey, chosen: Selection, *, locks: bool = True, views: bool = True
-) -> tuple[Notice, ...]:
-    """See that the user sees everything. `locks`: the global read lock is taken; `views`: views are dumped.
+def check_grants(survey: Survey, chosen: Selection, *, locks: bool = True) -> tuple[Notice, ...]:
+    """See that the user sees everything. `locks`: the global read lock is taken.
 
     Raises:
         StepFailed: GrantsMissing.
     """
     report = read_grants(survey.grants, survey.is_tidb, locks=locks)
-    unopened = [f"`{d}`.`{view}`" for d, view in survey.unopened if chosen.member(d, view)]
-    if unopened and views:
-        raise StepFailed(
-            reasons.GRANTS_MISSING,
-            f"the user may not EXECUTE functions that views call, so the views cannot be read: "
-            f"{some(unopened)}; {report.cure_of('EXECUTE')}",
-        )
     lost = [name for name in report.revoked if name not in survey.system]
     if not report.missing and not lost:
         return ()

@@ -12,7 +12,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from tidbbackup.worker.database.session import LOST, error_code, fetch
-from tidbbackup.worker.database.views import quoted
+from tidbbackup.worker.definitions.text import quoted
 from tidbbackup.worker.load.catalogue import Content, Definition, Item
 from tidbbackup.worker.load.failures import explained, left_out
 from tidbbackup.worker.load.statements import (

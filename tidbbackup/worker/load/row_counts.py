@@ -11,8 +11,8 @@ from tidbbackup.worker.load.files import Kind, dump_file
 
 
 def rows_of_tables(files: Iterable[PackedFile], databases: Iterable[Database]) -> dict[tuple[str, str], int]:
-    """Rows by database and table; a table without a file has none. Views are left out."""
-    names = [(d.name, t.name) for d in databases for t in d.tables if not t.is_view]
+    """Rows by database and table; a table without a file has none. Views and sequences are left out."""
+    names = [(d.name, t.name) for d in databases for t in d.tables if t.has_rows]
     by_stem = {f"{database}.{table}": (database, table) for database, table in names}
     found = dict.fromkeys(names, 0)
     for packed in files:

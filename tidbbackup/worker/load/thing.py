@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from tidbbackup.worker.database.views import quoted
+from tidbbackup.worker.definitions.text import quoted
 
 
 @frozen

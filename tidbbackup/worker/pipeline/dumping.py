@@ -25,20 +25,25 @@ class Assignment:
     found: Survey
     databases: tuple[Database, ...]
     folder: Path
+    """The dumper's."""
+    definitions: Path
+    """The folder of the definitions."""
     budget: int
     """So many bytes may be on the staging volume."""
     dump: Dump
 
 
-async def assignment(job: Job, found: Survey, databases: tuple[Database, ...], folder: Path) -> Assignment:
+async def assignment(job: Job, found: Survey, databases: tuple[Database, ...]) -> Assignment:
     """Order the dump.
 
     Raises:
-        StepFailed: DumpFailed, InvalidSpec.
+        StepFailed: StagingNotWritable, DumpFailed, InvalidSpec.
     """
+    folder = volume.prepare(job.env.staging)
+    definitions = volume.prepare(job.env.staging, volume.DEFINITIONS)
     order = Order(found, databases, job.login, folder, job.limits.lock_pauses)
     budget = throttle.budget(job.env.task.stagingBytes, volume.free_bytes(folder))
-    return Assignment(job, found, databases, folder, budget, await job.dumper.prepare(order))
+    return Assignment(job, found, databases, folder, definitions, budget, await job.dumper.prepare(order))
 
 
 def raise_failure(task: Assignment, failure: StepFailed | None, was_full: bool) -> None:

@@ -16,6 +16,7 @@ from attrs import define, field
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
 from tidbbackup.worker.archive.tar import Archive, parts
+from tidbbackup.worker.pipeline.definitions import Definitions
 from tidbbackup.worker.pipeline.dumping import Assignment, raise_failure
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.pipeline.standstill import Standstill
@@ -37,6 +38,7 @@ class Overlap:
     archive: Archive
     upload: Upload
     gauge: Gauge
+    definitions: Definitions
     _cut_off: list[str] = field(factory=list, init=False)
     """Files that end in the middle."""
 
@@ -71,6 +73,8 @@ class Overlap:
     async def _dump(self, group: asyncio.TaskGroup) -> None:
         """Run the dumper, hand its files on, and let the archive end only when all of them are judged."""
         task, belt = self.task, self.belt
+        await self.definitions.write()
+        task.job.journal.step = "dump"
         with closed_files.watch(task.folder) as events:
             process = task.dump.process
             followers = [group.create_task(Standstill(task.job, process, task.found.is_tidb).keep())]
@@ -79,12 +83,13 @@ class Overlap:
                 followers += [group.create_task(belt.follow(events)), group.create_task(holder.keep())]
             else:
                 belt.go_blind()
-            failure = await task.dump.run()
+            failure = await task.dump.run(self.definitions.gone)
             for follower in followers:
                 follower.cancel()
         raise_failure(task, failure, belt.was_full)
+        await self.definitions.read_again()
         belt.take_rest()
-        await check_whole(task, belt.sizes)
+        await check_whole(task, self.definitions.databases, belt.sizes)
         held = task.job.journal.counters.held_seconds
         log.info("dumped %d files, %d bytes, held for %.1f s", len(belt.sizes), belt.closed_bytes, held)
         belt.end()

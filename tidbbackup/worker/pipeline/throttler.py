@@ -56,7 +56,8 @@ class Holder:
             await asyncio.sleep(throttle.pause(facts))
 
     def _switch(self, held: bool, facts: HoldFacts, now: float) -> None:
-        log.debug("the dumper is %s, %d bytes staged", "released" if held else "held", facts.staged)
+        name = self.task.job.dumper.name
+        log.debug("%s is %s, %d bytes staged", name, "released" if held else "held", facts.staged)
         if held:
             self.task.job.journal.counters.held_seconds += now - facts.since
             self.dumper.release()

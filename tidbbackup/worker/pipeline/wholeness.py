@@ -11,6 +11,7 @@ from pathlib import Path
 from tidbbackup.model import reasons
 from tidbbackup.worker.archive.manifest import printable
 from tidbbackup.worker.daemon_thread import aside
+from tidbbackup.worker.database.catalog import Database
 from tidbbackup.worker.database.survey import current_databases
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.pipeline.dumping import Assignment
@@ -43,14 +44,14 @@ def cut_off(names: list[str]) -> StepFailed:
     )
 
 
-async def check_whole(task: Assignment, sizes: dict[str, int]) -> None:
+async def check_whole(task: Assignment, databases: tuple[Database, ...], sizes: dict[str, int]) -> None:
     """Compare the files with what the server held before; what is gone from it by now may be missing.
 
     Raises:
         StepFailed: DumpIncomplete, UnsupportedName, DatabaseLost.
     """
     job = task.job
-    absent = task.dump.missing(task.databases, sizes)
+    absent = task.dump.missing(databases, sizes)
     if not absent:
         return
     present = await aside(current_databases, job.login, task.found.commit_ts)

@@ -69,7 +69,11 @@ class Belt:
         self.writing.clear()
         for name, size in sorted(volume.sizes(self._folder).items()):
             if name not in self.sizes:
-                self._add(name, size)
+                self._add(self._folder / name, size)
+
+    def put(self, path: Path, size: int) -> None:
+        """Take in a whole file that the worker itself has written, in any folder."""
+        self._add(path, size)
 
     def end(self) -> None:
         """No more files: who takes from the belt comes to an end."""
@@ -114,14 +118,14 @@ class Belt:
                 raise _written_twice(name) from None
             return
         if ".sql" in name and stat.S_ISREG(found.st_mode) and found.st_size > _EMPTY_BYTES:
-            self._add(name, found.st_size)
+            self._add(self._folder / name, found.st_size)
 
-    def _add(self, name: str, size: int) -> None:
-        if name in self.sizes:
-            raise _written_twice(name)
-        self.sizes[name] = size
+    def _add(self, path: Path, size: int) -> None:
+        if path.name in self.sizes:
+            raise _written_twice(path.name)
+        self.sizes[path.name] = size
         self.closed_bytes += size
-        self._waiting.append(self._folder / name)
+        self._waiting.append(path)
         self._news.set()
 
 

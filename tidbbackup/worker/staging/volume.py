@@ -6,6 +6,7 @@ Must not know what the files mean.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -15,17 +16,18 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
 
 FOLDER = "dump"
+DEFINITIONS = "definitions"
 _NEARLY_NOTHING = 64 << 10
 _MIB = 1 << 20
 
 
-def prepare(volume: Path) -> Path:
-    """Make the folder for the dump anew.
+def prepare(volume: Path, name: str = FOLDER) -> Path:
+    """Make the folder for the dump, or the one for definitions, anew.
 
     Raises:
         StepFailed: StagingNotWritable.
     """
-    folder = volume / FOLDER
+    folder = volume / name
     try:
         # What an earlier run of this pod left is of no use: its upload was never completed.
         shutil.rmtree(folder, ignore_errors=True)
@@ -37,6 +39,20 @@ def prepare(volume: Path) -> Path:
             "choose another spec.storageClassName",
         ) from error
     return folder
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write one file.
+
+    Raises:
+        StepFailed: StagingFull, StagingNotWritable.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = reasons.STAGING_FULL if full else reasons.STAGING_NOT_WRITABLE
+        raise StepFailed(reason, f"writing `{path.name}`: {error.strerror}") from error
 
 
 def sizes(folder: Path) -> dict[str, int]:

@@ -1,75 +1,45 @@
-"""Which objects a folder lacks."""
+"""Whose rows a folder lacks."""
 
 import pytest
 
 from tidbbackup.worker.database.catalog import Database, Table
-from tidbbackup.worker.dumpers.mydumper.completeness import lacks_column_list, missing_objects, spoilt_files
+from tidbbackup.worker.dumpers.mydumper.completeness import lacks_column_list, missing_rows, spoilt_files
 from tidbbackup.worker.dumpers.mydumper.options import Flags
 
 DATABASES = (Database("d", (Table("t", triggers=True), Table("e"), Table("v", "VIEW", None)), ("r",)),)
 PLAIN = Flags()
-WHOLE = {
-    "metadata": 70,
-    "d-schema-create.sql": 60,
-    "d-schema-post.sql": 60,
-    "d.t-schema.sql": 60,
-    "d.t-schema-triggers.sql": 60,
-    "d.t.sql": 60,
-    "d.e-schema.sql": 60,
-    "d.v-schema.sql": 60,
-    "d.v-schema-view.sql": 60,
-}
+WHOLE = {"metadata": 70, "d.t.sql": 60}
 
 
 def missing(sizes: dict[str, int], flags: Flags = PLAIN, empty: tuple[str, ...] = ("d.e",)) -> list[str]:
-    return missing_objects(DATABASES, flags, sizes, empty, ["d"])
+    return missing_rows(DATABASES, flags, sizes, empty)
 
 
 def test_a_whole_dump_lacks_nothing() -> None:
     assert missing(WHOLE) == []
 
 
-def test_of_a_remote_table_the_definition_has_to_be_there_and_no_rows() -> None:
-    remote = (Database("d", (Table("far", engine="FEDERATED"),)),)
-    assert missing_objects(remote, PLAIN, {"d.far-schema.sql": 60}, (), []) == []
-    assert missing_objects(remote, PLAIN, {"d.far.sql": 60}, (), []) == ["table `d`.`far`"]
+def test_of_a_remote_table_no_rows_have_to_be_there() -> None:
+    assert missing_rows((Database("d", (Table("far", engine="FEDERATED"),)),), PLAIN, {}, ()) == []
 
 
-@pytest.mark.parametrize(
-    ("file", "thing"),
-    [
-        ("d-schema-create.sql", "database `d`"),
-        ("d-schema-post.sql", "routines and events of `d`"),
-        ("d.t-schema.sql", "table `d`.`t`"),
-        ("d.t-schema-triggers.sql", "triggers of `d`.`t`"),
-        ("d.t.sql", "rows of `d`.`t`"),
-        ("d.v-schema-view.sql", "view `d`.`v`"),
-    ],
-)
-def test_a_file_that_is_not_there_or_empty_is_named(file: str, thing: str) -> None:
-    assert missing({name: size for name, size in WHOLE.items() if name != file}) == [thing]
-    assert missing(WHOLE | {file: 0}) == [thing]
+def test_a_file_that_is_not_there_or_empty_is_named() -> None:
+    assert missing({"metadata": 100}) == ["rows of `d`.`t`"]
+    assert missing(WHOLE | {"d.t.sql": 0}) == ["rows of `d`.`t`"]
 
 
 def test_metadata_proves_nothing() -> None:
-    assert len(missing({"metadata": 100})) == 7
-    assert missing({name: size for name, size in WHOLE.items() if name != "metadata"}) == []
+    assert missing({"d.t.sql": 60}) == []
 
 
 def test_rows_may_be_in_numbered_files() -> None:
-    sizes = {name: size for name, size in WHOLE.items() if name != "d.t.sql"}
-    assert missing(sizes | {"d.t.00000.sql": 5, "d.t.00001.sql": 5}, Flags(chunked=True)) == []
-    assert missing(sizes | {"d.t.1.sql": 5}) == ["rows of `d`.`t`"]
+    assert missing({"d.t.00000.sql": 5, "d.t.00001.sql": 5}, Flags(chunked=True)) == []
+    assert missing({"d.t.1.sql": 5}) == ["rows of `d`.`t`"]
 
 
 def test_a_table_without_rows_has_to_be_called_empty() -> None:
     assert missing(WHOLE, empty=()) == ["rows of `d`.`e`"]
     assert missing(WHOLE, Flags(verbose=False), empty=()) == [], "the log does not tell"
-
-
-def test_options_that_leave_things_out() -> None:
-    assert missing({"d.t.sql": 5}, Flags(no_schemas=True)) == []
-    assert missing({}, Flags(selecting=True)) == []
 
 
 @pytest.mark.parametrize(

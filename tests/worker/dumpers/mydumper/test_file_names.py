@@ -8,7 +8,6 @@ from tidbbackup.worker.database.catalog import Database, Table
 from tidbbackup.worker.dumpers.mydumper.file_names import (
     ambiguous_names,
     data_files,
-    expected_files,
     unsupported_names,
 )
 from tidbbackup.worker.dumpers.mydumper.options import Flags
@@ -48,6 +47,7 @@ def test_names_that_cannot_be_dumped(databases: list[Database], named: list[str]
     [
         [db("a", "t", "t2", "T", "t.1", "t.0001", "t_00001")],
         [db("a", "t-schema")],
+        [db("a", Table("back`tick", VIEW), Table("b`t", "SEQUENCE"))],
         [db("a", Table("v", VIEW), "v2")],
         [db("a", "b c", "semi;colon", "qu'ote", "back\\slash", "漢字", "%s", ".", "..")],
         [db("漢" * 60, "t")],
@@ -81,37 +81,20 @@ databases_ = st.lists(
 def test_what_is_let_through_has_distinct_files(databases: tuple[Database, ...]) -> None:
     if unsupported_names(databases, Flags()):
         return
-    files = [expected.file for expected in expected_files(databases, Flags())]
-    files += [f"{database.name}-schema-create.sql" for database in databases]
+    files = [f"{database.name}-schema-create.sql" for database in databases]
+    files += [f"{d.name}.{t.name}-schema.sql" for d in databases for t in d.tables]
+    files += [f"{d.name}.{t.name}-schema-view.sql" for d in databases for t in d.tables if t.is_view]
+    files += [f"{d.name}.{t.name}-schema-triggers.sql" for d in databases for t in d.tables if t.triggers]
     files += [f"{rows.stem}.sql" for rows in data_files(databases, Flags())]
     assert len(files) == len(set(files))
     assert all(len(file.encode()) <= 255 for file in files)
 
 
-def test_expected_files_of_everything() -> None:
-    database = db("d", Table("t", triggers=True), Table("v", VIEW), routines=("r",))
-    assert {e.file for e in expected_files([database], Flags())} == {
-        "d.t-schema.sql",
-        "d.t-schema-triggers.sql",
-        "d.v-schema.sql",
-        "d.v-schema-view.sql",
-        "d-schema-post.sql",
-    }
-    assert {e.file for e in expected_files([database], Flags(no_views=True))} == {
-        "d.t-schema.sql",
-        "d.t-schema-triggers.sql",
-        "d-schema-post.sql",
-    }
-    assert list(expected_files([database], Flags(no_schemas=True))) == []
-    assert list(expected_files([database], Flags(selecting=True))) == []
-
-
 def test_rows_are_expected_of_tables_that_have_their_own() -> None:
     engines = {"i": "InnoDB", "m": "MyISAM", "g": "MRG_MyISAM", "broken": None, "b": "BLACKHOLE"}
-    database = db("d", *(Table(n, engine=e) for n, e in engines.items()), Table("v", VIEW, None))
-    ignoring = Flags(ignored_engines=frozenset({"blackhole"}))
-    assert [rows.stem for rows in data_files([database], ignoring)] == ["d.i", "d.m"]
-    assert list(data_files([database], Flags(no_data=True))) == []
+    others = (Table("v", VIEW, None), Table("s", "SEQUENCE"), Table("far", engine="FEDERATED"))
+    database = db("d", *(Table(n, engine=e) for n, e in engines.items()), *others)
+    assert [rows.stem for rows in data_files([database], Flags())] == ["d.i", "d.m", "d.b"]
     assert list(data_files([database], Flags(verbose=False))) == []
 
 

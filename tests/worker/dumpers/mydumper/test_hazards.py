@@ -4,13 +4,10 @@ import pytest
 
 from tidbbackup.worker.database.catalog import Column, Database, Table
 from tidbbackup.worker.dumpers.mydumper.hazards import (
-    Programs,
     Quirks,
     backticked_columns,
     generated_tables,
-    programs,
     quirks,
-    repeated_triggers,
     unloadable_tables,
     unsupported_tables,
 )
@@ -19,9 +16,8 @@ STORED = Column("g", "STORED GENERATED")
 OLD = Quirks(omits_defaults=True)
 
 
-def problems(*tables: Table, name: str = "d", is_tidb: bool = False, routines: tuple[str, ...] = ()) -> str:
-    databases = (Database(name, tables, routines),)
-    return "; ".join(unsupported_tables(databases, databases, is_tidb, OLD))
+def problems(*tables: Table) -> str:
+    return "; ".join(unsupported_tables((Database("d", tables),), is_tidb=False, known=OLD))
 
 
 @pytest.mark.parametrize(
@@ -47,22 +43,11 @@ def test_tables_that_cannot_be_dumped_whole(table: Table, words: str) -> None:
         Table("t", columns=(Column("my_row_id", "AUTO_INCREMENT INVISIBLE"),)),
         Table("it's"),
         Table("v", "VIEW", None, comment="VIEW"),
+        Table("it's", triggers=True),
     ],
 )
 def test_tables_that_can(table: Table) -> None:
     assert problems(table) == ""
-
-
-def test_quotes_beside_triggers_and_routines() -> None:
-    assert "there are triggers" in problems(Table("it's"), Table("t", triggers=True))
-    assert "there are routines" in problems(name="o'brien", routines=("r",))
-    assert problems(name="o'brien") == ""
-
-
-def test_mydumper_is_asked_only_for_what_there_is() -> None:
-    full = Database("d", (Table("t", triggers=True),), ("r",), ("e",))
-    assert programs([Database("e")]) == Programs()
-    assert programs([Database("e"), full]) == Programs(triggers=True, routines=True, events=True)
 
 
 def test_column_lists() -> None:
@@ -70,22 +55,6 @@ def test_column_lists() -> None:
     assert generated_tables(databases) == [("d", "t")]
     assert backticked_columns(databases)
     assert not Column("c", "DEFAULT_GENERATED").generated
-
-
-def test_triggers_that_come_twice() -> None:
-    tables = [
-        Table("axb", triggers=True),
-        Table("a_b"),
-        Table("a.b"),
-        Table("a%"),
-        Table("c_"),
-        Table("a_", "VIEW"),
-    ]
-    assert repeated_triggers([Database("d", tuple(tables))]) == [
-        "triggers that `d`.`a_b` seems to have too",
-        "triggers that `d`.`a%` seems to have too",
-    ]
-    assert repeated_triggers([Database("d", (Table("a_b", triggers=True), Table("axb")))]) == []
 
 
 def test_types_that_do_not_load() -> None:
@@ -97,7 +66,7 @@ def test_a_mydumper_that_tells_default_from_computed_may_dump_such_tables() -> N
     table = Table("t", columns=(Column("at", "DEFAULT_GENERATED ON UPDATE CURRENT_TIMESTAMP"),))
     databases = (Database("d", (table,)),)
 
-    assert unsupported_tables(databases, databases, True, Quirks(omits_defaults=False)) == []
+    assert unsupported_tables(databases, is_tidb=True, known=Quirks(omits_defaults=False)) == []
 
 
 @pytest.mark.parametrize(

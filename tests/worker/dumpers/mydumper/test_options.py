@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidbbackup.model import reasons
-from tidbbackup.worker.dumpers.mydumper.hazards import Programs
 from tidbbackup.worker.dumpers.mydumper.options import (
     DumpPlan,
     Flags,
@@ -26,7 +25,6 @@ PLAN = DumpPlan(
     defaults_file=Path("/run/x/mydumper.cnf"),
     tls=None,
     snapshot="",
-    programs=Programs(triggers=True, routines=True, events=True),
     complete_insert=False,
     threads=4,
 )
@@ -37,9 +35,7 @@ def test_defaults_for_mysql() -> None:
         "--defaults-file=/run/x/mydumper.cnf",
         "--outputdir=/backup/dump",
         r"--regex=\A(?!x)",
-        "--triggers",
-        "--routines",
-        "--events",
+        "--no-schemas",
         "--verbose=3",
         "--long-query-guard=3600",
         "--chunk-filesize=64",
@@ -48,28 +44,23 @@ def test_defaults_for_mysql() -> None:
 
 
 def test_defaults_for_tidb() -> None:
-    tidb = attrs.evolve(
-        PLAN, snapshot="470653739273289729", programs=Programs(), threads=1, complete_insert=True
-    )
+    tidb = attrs.evolve(PLAN, snapshot="470653739273289729", threads=1, complete_insert=True)
     argv = arguments(tidb)
-    assert "--tidb-snapshot=470653739273289729" in argv
-    assert "--triggers" not in argv
+    assert "--tidb-snapshot=470653739273289729', autocommit = '1" in argv
     assert "--threads=1" in argv
     assert "--complete-insert" in argv
 
 
-def test_tables_of_remote_engines_are_left_to_the_worker() -> None:
+def test_rows_of_remote_engines_are_left_out() -> None:
     plan = attrs.evolve(PLAN, remote_engines=("CONNECT", "FEDERATED"))
     assert "--ignore-engines=CONNECT,FEDERATED" in arguments(plan)
-    plan = attrs.evolve(plan, options={"ignore-engines": "CSV"})
-    assert "--ignore-engines=CSV,CONNECT,FEDERATED" in arguments(plan)
 
 
 def test_the_tasks_options_replace_our_tuning_and_nothing_else() -> None:
     given = tuned(judged(("--rows=10000", "--threads=16", "--skip-tz-utc")))
     argv = arguments(attrs.evolve(PLAN, options=given))
     assert not {"--long-query-guard=3600", "--chunk-filesize=64"} & set(argv)
-    assert {"--rows=10000", "--threads=16", "--skip-tz-utc", "--triggers", "--verbose=3"} <= set(argv)
+    assert {"--rows=10000", "--threads=16", "--skip-tz-utc", "--no-schemas", "--verbose=3"} <= set(argv)
 
 
 def test_tls_files_that_are_there(tmp_path: Path) -> None:
@@ -103,6 +94,12 @@ def test_tls_files_that_are_there(tmp_path: Path) -> None:
         "--ssl",
         "--compress",
         "--build-empty-files",
+        "--no-schemas",
+        "--no-data",
+        "--no-views",
+        "--triggers",
+        "--ignore-engines=CSV",
+        "--tables-list=a.b",
     ],
 )
 def test_refused_options(option: str) -> None:
@@ -117,19 +114,14 @@ def test_every_argument_is_one_option_of_ours(regex: str, snapshot: str) -> None
     assert all(argument.startswith("--") for argument in argv)
     assert argv[2] == f"--regex={regex}"
     assert [a for a in argv if a.startswith("--tidb")] == (
-        [f"--tidb-snapshot={snapshot}"] if snapshot else []
+        [f"--tidb-snapshot={snapshot}', autocommit = '1"] if snapshot else []
     )
 
 
 def test_what_options_mean_for_the_files() -> None:
     assert flags({}) == Flags()
-    assert flags(judged(("--rows=5", "--no-views", "--ignore-engines=Merge,BLACKHOLE"))) == Flags(
-        chunked=True, no_views=True, ignored_engines=frozenset({"merge", "blackhole"})
-    )
-    assert flags(judged(("--tables-list=a.b",))).selecting
-    assert flags(judged(("--no-data", "--no-schemas", "--verbose=2"))) == Flags(
-        no_data=True, no_schemas=True, verbose=False
-    )
+    assert flags(judged(("--rows=5",))) == Flags(chunked=True)
+    assert flags(judged(("--no-locks", "--verbose=2"))) == Flags(no_locks=True, verbose=False)
 
 
 def test_files_are_cut_unless_the_task_says_otherwise() -> None:
@@ -148,7 +140,7 @@ KNOWN = frozenset(argument.removeprefix("--").partition("=")[0] for argument in 
 def test_mydumper_gets_no_option_that_it_does_not_know() -> None:
     assert arguments(attrs.evolve(PLAN, known=KNOWN)) == arguments(PLAN)
     older = KNOWN - {"chunk-filesize", "long-query-guard", "verbose", "threads"}
-    assert arguments(attrs.evolve(PLAN, known=older)) == arguments(PLAN)[:6]
+    assert arguments(attrs.evolve(PLAN, known=older)) == arguments(PLAN)[:4]
     with pytest.raises(StepFailed, match="does not know --regex") as caught:
         arguments(attrs.evolve(PLAN, known=KNOWN - {"regex"}))
     assert caught.value.reason == reasons.DUMP_FAILED

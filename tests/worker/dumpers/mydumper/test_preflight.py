@@ -62,8 +62,6 @@ def test_what_cannot_be_decided_is_a_notice() -> None:
     (notice,) = cleared(unclear).notices
     assert notice.reason == reasons.LOAD_BY_HAND
     assert "`ip`" in notice.message
-    (notice,) = cleared(SHOP, flags=Flags(selecting=True)).notices
-    assert notice.reason == reasons.FILES_UNCHECKED
 
 
 def test_what_the_filter_leaves_out_is_not_judged() -> None:
@@ -75,17 +73,6 @@ def test_a_database_that_mydumper_takes_for_the_servers_own_is_refused() -> None
     found = refusal(Database("data_dictionary", (Table("t"),)))
     assert found.reason == reasons.UNSUPPORTED_NAME
     assert "`data_dictionary`.`t`" in str(found)
-
-
-def test_views_that_call_a_function_need_execute() -> None:
-    shop = Database("shop", (Table("v", "VIEW"),), ("fn",))
-    survey = Survey("x", is_tidb=False, grants=(NEEDED,), databases=(shop, SHOP), unopened=(("shop", "v"),))
-    quirks = Quirks(omits_defaults=False)
-    with pytest.raises(StepFailed, match=r"`shop`\.`v`; GRANT EXECUTE ON \*\.\* TO `b`@`%`;") as caught:
-        clear(survey, selection(""), Flags(), quirks)
-    assert caught.value.reason == reasons.GRANTS_MISSING
-    assert clear(survey, selection(r"^shop\.t"), Flags(), quirks).notices == ()
-    assert clear(survey, selection(""), Flags(no_views=True), quirks).notices == ()
 
 
 def test_without_the_global_lock_nobody_needs_the_right_to_take_it() -> None:
@@ -124,8 +111,6 @@ def test_rows_that_are_not_this_servers_are_told() -> None:
     (notice,) = cleared(Database("d", (far, Table("t")))).notices
     assert notice.reason == reasons.ROWS_LEFT_OUT
     assert notice.message.endswith(": `d`.`far` (FEDERATED)")
-    fires = Table("far", engine="Spider", triggers=True)
-    assert refusal(Database("d", (fires,))).reason == reasons.UNSUPPORTED_TABLE
 
 
 def test_values_that_are_not_dumped_whole_are_told() -> None:
@@ -135,7 +120,6 @@ def test_values_that_are_not_dumped_whole_are_told() -> None:
     assert notice.reason == reasons.VALUES_ROUNDED
     assert "`d`.`t0`: column `f0`, `f1`, `f2` …; " in notice.message
     assert notice.message.endswith("and 4 more")
-    assert cleared(many, flags=Flags(no_data=True)).notices == ()
     tidb = Survey("TiDB", is_tidb=True, grants=ALL, databases=(many,))
     assert clear(tidb, selection(""), Flags(), Quirks(omits_defaults=False)).notices == ()
     computed = Table("t", columns=(Column("f", "STORED GENERATED", "float"),))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from attrs import evolve
 
 from tidbbackup.model import reasons
 from tidbbackup.model.flags.dumpling import read_dumpling_options
 from tidbbackup.worker.cpus import cpus
 from tidbbackup.worker.daemon_thread import aside
-from tidbbackup.worker.database.catalog import Database, Survey
+from tidbbackup.worker.database.catalog import Database, Survey, without
 from tidbbackup.worker.database.session import Login, open_session
 from tidbbackup.worker.dumpers import process
 from tidbbackup.worker.dumpers.dumper import Clearance, Order
@@ -57,7 +59,11 @@ class Dumpling:
         """See `dumper.Dumper`. Raises StepFailed."""
         argv = process.command(PROGRAM, (), self._env.search_path)
         certificate = await aside(_certificate, order.login) if order.login.tls else ""
-        told = orders(order, self._options, certificate, self._env.task.stagingBytes, cpus())
+
+        def told(gone: Collection[tuple[str, str]]) -> bytes:
+            left = evolve(order, databases=without(order.databases, gone))
+            return orders(left, self._options, certificate, self._env.task.stagingBytes, cpus())
+
         return DumplingDump(argv, self._env.search_path, told)
 
 
@@ -66,7 +72,9 @@ class DumplingDump:
 
     position = Position()
 
-    def __init__(self, argv: list[str], search_path: str, told: bytes) -> None:
+    def __init__(
+        self, argv: list[str], search_path: str, told: Callable[[Collection[tuple[str, str]]], bytes]
+    ) -> None:
         self._argv = argv
         self._search_path = search_path
         self._told = told
@@ -77,9 +85,9 @@ class DumplingDump:
         """See `dumper.Dump`."""
         return self.process.version
 
-    async def run(self) -> StepFailed | None:
+    async def run(self, gone: Collection[tuple[str, str]]) -> StepFailed | None:
         """See `dumper.Dump`. Raises StepFailed."""
-        await process.run(self._argv, self._search_path, self.process, self._told)
+        await process.run(self._argv, self._search_path, self.process, self._told(gone))
         said = self.process
         return said.stopped or judge("dumpling", MEANINGS, said.code, said.first_error, said.cause)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from tidbbackup.worker.database.catalog import Database
-from tidbbackup.worker.dumpers.mydumper.file_names import data_files, expected_files
+from tidbbackup.worker.dumpers.mydumper.file_names import data_files
 from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, generated_tables
 from tidbbackup.worker.dumpers.mydumper.options import Flags
 
@@ -17,30 +17,25 @@ _NUMBERED = re.compile(r"(?P<stem>.*)\.\d{5,}\.sql\Z", re.DOTALL)
 _PLAIN = re.compile(r"(?P<stem>.*)\.sql\Z", re.DOTALL)
 
 
-def missing_objects(
+def missing_rows(
     databases: tuple[Database, ...],
     flags: Flags,
     sizes: Mapping[str, int],
     empty_tables: Collection[str],
-    created: Collection[str],
 ) -> list[str]:
-    """Objects whose files are not all there, as people name them.
+    """Tables whose rows are not all there, as people name them.
 
-    A definition file has to be there and hold something. Rows have to be in a file unless mydumper itself
-    said `Empty table`: what happens to a table meanwhile changes neither, so this cannot be wrong about a
-    table that others write to.
+    They have to be in a file unless mydumper itself said `Empty table`: what happens to a table meanwhile
+    changes neither, so this cannot be wrong about a table that others write to.
 
     Args:
         databases: what the dump should hold.
         flags: what the options mean for its files.
         sizes: the folder, file name to bytes.
         empty_tables: `database.table` as the log names them.
-        created: databases whose `CREATE DATABASE` has to be there.
     """
-    missing = [e.thing for e in expected_files(databases, flags) if not sizes.get(e.file)]
-    if not flags.selecting and not flags.no_schemas:
-        missing += [f"database `{n}`" for n in created if not sizes.get(f"{n}-schema-create.sql")]
     stems = _stems(sizes)
+    missing = []
     for rows in data_files(databases, flags):
         # The log is read line by line, so such a name cannot be found in it.
         in_log = rows.stem in empty_tables or "\n" in rows.stem or "\r" in rows.stem

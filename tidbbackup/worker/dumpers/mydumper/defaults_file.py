@@ -32,10 +32,18 @@ def quoted(value: bytes) -> bytes:
 
 
 def defaults_file(
-    host: str, port: int, user: str, password: bytes, *, check_host: bool = False, known_by: str = ""
+    host: str,
+    port: int,
+    user: str,
+    password: bytes,
+    *,
+    check_host: bool = False,
+    known_by: str = "",
+    autocommit: bool = True,
 ) -> bytes:
     """The whole file. `check_host`: over TLS, and the server's certificate has to be for this host; by --ca
     alone it may be for any other of that CA. `known_by`: SQL that is true on the server to be dumped alone.
+    `autocommit`: whether sessions begin with it.
 
     Raises:
         StepFailed: a value that such a file cannot carry.
@@ -46,7 +54,7 @@ def defaults_file(
         # of its own by each version of mydumper; capitals change nothing for resolver and certificate.
         values["host"] = b"LOCALHOST"
     lines = [b"[mydumper]", b"port=%d" % port, b"default-character-set=utf8mb4"]
-    lines.append(b"init-command=" + quoted(first_statement(known_by).encode()))
+    lines.append(b"init-command=" + quoted(first_statement(known_by, autocommit=autocommit).encode()))
     lines.append(b"ssl-verify-server-cert=1" if check_host else b"restricted-auth=" + _SAFE_PLUGINS)
     for name, value in values.items():
         line = name.encode() + b"=" + quoted(value)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.cpus import cpus
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database, Survey
-from tidbbackup.worker.database.survey import read_definitions, read_views
-from tidbbackup.worker.database.views import table_files, view_files, write_files
 from tidbbackup.worker.dumpers import process
 from tidbbackup.worker.dumpers.dumper import Clearance, Order
-from tidbbackup.worker.dumpers.mydumper import completeness, defaults_file, options, position
-from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, programs, quirks, remote_engines
+from tidbbackup.worker.dumpers.mydumper import completeness, defaults_file, options, position, search
+from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, quirks, remote_engines
 from tidbbackup.worker.dumpers.mydumper.log import MEANINGS
 from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
 from tidbbackup.worker.dumpers.mydumper.pieces import Pieces
@@ -60,7 +58,7 @@ class Mydumper:
         """See `dumper.Dumper`. Raises StepFailed."""
         assert self._chosen is not None
         program = await probe(self._env.search_path)
-        tables = sum(not table.is_view for database in order.databases for table in database.tables)
+        tables = sum(table.has_rows for database in order.databases for table in database.tables)
         plan = options.DumpPlan(
             options=self._wanted,
             regex=self._chosen.argument,
@@ -68,13 +66,13 @@ class Mydumper:
             defaults_file=self._env.run_dir / _DEFAULTS_FILE,
             tls=order.login.tls,
             snapshot=order.found.commit_ts,
-            programs=programs(order.databases),
             remote_engines=remote_engines(order.databases),
             complete_insert=column_lists(order.databases),
             threads=threads(cpus(), tables, by_rows="rows" in self._wanted),
             known=program.options,
         )
-        argv = process.command(self.name, options.arguments(plan, self._asked_for), self._env.search_path)
+        arguments = options.arguments(plan, self._asked_for)
+        argv = process.command(self.name, arguments, self._env.search_path)
         return MydumperDump(self._env, order, self._chosen, self._flags, argv, program.version)
 
 
@@ -103,12 +101,14 @@ class MydumperDump:
         self.process = MydumperProcess(
             # Without its words nothing tells that it has the lock.
             began=not flags.verbose,
-            takes=chosen.takes,
             connected=lambda: self._secret.unlink(missing_ok=True),
         )
 
-    async def run(self) -> StepFailed | None:
+    async def run(self, gone: Collection[tuple[str, str]]) -> StepFailed | None:
         """Run it to its end, again where it did not get the lock; why it failed, in its words or ours."""
+        sequences = [(d.name, t.name) for d in self._order.databases for t in d.tables if t.is_sequence]
+        regex = search.without(self._chosen.argument, (*sequences, *gone))
+        self._argv = [f"--regex={regex}" if a.startswith("--regex=") else a for a in self._argv]
         log.info("%s: starting %s", self.version, " ".join(self._argv[3:]))
         for pause in (*self._order.lock_pauses, None):
             await self._run_once()
@@ -120,10 +120,7 @@ class MydumperDump:
             self.process.stopped = None
             await asyncio.sleep(pause)
         said = self.process
-        failure = said.stopped or judge("mydumper", MEANINGS, said.code, said.first_error, said.cause)
-        if failure is None:
-            await self._add_definitions()
-        return failure
+        return said.stopped or judge("mydumper", MEANINGS, said.code, said.first_error, said.cause)
 
     def whole(self, event: FileEvent) -> Iterable[str]:
         """See `dumper.Dump`."""
@@ -145,9 +142,7 @@ class MydumperDump:
     def missing(self, databases: tuple[Database, ...], sizes: Mapping[str, int]) -> list[str]:
         """See `dumper.Dump`. Raises StepFailed."""
         check_names(databases, self._flags)
-        created = [d.name for d in databases if self._chosen.database(d.name)]
-        empty = self.process.empty_tables
-        return completeness.missing_objects(databases, self._flags, sizes, empty, created)
+        return completeness.missing_rows(databases, self._flags, sizes, self.process.empty_tables)
 
     async def _run_once(self) -> None:
         login = self._order.login
@@ -155,6 +150,7 @@ class MydumperDump:
             *(login.target.host, login.target.port, login.target.user, login.password),
             check_host=login.tls is not None,
             known_by=login.known_by,
+            autocommit=not self._order.found.commit_ts,
         )
         self.process.waiting = True
         try:
@@ -162,14 +158,3 @@ class MydumperDump:
             await process.run(self._argv, self._env.search_path, self.process)
         finally:
             self._secret.unlink(missing_ok=True)
-
-    async def _add_definitions(self) -> None:
-        """Write the definitions that mydumper leaves out."""
-        found, login, databases, files = self._order.found, self._order.login, self._order.databases, {}
-        if self._flags.no_schemas or self._flags.selecting:
-            return
-        if found.is_tidb and not self._flags.no_views:
-            files = view_files(await aside(read_views, login, found.commit_ts, databases))
-        if remote_engines(databases):
-            files |= table_files(await aside(read_definitions, login, databases))
-        await asyncio.to_thread(write_files, files, self._order.folder)

@@ -1,4 +1,4 @@
-"""The names of the files that mydumper 0.10 writes, computed before it runs; which objects would share one.
+"""The names of the files of a dump by mydumper 0.10, told before it runs; which objects would share one.
 
 mydumper joins names without escaping, and of two objects with one file name it loses one, exit 0.
 Must not know a server or a file system.
@@ -11,21 +11,14 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-from tidbbackup.worker.database.catalog import Database, Table
+from tidbbackup.worker.database.catalog import Database
 from tidbbackup.worker.dumpers.mydumper.options import Flags
 
 MAX_NAME_BYTES = 255
+_BACKTICK = "a backtick"
 
 # What readers of such a folder (myloader, TiDB Lightning) look for in a name.
 _KINDS = ("-schema", "-schema-view", "-schema-triggers", "-schema-post", "-schema-create")
-
-
-@frozen
-class Expected:
-    """One file that has to be there, and the object it belongs to, as people name it."""
-
-    file: str
-    thing: str
 
 
 @frozen
@@ -41,45 +34,12 @@ class DataFiles:
         return f"{self.database}.{self.table}"
 
 
-def expected_files(databases: Iterable[Database], flags: Flags) -> Iterator[Expected]:
-    """Every file that has to be there whatever happens to rows meanwhile."""
-    if flags.selecting or flags.no_schemas:
-        return
-    for database in databases:
-        name = database.name
-        for table in database.tables:
-            yield from _expected_of(name, table, flags)
-        if database.routines or database.events:
-            yield Expected(f"{name}-schema-post.sql", f"routines and events of `{name}`")
-
-
-def _expected_of(name: str, table: Table, flags: Flags) -> Iterator[Expected]:
-    thing = f"`{name}`.`{table.name}`"
-    if (table.engine or "").lower() in flags.ignored_engines and not table.is_view:
-        return
-    if table.is_view:
-        if not flags.no_views:
-            yield Expected(f"{name}.{table.name}-schema.sql", f"view {thing}")
-            yield Expected(f"{name}.{table.name}-schema-view.sql", f"view {thing}")
-        return
-    yield Expected(f"{name}.{table.name}-schema.sql", f"table {thing}")
-    if table.triggers:
-        yield Expected(f"{name}.{table.name}-schema-triggers.sql", f"triggers of {thing}")
-
-
 def data_files(databases: Iterable[Database], flags: Flags) -> Iterator[DataFiles]:
     """Tables whose rows have to be in files, unless the log says they are empty."""
-    if flags.selecting or flags.no_data or not flags.verbose:
-        return
-    for database in databases:
+    for database in databases if flags.verbose else ():
         for table in database.tables:
-            engine = (table.engine or "").lower()
             # mydumper leaves out the rows of MERGE tables: they are those of the tables below.
-            if not (table.is_view or table.remote) and engine not in {
-                "",
-                "mrg_myisam",
-                *flags.ignored_engines,
-            }:
+            if table.has_rows and not table.remote and (table.engine or "").lower() not in {"", "mrg_myisam"}:
                 yield DataFiles(database.name, table.name)
 
 
@@ -128,12 +88,12 @@ def _bad_characters(database: Database) -> Iterator[str]:
     if bad := _bad(database.name):
         yield f"database `{database.name}`: {bad} in the name"
     for table in database.tables:
-        if bad := _bad(table.name):
+        if (bad := _bad(table.name)) and (table.has_rows or bad != _BACKTICK):
             yield f"table `{database.name}`.`{table.name}`: {bad} in the name"
 
 
 def _bad(name: str) -> str:
-    for character, words in (("`", "a backtick"), ("/", "a slash"), ("\0", "a NUL")):
+    for character, words in (("`", _BACKTICK), ("/", "a slash"), ("\0", "a NUL")):
         if character in name:
             return words
     return ""

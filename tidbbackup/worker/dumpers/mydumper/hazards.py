@@ -1,11 +1,10 @@
-"""Tables whose rows or definition mydumper 0.10 would lose or spoil with exit 0, found beforehand.
+"""Tables whose rows mydumper 0.10 would lose or spoil with exit 0, found beforehand.
 
 Each rule was read off its behaviour, see tests. Must not know file names.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
 from attrs import frozen
@@ -19,26 +18,6 @@ _BINARY_TYPES = frozenset({"inet4", "inet6", "uuid"})
 
 # mydumper puts names between quotes without escaping in its questions to information_schema.
 _UNQUOTABLE = ("'", "\\")
-
-
-@frozen
-class Programs:
-    """What a dump holds beside tables and views. mydumper is asked only for what there is: its questions
-    about triggers and routines fail on names with a quote."""
-
-    triggers: bool = False
-    routines: bool = False
-    events: bool = False
-
-
-def programs(databases: Iterable[Database]) -> Programs:
-    """What these databases hold. (TiDB's have none.)"""
-    chosen = tuple(databases)
-    return Programs(
-        triggers=any(table.triggers for database in chosen for table in database.tables),
-        routines=any(database.routines for database in chosen),
-        events=any(database.events for database in chosen),
-    )
 
 
 @frozen
@@ -57,35 +36,22 @@ def quirks(program: bytes) -> Quirks:
     return Quirks(omits_defaults=b"like '%%GENERATED%%'" in program and b"DEFAULT_GENERATED" not in program)
 
 
-def unsupported_tables(
-    databases: tuple[Database, ...], visible: Iterable[Database], is_tidb: bool, known: Quirks
-) -> list[str]:
-    """Why these databases cannot be dumped whole, one line each; empty: they can.
+def unsupported_tables(databases: tuple[Database, ...], is_tidb: bool, known: Quirks) -> list[str]:
+    """Why the rows of these databases cannot be dumped whole, one line each; empty: they can.
 
     Args:
         databases: what is dumped.
-        visible: all that mydumper sees, filtered out or not.
-        is_tidb: views and triggers are told apart in other ways there.
+        is_tidb: views are told apart in another way there.
         known: of the mydumper that will do it.
     """
-    asked = programs(databases)
     found: list[str] = []
-    if asked.routines:
-        names = [database.name for database in visible if _unquotable(database.name)]
-        found += [
-            f"database `{name}`: a quote or backslash in its name, and there are routines" for name in names
-        ]
     for database in databases:
-        for table in database.tables:
+        for table in (table for table in database.tables if table.has_rows):
             thing = f"`{database.name}`.`{table.name}`"
             spoilt = _unquotable(database.name) or _unquotable(table.name)
             found += [f"{thing}: {why}" for why in _column_hazards(table, spoilt, known)]
-            if table.comment == "VIEW" and not table.is_view and not is_tidb:
+            if table.comment == "VIEW" and not is_tidb:
                 found.append(f"{thing}: a table with the comment `VIEW` is taken for a view")
-            if table.remote and table.triggers:
-                found.append(f"{thing}: triggers of a table whose rows are not this server's")
-            if asked.triggers and _unquotable(table.name):
-                found.append(f"{thing}: a quote or backslash in its name, and there are triggers")
     return found
 
 
@@ -131,22 +97,6 @@ def versioned_tables(databases: Iterable[Database]) -> list[str]:
         for table in database.tables
         if table.kind == "SYSTEM VERSIONED"
     ]
-
-
-def repeated_triggers(databases: Iterable[Database]) -> list[str]:
-    """Triggers that are dumped twice: mydumper asks for those of a table by LIKE, where `_` and `%` in the
-    table's name stand for anything. The second is refused when loaded, nothing is lost."""
-    found = []
-    for database in databases:
-        owners = [table.name for table in database.tables if table.triggers]
-        wild = [t.name for t in database.tables if not t.is_view and ("_" in t.name or "%" in t.name)]
-        for name in wild if owners else ():
-            pattern = re.escape(name).replace("_", ".").replace("%", ".*")
-            if any(
-                re.fullmatch(pattern, owner, re.IGNORECASE | re.DOTALL) and owner != name for owner in owners
-            ):
-                found.append(f"triggers that `{database.name}`.`{name}` seems to have too")
-    return found
 
 
 def _column_hazards(table: Table, spoilt: bool, known: Quirks) -> Iterator[str]:

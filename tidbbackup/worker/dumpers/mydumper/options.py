@@ -10,11 +10,9 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-import attrs
 from attrs import frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.worker.dumpers.mydumper.hazards import Programs
 from tidbbackup.worker.dumpers.sizes import file_bytes
 from tidbbackup.worker.failure import StepFailed
 
@@ -23,6 +21,11 @@ _TUNING = {"long-query-guard": "3600"}
 _ALWAYS = {"verbose": "3"}
 """Unless the task's options say otherwise. The log at level 3 names empty tables: that is how a missing file
 is told from a missing row."""
+_OUT_OF_THE_TRANSACTION = "', autocommit = '1"
+"""mydumper writes its snapshot between quotes, in SET SESSION tidb_snapshot = '…', after it has begun a
+transaction, in which TiDB lists the tables of now. Autocommit, which the defaults file has switched off, ends
+the transaction: the session lists and reads at the snapshot then. docs/decisions/0079."""
+
 # Of ours, what a mydumper that does not know it can do without.
 _DISPENSABLE = frozenset({*_TUNING, *_ALWAYS, "chunk-filesize", "threads"})
 
@@ -37,9 +40,10 @@ _OURS = frozenset(
         *("daemon", "snapshot-interval", "logfile", "outputdir", "omit-from-file"),
         *("regex", "tidb-snapshot", "help", "version"),
         *("compress", "build-empty-files"),
+        *("database", "tables-list", "updated-since", "where", "ignore-engines", "no-data"),
+        *("no-schemas", "no-views", "triggers", "routines", "events"),
     }
 )
-_SELECTING = frozenset({"database", "tables-list", "updated-since"})
 
 
 @frozen
@@ -50,15 +54,8 @@ class Flags:
     """Tables may be in several numbered files."""
     cut_by_size: bool = False
     """They are, from 00001 on; one that is alone has no number in the end."""
-    no_data: bool = False
-    no_schemas: bool = False
-    no_views: bool = False
     no_locks: bool = False
     """The global read lock is not taken."""
-    ignored_engines: frozenset[str] = frozenset()
-    """Lower case."""
-    selecting: bool = False
-    """An option selects tables by a rule that we do not know: files cannot be foretold."""
     verbose: bool = True
     """The log names every empty table."""
 
@@ -101,12 +98,7 @@ def flags(options: dict[str, str]) -> Flags:
     return Flags(
         chunked="rows" in options or options.get("chunk-filesize", "0") != "0",
         cut_by_size="rows" not in options and options.get("chunk-filesize", "0") != "0",
-        no_data="no-data" in options,
-        no_schemas="no-schemas" in options,
-        no_views="no-views" in options,
         no_locks="no-locks" in options,
-        ignored_engines=frozenset(options.get("ignore-engines", "").lower().split(",")) - {""},
-        selecting=bool(_SELECTING & options.keys()),
         verbose=verbosity.isdecimal() and int(verbosity) >= 3,
     )
 
@@ -124,7 +116,6 @@ class DumpPlan:
     """Folder with ca.crt, and perhaps tls.crt and tls.key; None: no TLS."""
     snapshot: str
     """TSO for TiDB; "" for every other server."""
-    programs: Programs
     complete_insert: bool
     threads: int
     remote_engines: tuple[str, ...] = ()
@@ -163,10 +154,9 @@ def arguments(plan: DumpPlan, asked_for: Collection[str] = ()) -> list[str]:
 
 def _arguments(plan: DumpPlan) -> list[str]:
     argv = [f"--defaults-file={plan.defaults_file}", f"--outputdir={plan.outputdir}", f"--regex={plan.regex}"]
+    argv.append("--no-schemas")
     if plan.snapshot:
-        argv.append(f"--tidb-snapshot={plan.snapshot}")
-    asked = attrs.asdict(plan.programs)
-    argv += [f"--{kind}" for kind, there in asked.items() if there]
+        argv.append(f"--tidb-snapshot={plan.snapshot}{_OUT_OF_THE_TRANSACTION}")
     if plan.tls:
         argv += ["--ssl", f"--ca={plan.tls / 'ca.crt'}"]
         ours = {"cert": plan.tls / "tls.crt", "key": plan.tls / "tls.key"}
@@ -174,9 +164,7 @@ def _arguments(plan: DumpPlan) -> list[str]:
     given = dict(plan.options)
     given.setdefault("threads", str(plan.threads))
     if plan.remote_engines:
-        given["ignore-engines"] = ",".join(
-            (*filter(None, [given.get("ignore-engines")]), *plan.remote_engines)
-        )
+        given["ignore-engines"] = ",".join(plan.remote_engines)
     if plan.complete_insert:
         given.setdefault("complete-insert", "")
     return argv + [f"--{name}={value}" if value else f"--{name}" for name, value in given.items()]

@@ -24,7 +24,7 @@ def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Qui
     Raises:
         StepFailed: GrantsMissing, NothingToDump, UnsupportedName, UnsupportedTable.
     """
-    notices = check_grants(survey, selection, locks=not flags.no_locks, views=not flags.no_views)
+    notices = check_grants(survey, selection, locks=not flags.no_locks)
     if lost := search.left_out(selection, survey):
         raise StepFailed(
             reasons.UNSUPPORTED_NAME,
@@ -39,16 +39,16 @@ def clear(survey: Survey, selection: Selection, flags: Flags, known: hazards.Qui
             "take by spec.mydumper.tableRegex, which is searched in database.table",
         )
     check_names(databases, flags)
-    if problems := hazards.unsupported_tables(databases, survey.databases, survey.is_tidb, known):
+    if problems := hazards.unsupported_tables(databases, survey.is_tidb, known):
         raise StepFailed(
             reasons.UNSUPPORTED_TABLE,
             f"mydumper would lose or spoil {some(problems)}; change them or leave them out with a filter",
         )
-    notices += tuple(_caveats(databases, flags, is_tidb=survey.is_tidb))
+    notices += tuple(_caveats(databases, is_tidb=survey.is_tidb))
     return Clearance(databases, notices)
 
 
-def _caveats(databases: tuple[Database, ...], flags: Flags, *, is_tidb: bool) -> Iterator[Notice]:
+def _caveats(databases: tuple[Database, ...], *, is_tidb: bool) -> Iterator[Notice]:
     """What a restore of this dump has to know."""
     if remote := hazards.remote_tables(databases):
         text = f"only the definition is dumped, not the rows, which are not this server's: {some(remote)}"
@@ -56,14 +56,10 @@ def _caveats(databases: tuple[Database, ...], flags: Flags, *, is_tidb: bool) ->
     if history := hazards.versioned_tables(databases):
         text = f"only the current rows are dumped, not the history of {some(history)}"
         yield Notice(reasons.HISTORY_LEFT_OUT, text)
-    by_hand = file_names.ambiguous_names(databases) + hazards.unloadable_tables(databases)
-    if by_hand := by_hand + hazards.repeated_triggers(databases):
+    if by_hand := file_names.ambiguous_names(databases) + hazards.unloadable_tables(databases):
         text = f"whole in the archive, but myloader does not load them as they are: {some(by_hand)}"
         yield Notice(reasons.LOAD_BY_HAND, text)
-    if flags.selecting:
-        text = "the options select tables by a rule of mydumper's: the files could not be compared"
-        yield Notice(reasons.FILES_UNCHECKED, text)
-    if not (is_tidb or flags.no_data) and (rounded := hazards.rounded_tables(databases)):
+    if not is_tidb and (rounded := hazards.rounded_tables(databases)):
         text = f"of FLOAT values six digits are dumped, others are lost (DOUBLE keeps all): {some(rounded)}"
         yield Notice(reasons.VALUES_ROUNDED, text)
 

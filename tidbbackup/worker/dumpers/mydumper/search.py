@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import evolve
 
 from tidbbackup.worker.database.catalog import Database, Survey
@@ -58,3 +60,13 @@ def _unseen(database: str, name: str = "") -> bool:
 
 def _members(database: Database) -> tuple[str, ...]:
     return (*(table.name for table in database.tables), *database.routines, *database.events)
+
+
+def without(argument: str, names: Iterable[tuple[str, str]]) -> str:
+    """The expression that finds the same but for these tables."""
+    exactly = "|".join(_raw(f"{database}.{table}") for database, table in names)
+    return rf"\A(?!(?-i:{exactly})(?!(?s:.)))(?s:.)*?(?:{argument})" if exactly else argument
+
+
+def _raw(text: str) -> str:
+    return "".join(f"\\x{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))

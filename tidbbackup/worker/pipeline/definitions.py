@@ -1,0 +1,113 @@
+"""The definitions of a dump: read and handed on before any row, read again where no snapshot holds them.
+
+Must not know what becomes of the files, nor how they look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+
+from attrs import define, field
+
+from tidbbackup.model import reasons
+from tidbbackup.worker.daemon_thread import aside
+from tidbbackup.worker.database.catalog import Database, without
+from tidbbackup.worker.database.survey import current_databases
+from tidbbackup.worker.definitions.reading import File, Item, items, read, read_values
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.pipeline.dumping import Assignment
+from tidbbackup.worker.staging import volume
+from tidbbackup.worker.staging.belt import Belt
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+"""So many things are read in one session: their files have to find room in memory."""
+_NAMED = 5
+# Counts on with each row.
+_COUNTER = re.compile(rb" AUTO_INCREMENT=\d+")
+
+
+@define
+class Definitions:
+    """The definitions of one dump."""
+
+    task: Assignment
+    belt: Belt
+    databases: tuple[Database, ...] = field(init=False)
+    """What is to be dumped, without what turned out not to be there."""
+    gone: set[tuple[str, str]] = field(factory=set, init=False)
+    """(database, table) of what the catalog shows and nobody can open. On TiDB it was just being made or
+    dropped at the snapshot."""
+    _seen: dict[str, bytes] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.databases = self.task.databases
+
+    async def write(self) -> None:
+        """Read all of them and hand their files on.
+
+        Raises:
+            StepFailed: GrantsMissing, DumpIncomplete, DatabaseLost, SnapshotLost, StagingFull.
+        """
+        wanted = items(self.task.databases)
+        for start in range(0, len(wanted), _AT_ONCE):
+            for item, files in await self._read(wanted[start : start + _AT_ONCE]):
+                if not files and item.name:
+                    self.gone.add((item.database.name, item.name))
+                if not self.task.found.is_tidb:
+                    self._seen |= {file.name: _digest(file) for file in files}
+                await self._put(files)
+        self.databases = without(self.task.databases, self.gone)
+        log.info("wrote %d files of definitions", len(self.belt.sizes))
+
+    async def read_again(self) -> None:
+        """See that what no snapshot holds has stayed as it was, and bring along what has come with the rows.
+
+        Raises:
+            StepFailed: DumpIncomplete, a definition is another one by now.
+        """
+        task = self.task
+        if task.found.is_tidb:
+            return
+        present = task.job.selection.apply(await aside(current_databases, task.job.login, ""))
+        wanted = items(present)
+        changed: list[str] = []
+        for start in range(0, len(wanted), _AT_ONCE):
+            for item, files in await self._read(wanted[start : start + _AT_ONCE]):
+                known = [file for file in files if file.name in self._seen]
+                changed += [file.name for file in known if self._seen[file.name] != _digest(file)]
+                if not known and item.kind == "TABLE" and self._has_rows(item):
+                    await self._put(files)
+        if changed:
+            more = f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else ""
+            raise StepFailed(
+                reasons.DUMP_INCOMPLETE,
+                f"{', '.join(changed[:_NAMED])}{more}: the definition was changed while the dump was made; "
+                "make a new Backup",
+            )
+        sequences = [item for item in wanted if item.kind == "SEQUENCE"]
+        for start in range(0, len(sequences), _AT_ONCE):
+            batch = sequences[start : start + _AT_ONCE]
+            await self._put(await aside(read_values, task.job.login, task.found, batch))
+
+    async def _read(self, wanted: Sequence[Item]) -> list[tuple[Item, list[File]]]:
+        return await aside(read, self.task.job.login, self.task.found, wanted)
+
+    async def _put(self, files: Sequence[File]) -> None:
+        for file in files:
+            path = self.task.definitions / file.name
+            await asyncio.to_thread(volume.write, path, file.content)
+            self.belt.put(path, len(file.content))
+
+    def _has_rows(self, item: Item) -> bool:
+        stem = f"{item.database.name}.{item.name}"
+        return any(name.startswith(f"{stem}.") for name in self.belt.sizes)
+
+
+def _digest(file: File) -> bytes:
+    return hashlib.blake2b(_COUNTER.sub(b"", file.content), digest_size=16).digest()
