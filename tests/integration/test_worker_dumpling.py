@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
 import pymysql
@@ -136,10 +137,10 @@ async def test_the_rows_of_the_zoo_arrive_in_another_tidb(
         await target.load(zoo_definitions(source))
         for name, content in files.items():
             if re.search(r"\.\d{13}\.sql$", name):
-                database = next(each for each in DATABASES if name.startswith(f"{each}."))
+                database = unquote(name.partition(".")[0])
                 await asyncio.to_thread(load, target, database, content)
         tables = base_tables(source)
-        assert len(tables) == 29
+        assert len(tables) == 30
         for table in tables:
             assert rows_of(target, table) == rows_of(source, table), table
 

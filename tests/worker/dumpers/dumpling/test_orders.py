@@ -5,12 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tidbbackup.model.contract.task import DatabaseTarget
 from tidbbackup.model.flags.dumpling import DumplingOptions, read_dumpling_options
 from tidbbackup.worker.database.catalog import Database, Survey, Table
 from tidbbackup.worker.database.session import Login
 from tidbbackup.worker.dumpers.dumper import Order
-from tidbbackup.worker.dumpers.dumpling.orders import orders
+from tidbbackup.worker.dumpers.dumpling.orders import orders, stem
 
 SHOP = Database(
     "shop", (Table("t"), Table("v", "VIEW"), Table("s", "SEQUENCE"), Table("u.x")), routines=("r",)
@@ -28,7 +30,7 @@ def told(*options: str, tls: Path | None = None, staging: int = 0, known_by: str
 def test_what_has_rows_is_dumped_and_nothing_else() -> None:
     assert told()["Tables"] == [
         {"Database": "shop", "Table": "t", "Stem": "shop.t"},
-        {"Database": "shop", "Table": "u.x", "Stem": "shop.u.x"},
+        {"Database": "shop", "Table": "u.x", "Stem": "shop.u%2Ex"},
     ]
 
 
@@ -70,3 +72,19 @@ def test_sizes_of_the_task() -> None:
 
 def test_no_option_is_the_default() -> None:
     assert read_dumpling_options(()) == DumplingOptions()
+
+
+@pytest.mark.parametrize(
+    ("database", "table", "expected"),
+    [
+        ("shop", "", "shop"),
+        ("shop", "t", "shop.t"),
+        ("a.b", "c", "a%2Eb.c"),
+        ("a", "b.c", "a.b%2Ec"),
+        ("a", "b/c\\d%", "a.b%2Fc%5Cd%25"),
+        ("x-schema", "y-Schema-view", "x%2Dschema.y%2DSchema-view"),
+        ("漢 字", "o'b`x-y\n", "漢 字.o'b`x-y%0A"),
+    ],
+)
+def test_file_names_are_those_of_pingcaps(database: str, table: str, expected: str) -> None:
+    assert stem(database, table) == expected

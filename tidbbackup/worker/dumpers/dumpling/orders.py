@@ -6,6 +6,7 @@ Must not know how the program is run.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tidbbackup.worker.database.identity import first_statement
 from tidbbackup.worker.dumpers.dumper import Order
 from tidbbackup.worker.dumpers.sizes import file_bytes, threads
 
+_ESCAPED = re.compile(r'[\x00-\x1f%"*./:<>?\\|]|-(?=schema)', re.IGNORECASE)
 _MEMORY_BASE, _MEMORY_OF_THREAD = 64 << 20, 24 << 20
 """Bytes: of the program itself, and of the buffers of one connection."""
 
@@ -70,9 +72,12 @@ def tables_of(databases: tuple[Database, ...]) -> Iterator[tuple[str, Table]]:
         yield from ((database.name, table) for table in database.tables if table.kind == "BASE TABLE")
 
 
-def stem(database: str, table: str) -> str:
-    """The name of a table's files without number and ending, as mydumper has it."""
-    return f"{database}.{table}"
+def stem(database: str, table: str = "") -> str:
+    """How the names of all files of a database, or of a table or view in it, begin: as PingCAP's dumpling
+    has it, so that no two share a file, and TiDB Lightning and our restore read them."""
+    return ".".join(
+        _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", name) for name in (database, table) if name
+    )
 
 
 def _client(tls: Path | None) -> dict[str, str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from tidbbackup.model import reasons
-from tidbbackup.worker.database.catalog import Database, Survey, Table
+from tidbbackup.worker.database.catalog import Database, Survey
 from tidbbackup.worker.dumpers.dumper import Clearance
 from tidbbackup.worker.dumpers.dumpling.orders import stem, tables_of
 from tidbbackup.worker.dumpers.preflight import check_grants, some, taken
 from tidbbackup.worker.dumpers.selection import Selection
 from tidbbackup.worker.failure import StepFailed
 
-_LONGEST_STEM = 255 - len(".0000000000000.sql")
+_LONGEST_STEM = 255 - len("-schema-triggers.sql")
 
 
 def clear(survey: Survey, chosen: Selection) -> Clearance:
@@ -38,26 +37,16 @@ def clear(survey: Survey, chosen: Selection) -> Clearance:
 
 
 def _names(databases: tuple[Database, ...]) -> Iterator[str]:
-    for name in (database.name for database in databases):
+    for database in databases:
         # It writes the name into a query as it is.
-        if bad := next((c for c in "'\\" if c in name), ""):
-            yield f"database `{name}`: {bad} in the name"
-    stems = Counter(stem(database, table.name) for database, table in tables_of(databases))
-    for database, table in tables_of(databases):
-        files = stem(database, table.name)
-        why = _wrong(files, table)
-        if why or stems[files] > 1:
-            why = why or f"another one would have the same file name {files}"
-            yield f"table `{database}`.`{table.name}`: {why}"
-
-
-def _wrong(stem: str, table: Table) -> str:
-    if "/" in stem or "\0" in stem:
-        return "a slash in the name"
-    if len(stem.encode()) > _LONGEST_STEM:
-        return "its file name would be longer than 255 bytes"
-    names = (table.name, *(column.name for column in table.columns))
-    # It takes these for quoted.
-    if any(name.startswith("`") or name.endswith("`") for name in names):
-        return "a backtick at the beginning or the end of its name, or of a column's"
-    return ""
+        if bad := next((c for c in "'\\" if c in database.name), ""):
+            yield f"database `{database.name}`: {bad} in the name"
+        for table in database.tables:
+            if len(stem(database.name, table.name).encode()) > _LONGEST_STEM:
+                yield f"table `{database.name}`.`{table.name}`: its file name would be longer than 255 bytes"
+    for name, table in tables_of(databases):
+        names = (table.name, *(column.name for column in table.columns))
+        # It takes these for quoted.
+        if any(each.startswith("`") or each.endswith("`") for each in names):
+            where = "at the beginning or the end of its name, or of a column's"
+            yield f"table `{name}`.`{table.name}`: a backtick {where}"
