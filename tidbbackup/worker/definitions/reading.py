@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -95,7 +95,11 @@ def items(databases: Sequence[Database]) -> list[Item]:
     ]
 
 
-def read(login: Login, found: Survey, wanted: Sequence[Item]) -> list[tuple[Item, list[File]]]:
+Stem = Callable[..., str]
+"""How the names of all files of a database, or of a table or view in it, begin."""
+
+
+def read(login: Login, found: Survey, wanted: Sequence[Item], stem: Stem) -> list[tuple[Item, list[File]]]:
     """The files of these items; none for a sequence, table or view that is not there (any more).
 
     Raises:
@@ -105,15 +109,15 @@ def read(login: Login, found: Survey, wanted: Sequence[Item]) -> list[tuple[Item
         if found.commit_ts:
             fetch(session, tidb.read_at(found.commit_ts))
         fetch(session, _SETTINGS)
-        reader = _Reader(session, found)
+        reader = _Reader(session, found, stem)
         return [(item, reader.files(item)) for item in wanted]
 
 
-def read_values(login: Login, found: Survey, sequences: Sequence[Item]) -> list[File]:
+def read_values(login: Login, found: Survey, sequences: Sequence[Item], stem: Stem) -> list[File]:
     """The values that these sequences have reached by now."""
     with open_session(login) as session:
         fetch(session, _SETTINGS)
-        reader = _Reader(session, found)
+        reader = _Reader(session, found, stem)
         return [file for item in sequences for file in reader.value(item)]
 
 
@@ -123,6 +127,7 @@ class _Reader:
 
     session: Connection[Any]
     found: Survey
+    stem: Stem
     database: str = ""
     """Where it is: names without a database are meant here."""
 
@@ -148,7 +153,7 @@ class _Reader:
             if error_code(error) not in _GONE:
                 raise self._explained(error, "SEQUENCE", item.name) from error
             return
-        yield File(f"{item.database.name}.{item.name}.sql", text.value_file(item.name, rows[0]))
+        yield File(f"{self.stem(self.database, item.name)}.sql", text.value_file(item.name, rows[0]))
 
     def _enter(self, item: Item) -> None:
         self.database = item.database.name
@@ -160,7 +165,7 @@ class _Reader:
         name = item.database.name
         if row := self._shown("DATABASE", name):
             content = text.database_file(_created(row).encode(), self._policies(name))
-            yield File(f"{name}-schema-create.sql", content)
+            yield File(f"{self.stem(name)}-schema-create.sql", content)
 
     def _policies(self, database: str) -> list[bytes]:
         """The placement policies that a database of TiDB needs."""
@@ -182,7 +187,7 @@ class _Reader:
             create = str(_created(row))
             # Elsewhere the value is not of the snapshot that the rows are of: it is read after them.
             value = self._next_value(item, create) if self.found.is_tidb else b""
-            name = f"{item.database.name}.{item.name}-schema.sql"
+            name = f"{self.stem(self.database, item.name)}-schema.sql"
             yield File(name, text.sequence_file(create, value))
 
     def _next_value(self, item: Item, create: str) -> bytes:
@@ -198,7 +203,7 @@ class _Reader:
 
     def _table(self, item: Item) -> Iterator[File]:
         if row := self._shown("TABLE", item.name):
-            name = f"{item.database.name}.{item.name}-schema.sql"
+            name = f"{self.stem(self.database, item.name)}-schema.sql"
             yield File(name, text.table_file(_created(row).encode("utf-8", "surrogateescape")))
 
     def _view(self, item: Item) -> Iterator[File]:
@@ -209,7 +214,7 @@ class _Reader:
             columns = [str(row[0]) for row in fetch(self.session, f"SHOW COLUMNS FROM {quoted(item.name)}")]
         except pymysql.Error as error:
             raise self._explained(error, "VIEW", item.name) from error
-        stem = f"{item.database.name}.{item.name}"
+        stem = self.stem(self.database, item.name)
         yield File(f"{stem}-schema.sql", text.placeholder_file(item.name, columns))
         yield File(f"{stem}-schema-view.sql", text.view_file(item.name, made))
 
@@ -223,7 +228,7 @@ class _Reader:
         ]
         if made := [one for one in found if one]:
             content = text.programs_file(made, immediate=self._immediate)
-            yield File(f"{database.name}-schema-post.sql", content)
+            yield File(f"{self.stem(self.database)}-schema-post.sql", content)
 
     def _triggers(self, item: Item) -> Iterator[File]:
         chosen = {table.name: list[Made]() for table in item.database.tables if table.triggers}
@@ -232,7 +237,7 @@ class _Reader:
                 chosen[table].append(made)
         for table, made_all in chosen.items():
             if made_all:
-                name = f"{item.database.name}.{table}-schema-triggers.sql"
+                name = f"{self.stem(self.database, table)}-schema-triggers.sql"
                 yield File(name, text.programs_file(made_all, immediate=self._immediate))
 
     @property

@@ -56,6 +56,9 @@ class Dumper(Protocol):
     def cutting_option(self) -> str:
         """Its option that cuts tables into smaller files."""
 
+    def stem(self, database: str, table: str = "") -> str:
+        """How the names of all files of a database, or of a table or view in it, begin."""
+
     async def clear(self, found: Survey, chosen: Selection) -> Clearance:
         """Judge what the server holds, for the program at hand.
 

@@ -93,10 +93,10 @@ class Definitions:
         sequences = [item for item in wanted if item.kind == "SEQUENCE"]
         for start in range(0, len(sequences), _AT_ONCE):
             batch = sequences[start : start + _AT_ONCE]
-            await self._put(await aside(read_values, task.job.login, task.found, batch))
+            await self._put(await aside(read_values, task.job.login, task.found, batch, task.job.dumper.stem))
 
     async def _read(self, wanted: Sequence[Item]) -> list[tuple[Item, list[File]]]:
-        return await aside(read, self.task.job.login, self.task.found, wanted)
+        return await aside(read, self.task.job.login, self.task.found, wanted, self.task.job.dumper.stem)
 
     async def _put(self, files: Sequence[File]) -> None:
         for file in files:
@@ -105,7 +105,7 @@ class Definitions:
             self.belt.put(path, len(file.content))
 
     def _has_rows(self, item: Item) -> bool:
-        stem = f"{item.database.name}.{item.name}"
+        stem = self.task.job.dumper.stem(item.database.name, item.name)
         return any(name.startswith(f"{stem}.") for name in self.belt.sizes)
 
 

@@ -47,6 +47,10 @@ class Dumpling:
         except ValueError as error:
             raise StepFailed(reasons.INVALID_SPEC, f"spec.dumpling.options: {error}") from error
 
+    def stem(self, database: str, table: str = "") -> str:
+        """See `dumper.Dumper`."""
+        return stem(database, table)
+
     async def clear(self, found: Survey, chosen: Selection) -> Clearance:
         """See `dumper.Dumper`. Raises StepFailed."""
         try:

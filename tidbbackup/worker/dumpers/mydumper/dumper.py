@@ -48,11 +48,20 @@ class Mydumper:
         self._flags = options.flags(self._wanted)
         self._chosen: Selection | None = None
 
+    def stem(self, database: str, table: str = "") -> str:
+        """See `dumper.Dumper`."""
+        return f"{database}.{table}" if table else database
+
     async def clear(self, found: Survey, chosen: Selection) -> Clearance:
         """See `dumper.Dumper`. Raises StepFailed."""
         self._chosen = chosen
         program = process.find(self.name, self._env.search_path)
-        return clear(found, chosen, self._flags, quirks(await aside(program.read_bytes)))
+        try:
+            return clear(found, chosen, self._flags, quirks(await aside(program.read_bytes)))
+        except StepFailed as error:
+            if found.is_tidb and error.reason in (reasons.UNSUPPORTED_NAME, reasons.UNSUPPORTED_TABLE):
+                raise StepFailed(error.reason, f"{error}; or set spec.dumper: dumpling") from error
+            raise
 
     async def prepare(self, order: Order) -> MydumperDump:
         """See `dumper.Dumper`. Raises StepFailed."""
