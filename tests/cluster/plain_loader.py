@@ -4,6 +4,7 @@ sent as they are, in one session, definitions before rows and programs after the
 import asyncio
 import io
 import tarfile
+from urllib.parse import unquote
 
 import pymysql
 
@@ -49,7 +50,8 @@ def _sent(
 ) -> bool:
     try:
         if _kind(name) != "-schema-create.sql":
-            session.select_db(name.removesuffix(_kind(name)).split(".")[0])
+            # dumpling escapes what is odd in a name; mydumper leaves it as it is.
+            session.select_db(unquote(name.removesuffix(_kind(name)).split(".")[0]))
         for statement in filter(bytes.strip, text.split(b";\n")):
             session.query(statement)
         session.commit()

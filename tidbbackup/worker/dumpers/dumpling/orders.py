@@ -69,7 +69,7 @@ def orders(
 def tables_of(databases: tuple[Database, ...]) -> Iterator[tuple[str, Table]]:
     """The tables that have rows, each with its database."""
     for database in databases:
-        yield from ((database.name, table) for table in database.tables if table.kind == "BASE TABLE")
+        yield from ((database.name, table) for table in database.tables if table.has_rows)
 
 
 def stem(database: str, table: str = "") -> str:
