@@ -125,8 +125,12 @@ async def test_the_zoo_arrives_in_another_tidb(worker: Worker, servers: Processe
     ):
         await source.load(zoo())
         await target.sql("SET GLOBAL allow_auto_random_explicit_insert = 1, GLOBAL sql_mode = ''")
-        worker.dump = attrs.evolve(worker.dump, tableFilter=())
         worker.database = DatabaseTarget("127.0.0.1", source.port, "root")
+        worker.dump = DumpSettings(dumper=DumperName.MYDUMPER)
+        ended = await worker.run()
+        assert (ended.code, ended.result.reason) == (1, reasons.UNSUPPORTED_NAME), ended.log
+        assert "or set spec.dumper: dumpling" in ended.result.message
+        worker.dump = DumpSettings(dumper=DumperName.DUMPLING)
         ended = await worker.run()
         assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
         await load_plainly(await worker.store.get(BUCKET, worker.target.key), target)
