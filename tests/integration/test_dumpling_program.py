@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,32 @@ async def test_without_tls_there_is_none_that_nobody_checks(server: TiDB, tmp_pa
     code, said = await run(orders(server, tmp_path, User="cautious", Password=pw, TSO="1"))
     assert code == 1, said
     assert "caching_sha2_password perform full authentication" in said
+
+
+async def test_its_memory_is_bounded(server: TiDB, tmp_path: Path) -> None:
+    """Whatever is read: 64 MB in rows of a megabyte, by four threads. docs/dump.md has the figures."""
+    tables = [f"wide{number}" for number in range(4)]
+    for name in tables:
+        await server.sql(f"CREATE TABLE shop.{name} (id INT PRIMARY KEY, t LONGTEXT)")
+        await server.load(f"INSERT INTO shop.{name} VALUES ({n}, REPEAT('x', 1000000))" for n in range(16))
+    told = orders(server, tmp_path, TSO=await now(server), Threads=4, Memory=128 << 20)
+    told["Tables"] = [{"Database": "shop", "Table": name, "Stem": f"shop.{name}"} for name in tables]
+    code, peak = await asyncio.to_thread(measured, json.dumps(told))
+    assert code == 0
+    assert peak < 250 << 20
+
+
+def measured(told: str) -> tuple[int, int]:
+    """Exit code, and the most bytes of memory that the program had."""
+    with subprocess.Popen(
+        [dumpling.find_or_build()], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as child:
+        assert child.stdin
+        child.stdin.write(told.encode())
+        child.stdin.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode, usage.ru_maxrss << 10
 
 
 async def test_it_listens_on_no_port(server: TiDB, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tidbbackup.worker.dumpers.dumper import Order
 from tidbbackup.worker.dumpers.sizes import file_bytes, threads
 
 _ESCAPED = re.compile(r'[\x00-\x1f%"*./:<>?\\|]|-(?=schema)', re.IGNORECASE)
-_MEMORY_BASE, _MEMORY_OF_THREAD = 64 << 20, 24 << 20
+_MEMORY_BASE, _MEMORY_OF_THREAD = 64 << 20, 16 << 20
 """Bytes: of the program itself, and of the buffers of one connection."""
 
 
