@@ -46,11 +46,16 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
 # --- what is shipped ----------------------------------------------------------------------------------------------
 FROM ${BASE} AS whole
 ARG TARGETARCH
+# Another mydumper than Debian's: image/<name>.deb, or an address. (A file has to be named where there is none.)
+ARG MYDUMPER_DEB=LICENSE
+ADD ${MYDUMPER_DEB} /tmp/mydumper/
 # upgrade: BASE is as old as its pin. tzdata: a BackupSchedule may name any time zone.
 RUN test "${TARGETARCH:-$(dpkg --print-architecture)}" = "$(dpkg --print-architecture)" \
     && apt-get update \
     && apt-get upgrade -y \
-    && apt-get install -y --no-install-recommends mydumper python3 tzdata \
+    && apt-get install -y --no-install-recommends python3 tzdata \
+        $(ls /tmp/mydumper/*.deb 2>/dev/null || echo mydumper) \
+    && rm -rf /tmp/mydumper \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/* \
     && groupadd --gid 65532 tidbbackup \

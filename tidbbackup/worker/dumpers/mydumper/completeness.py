@@ -14,6 +14,7 @@ from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, generated_t
 from tidbbackup.worker.dumpers.mydumper.options import Flags
 
 _NUMBERED = re.compile(r"(?P<stem>.*)\.\d{5,}\.sql\Z", re.DOTALL)
+_TWICE_NUMBERED = re.compile(r"(?P<stem>.*)\.\d{5,}\.\d{5,}\.sql\Z", re.DOTALL)
 _PLAIN = re.compile(r"(?P<stem>.*)\.sql\Z", re.DOTALL)
 
 
@@ -54,7 +55,7 @@ def spoilt_files(watched: Collection[tuple[str, str]], names: Iterable[str]) -> 
     owners = {f"{database}.{table}": (database, table) for database, table in watched}
     found = {}
     for name in names:
-        for pattern in (_PLAIN, _NUMBERED):
+        for pattern in (_PLAIN, _NUMBERED, _TWICE_NUMBERED):
             if (match := pattern.match(name)) and match["stem"] in owners:
                 found[name] = owners[match["stem"]]
     return found
@@ -74,7 +75,7 @@ def lacks_column_list(tail: bytes) -> bool | None:
 def _stems(sizes: Mapping[str, int]) -> set[str]:
     found = set()
     for name, size in sizes.items():
-        for pattern in (_PLAIN, _NUMBERED):
+        for pattern in (_PLAIN, _NUMBERED, _TWICE_NUMBERED):
             if size and (match := pattern.match(name)):
                 found.add(match["stem"])
     return found

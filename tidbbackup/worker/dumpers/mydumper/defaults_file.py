@@ -40,10 +40,12 @@ def defaults_file(
     check_host: bool = False,
     known_by: str = "",
     autocommit: bool = True,
+    later: bool = False,
 ) -> bytes:
     """The whole file. `check_host`: over TLS, and the server's certificate has to be for this host; by --ca
     alone it may be for any other of that CA. `known_by`: SQL that is true on the server to be dumped alone.
-    `autocommit`: whether sessions begin with it.
+    `autocommit`: whether sessions begin with it. `later`: for a mydumper after 0.10, which would write rows
+    in the character set of this file, whatever it says at their head.
 
     Raises:
         StepFailed: a value that such a file cannot carry.
@@ -53,7 +55,8 @@ def defaults_file(
         # Written so it means the unix socket, of whatever server listens there. `protocol` is spelt in a way
         # of its own by each version of mydumper; capitals change nothing for resolver and certificate.
         values["host"] = b"LOCALHOST"
-    lines = [b"[mydumper]", b"port=%d" % port, b"default-character-set=utf8mb4"]
+    lines = [b"[mydumper]", b"port=%d" % port]
+    lines += [] if later else [b"default-character-set=utf8mb4"]
     lines.append(b"init-command=" + quoted(first_statement(known_by, autocommit=autocommit).encode()))
     lines.append(b"ssl-verify-server-cert=1" if check_host else b"restricted-auth=" + _SAFE_PLUGINS)
     for name, value in values.items():

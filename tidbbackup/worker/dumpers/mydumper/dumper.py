@@ -7,6 +7,8 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from attrs import evolve
+
 from tidbbackup.model import reasons
 from tidbbackup.worker.cpus import cpus
 from tidbbackup.worker.daemon_thread import aside
@@ -14,12 +16,12 @@ from tidbbackup.worker.database.catalog import Database, Survey
 from tidbbackup.worker.dumpers import process
 from tidbbackup.worker.dumpers.dumper import Clearance, Order
 from tidbbackup.worker.dumpers.mydumper import completeness, defaults_file, options, position, search
-from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, quirks, remote_engines
+from tidbbackup.worker.dumpers.mydumper.hazards import column_lists, not_transactional, quirks, remote_engines
 from tidbbackup.worker.dumpers.mydumper.log import MEANINGS
 from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
 from tidbbackup.worker.dumpers.mydumper.pieces import Pieces
 from tidbbackup.worker.dumpers.mydumper.preflight import check_names, clear
-from tidbbackup.worker.dumpers.mydumper.probe import probe
+from tidbbackup.worker.dumpers.mydumper.probe import Program, probe
 from tidbbackup.worker.dumpers.position import Position
 from tidbbackup.worker.dumpers.selection import Selection
 from tidbbackup.worker.dumpers.sizes import threads
@@ -47,6 +49,7 @@ class Mydumper:
         self._wanted = options.tuned(self._asked_for, env.task.stagingBytes)
         self._flags = options.flags(self._wanted)
         self._chosen: Selection | None = None
+        self._program: Program | None = None
 
     def stem(self, database: str, table: str = "") -> str:
         """See `dumper.Dumper`."""
@@ -55,6 +58,9 @@ class Mydumper:
     async def clear(self, found: Survey, chosen: Selection) -> Clearance:
         """See `dumper.Dumper`. Raises StepFailed."""
         self._chosen = chosen
+        self._program = await probe(self._env.search_path)
+        later = self._program.later
+        self._flags = evolve(self._flags, later=later, cut_by_size=self._flags.cut_by_size and not later)
         program = process.find(self.name, self._env.search_path)
         try:
             return clear(found, chosen, self._flags, quirks(await aside(program.read_bytes)))
@@ -66,10 +72,14 @@ class Mydumper:
     async def prepare(self, order: Order) -> MydumperDump:
         """See `dumper.Dumper`. Raises StepFailed."""
         assert self._chosen is not None
-        program = await probe(self._env.search_path)
+        assert self._program is not None
+        program = self._program
+        wanted = dict(self._wanted)
+        if "trx-tables" in program.options and not_transactional(order.databases):
+            wanted["trx-tables"] = "0"
         tables = sum(table.has_rows for database in order.databases for table in database.tables)
         plan = options.DumpPlan(
-            options=self._wanted,
+            options=wanted,
             regex=self._chosen.argument,
             outputdir=order.folder,
             defaults_file=self._env.run_dir / _DEFAULTS_FILE,
@@ -129,7 +139,13 @@ class MydumperDump:
             self.process.stopped = None
             await asyncio.sleep(pause)
         said = self.process
-        return said.stopped or judge("mydumper", MEANINGS, said.code, said.first_error, said.cause)
+        error = said.first_error or (said.last_warning if said.code > 0 else "")
+        failure = said.stopped or judge("mydumper", MEANINGS, said.code, error, said.cause)
+        metadata = self._order.folder / position.FILE
+        if failure is None and self._flags.later and metadata.exists():
+            text = await asyncio.to_thread(metadata.read_text, "utf-8", "replace")
+            said.empty_tables |= position.empty_tables(text)
+        return failure
 
     def whole(self, event: FileEvent) -> Iterable[str]:
         """See `dumper.Dump`."""
@@ -160,6 +176,7 @@ class MydumperDump:
             check_host=login.tls is not None,
             known_by=login.known_by,
             autocommit=not self._order.found.commit_ts,
+            later=self._flags.later,
         )
         self.process.waiting = True
         try:

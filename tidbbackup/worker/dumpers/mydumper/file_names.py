@@ -6,6 +6,7 @@ Must not know a server or a file system.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -16,6 +17,7 @@ from tidbbackup.worker.dumpers.mydumper.options import Flags
 
 MAX_NAME_BYTES = 255
 _BACKTICK = "a backtick"
+_PLAIN = re.compile(r"[A-Za-z0-9_ -]+")
 
 # What readers of such a folder (myloader, TiDB Lightning) look for in a name.
 _KINDS = ("-schema", "-schema-view", "-schema-triggers", "-schema-post", "-schema-create")
@@ -63,6 +65,8 @@ def _claims(database: Database) -> Iterator[tuple[str, str, bool]]:
 def unsupported_names(databases: tuple[Database, ...], flags: Flags) -> list[str]:
     """Why these names cannot be dumped, one line for each case; empty: they can."""
     problems = [p for database in databases for p in _bad_characters(database)]
+    if flags.later:
+        problems += [p for database in databases for p in _renamed(database)]
     owners: dict[str, set[str]] = defaultdict(set)
     numbered: dict[str, str] = {}
     longest = MAX_NAME_BYTES - len(".sql")
@@ -90,6 +94,18 @@ def _bad_characters(database: Database) -> Iterator[str]:
     for table in database.tables:
         if (bad := _bad(table.name)) and (table.has_rows or bad != _BACKTICK):
             yield f"table `{database.name}`.`{table.name}`: {bad} in the name"
+
+
+def _renamed(database: Database) -> Iterator[str]:
+    why = "a mydumper after 0.10 keeps only names of letters, digits, _, - and blanks in the names of files"
+    rows = [table.name for table in database.tables if table.has_rows]
+    if rows and _odd(database.name):
+        yield f"database `{database.name}`: {why}"
+    yield from (f"table `{database.name}`.`{name}`: {why}" for name in rows if _odd(name))
+
+
+def _odd(name: str) -> bool:
+    return not _PLAIN.fullmatch(name) or name.startswith("mydumper_")
 
 
 def _bad(name: str) -> str:

@@ -14,6 +14,7 @@ from tidbbackup.worker.database.catalog import Database, Table
 # MySQL's own hidden key (sql_generate_invisible_primary_key): made anew when the table is loaded.
 _GENERATED_KEY = "my_row_id"
 
+_TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb"})
 _BINARY_TYPES = frozenset({"inet4", "inet6", "uuid"})
 
 # mydumper puts names between quotes without escaping in its questions to information_schema.
@@ -87,6 +88,12 @@ def remote_tables(databases: Iterable[Database]) -> list[str]:
 def remote_engines(databases: Iterable[Database]) -> tuple[str, ...]:
     """Their engines."""
     return tuple(sorted({t.engine for d in databases for t in d.tables if t.remote and t.engine}))
+
+
+def not_transactional(databases: Iterable[Database]) -> bool:
+    """Whether there are rows that no transaction shows unchanged."""
+    tables = (table for database in databases for table in database.tables)
+    return any(t.has_rows and not t.remote and (t.engine or "").lower() not in _TRANSACTIONAL for t in tables)
 
 
 def versioned_tables(databases: Iterable[Database]) -> list[str]:

@@ -34,6 +34,11 @@ MEANINGS: Meanings = (
         "the staging volume must be writable for user 65532: choose another spec.storageClassName",
     ),
     (
+        r"Couldn't get (master|source) position",
+        reasons.GRANTS_MISSING,
+        "grant REPLICATION CLIENT on *.* (on MariaDB BINLOG MONITOR) to the backup's user",
+    ),
+    (
         r"Couldn't acquire .*(Access denied|denied)",
         reasons.GRANTS_MISSING,
         "grant RELOAD (and LOCK TABLES) on *.* to the backup's user",

@@ -58,6 +58,9 @@ class Flags:
     """The global read lock is not taken."""
     verbose: bool = True
     """The log names every empty table."""
+    later: bool = False
+    """The program is of a version after 0.10: what has no plain name gets a file name that only it knows,
+    pieces keep their names, and `metadata` tells empty tables."""
 
 
 def judged(options: tuple[str, ...]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tidbbackup.worker.dumpers.verdict import explains_others
 log = logging.getLogger("tidbbackup.mydumper")
 
 _EMPTY = "Empty table "
-_UNLOCKED = "unlocking tables"
+_UNLOCKED = ("unlocking tables", "releasing global locks", "Global locks released")
 _BEGAN = "Started dump at"
 _FINISHED = "Finished dump at"
 _BROKEN = "Broken table detected, please review"
@@ -30,6 +30,8 @@ class MydumperProcess(DumperProcess):
     connected: Callable[[], object] = lambda: None
     """Called when all its threads have logged in."""
     first_error: str = ""
+    last_warning: str = ""
+    """Versions after 0.10 may say no more before they end with an error."""
     cause: str = ""
     """The first line that explains others: disk full, connection lost."""
     empty_tables: set[str] = field(factory=set)
@@ -46,7 +48,7 @@ class MydumperProcess(DumperProcess):
         self.lines += 1
         if line.text.startswith(_EMPTY):
             self.empty_tables.add(line.text.removeprefix(_EMPTY))
-        if _UNLOCKED in line.text:
+        if any(words in line.text for words in _UNLOCKED):
             self.unlocking = True
         self.began = self.began or line.text.startswith(_BEGAN)
         self.finished = self.finished or line.text.startswith(_FINISHED)
@@ -54,6 +56,8 @@ class MydumperProcess(DumperProcess):
             self.first_error = self.first_error or line.text
             if not self.cause and explains_others(MEANINGS, line.text):
                 self.cause = line.text
+        if line.level == "WARNING":
+            self.last_warning = line.text
         if line.text:
             self._tell(line)
         # All threads log in before the first one dumps.

@@ -26,6 +26,12 @@ class Program:
     options: frozenset[str]
     """Names without dashes; empty where it would not say."""
 
+    @property
+    def later(self) -> bool:
+        """Whether it is of a version after 0.10: other file names, log lines, and meanings of options."""
+        found = re.search(r"\bv?(\d+)\.(\d+)", self.version)
+        return found is not None and (int(found[1]), int(found[2])) > (0, 10)
+
 
 async def probe(search_path: str) -> Program:
     """Ask it.
