@@ -78,20 +78,31 @@ def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def rows_in(content: bytes) -> int:
-    """Lines that begin with a parenthesis."""
-    return (b"\n" + content).count(b"\n(")
-
-
 async def test_rows_are_counted_wherever_blocks_and_files_end(
     tmp_path: Path, compression: Compression
 ) -> None:
-    rows = b"INSERT INTO `t` VALUES\n" + b",\n".join(b"(%d,'x')" % n for n in range(250_000)) + b";\n"
-    # Of every size around a block's, so that a border falls on each side of a row's beginning.
-    files = {f"{n}.sql": rows[: BLOCK_BYTES - 20 + n] for n in range(40)} | {"all.sql": rows}
+    def statement(table: str, rows: int, value: bytes = b"x") -> bytes:
+        lines = b",\n".join(b"(%d,'%s')" % (n, value) for n in range(rows))
+        return b"INSERT INTO `%s` VALUES\n%s;\n" % (table.encode(), lines)
+
+    head = b"/*!40101 SET NAMES binary*/;\n/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n\n"
+    long = statement("t", 1, b"y" * (BLOCK_BYTES - len(head) - 100))
+    # A block's border falls on each byte of a statement's beginning.
+    files = {
+        f"{n}.sql": head + long + statement("t", 1, b"z" * n) + statement("t", 3) for n in range(100)
+    } | {
+        "all.sql": statement("t", 250_000),
+        "odd.sql": head + statement("a\nb", 7) * 3 + statement("a\nb", 100_000),
+        "wide.sql": statement("w" * 70_000, 5) + statement("w" * 70_000, 200_000),
+        "none.sql": b"CREATE TABLE `t` (\n(\n);\n",
+        "head.sql": head,
+    }
     archive, _ = await packed(write(tmp_path, files), 1 << 20, compression)
-    assert {f.name: f.rows for f in archive.files} == {name: rows_in(text) for name, text in files.items()}
-    assert rows_in(rows) == 250_000
+    found = {f.name: f.rows for f in archive.files}
+    assert [found[f"{n}.sql"] for n in range(100)] == [5] * 100
+    assert (found["all.sql"], found["wide.sql"]) == (250_000, 200_005)
+    assert (found["none.sql"], found["head.sql"]) == (0, 0)
+    assert found["odd.sql"] == 3 * 7 + 100_000
 
 
 async def test_what_goes_in_comes_out(tmp_path: Path, compression: Compression) -> None:
@@ -114,7 +125,7 @@ async def test_what_goes_in_comes_out(tmp_path: Path, compression: Compression) 
         assert {(m.uid, m.gid, m.mtime) for m in members} == {(0, 0, MTIME)}
     assert found == files
     assert sorted(archive.files, key=lambda f: f.name) == sorted(
-        (PackedFile(name, len(content), rows_in(content)) for name, content in files.items()),
+        (PackedFile(name, len(content)) for name, content in files.items()),
         key=lambda f: f.name,
     )
     assert os.listdir(tmp_path) == [], "packed is deleted"

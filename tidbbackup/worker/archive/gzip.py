@@ -81,7 +81,7 @@ class BlockGzip:
         if self._block.size + length < BLOCK_BYTES:
             # A block that waits for more files must not keep one: the volume may be full.
             data = bytearray(length)
-            source.read(offset, memoryview(data))
+            source.read(offset, data, 0, length)
             self._block.add(data, length)
         else:
             self._block.add(_Piece(source, offset, length), length)
@@ -141,6 +141,6 @@ class BlockGzip:
                 view[at : at + len(piece)] = piece
                 at += len(piece)
             else:
-                piece.source.read(piece.offset, view[at : at + piece.length])
+                piece.source.read(piece.offset, buffer, at, at + piece.length)
                 at += piece.length
         return view

@@ -7,29 +7,54 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+_START_BYTES = 64 << 10
+_INSERT = b"INSERT INTO "
+
 
 class RowCount:
-    """How many rows a file has: its lines that begin with `(`. Its pieces may be read in any order.
+    """How many rows a file has: its lines, but for the head and the beginnings of its statements.
 
-    All dumpers begin each row on a line of its own, and escape the line feeds inside of values.
+    All dumpers begin each row on a line of its own, escape the line feeds inside of values, and begin all
+    statements of a file with the same text. To count line feeds and one long text costs half of what looking
+    for the beginnings of rows costs, and meanwhile Python does nothing else.
     """
 
-    def __init__(self) -> None:
-        self._pieces: dict[int, tuple[bytes, bytes, int]] = {}
-        """By offset: a piece's first byte, its last, and the rows that begin between them."""
+    def __init__(self, start: bytes) -> None:
+        """`start`: of the file, with its first statement."""
+        at = (b"\n" + start).find(b"\n" + _INSERT)
+        end = start.find(b"\n(", at)
+        beginning = start[at : end + 1] if end > at else _INSERT
+        self._has_rows = at >= 0
+        self._head_lines = start.count(b"\n", 0, max(at, 0))
+        self._lines_of_beginning = max(1, beginning.count(b"\n"))
+        self._beginning = b"\n" + beginning
+        self._pieces: dict[int, tuple[int, bytes]] = {}
+        """By offset, in whatever order they are read: rows, without the beginnings across a piece's ends; and
+        these ends."""
+        self.rows = 0
+        """Once all pieces are read."""
 
-    def add(self, offset: int, piece: bytes) -> None:
-        """Take in a piece."""
-        self._pieces[offset] = (piece[:1], piece[-1:], piece.count(b"\n("))
+    def add(self, offset: int, buffer: bytearray, begin: int, end: int) -> None:
+        """Take in a piece, which is a part of a buffer."""
+        if not self._has_rows:
+            return
+        edge = len(self._beginning) - 1
+        if end - begin <= 2 * edge:
+            inside, ends = 0, bytes(buffer[begin:end])
+        else:
+            inside = buffer.count(self._beginning, begin, end)
+            ends = b"\0".join((buffer[begin : begin + edge], buffer[end - edge : end]))
+        rows = buffer.count(b"\n", begin, end) - inside * self._lines_of_beginning
+        self._pieces[offset] = rows, ends
 
-    @property
-    def rows(self) -> int:
-        """So many, once all pieces are read."""
-        found, before = 0, b"\n"
-        for first, last, inside in (piece for _, piece in sorted(self._pieces.items())):
-            found += inside + (before == b"\n" and first == b"(")
-            before = last
-        return found
+    def finish(self) -> None:
+        """All pieces are read: only the sum is kept, however many files a dump has."""
+        if self._has_rows:
+            ends = b"\n" + b"".join(ends for _, (_, ends) in sorted(self._pieces.items()))
+            across = ends.count(self._beginning)
+            rows = sum(rows for rows, _ in self._pieces.values())
+            self.rows = rows - self._head_lines - across * self._lines_of_beginning
+        self._pieces = {}
 
 
 class Source:
@@ -44,13 +69,13 @@ class Source:
         self.over = False
         """Closed, or about to be by the last that reads it."""
         self.size = os.fstat(self._fd).st_size
-        self.count = RowCount()
+        self.count = RowCount(os.pread(self._fd, _START_BYTES, 0))
         self._unread = self.size
         if not self.size:
             self._finish()
 
-    def read(self, offset: int, into: memoryview) -> None:
-        """Fill a piece of a block.
+    def read(self, offset: int, buffer: bytearray, begin: int, end: int) -> None:
+        """Fill a part of a buffer.
 
         Raises:
             OSError: it cannot be read, or has become shorter.
@@ -60,15 +85,15 @@ class Source:
                 raise OSError(f"{self._path.name} is no longer wanted")
             self._readers += 1
         try:
-            done = 0
+            into, done = memoryview(buffer)[begin:end], 0
             while done < len(into):
                 count = os.preadv(self._fd, [into[done:]], offset + done)
                 if not count:
                     raise OSError(f"{self._path.name} has become shorter while it was packed")
                 done += count
-            self.count.add(offset, bytes(into))
+            self.count.add(offset, buffer, begin, end)
         finally:
-            self._done(len(into))
+            self._done(end - begin)
 
     def give_up(self) -> None:
         """Close it without deleting it, now or when nobody reads it any more."""
@@ -91,6 +116,7 @@ class Source:
     def _finish(self) -> None:
         self.over = True
         os.close(self._fd)
+        self.count.finish()
         # Packed is gone: the volume needs room for what mydumper is ahead, never for the archive.
         self._path.unlink()
         self._freed(self.size)

@@ -30,7 +30,7 @@ class ZstdStream:
             CompressionParameter.hash_log: _HASH_LOG,
         }
         self._zstd = ZstdCompressor(options=options)
-        self._buffer = memoryview(bytearray(_PIECE_BYTES))
+        self._buffer = bytearray(_PIECE_BYTES)
         self._ready: tuple[bytes, ...] = ()
 
     def write(self, data: bytes) -> None:
@@ -39,10 +39,10 @@ class ZstdStream:
 
     def write_from(self, source: Source, offset: int) -> int:
         """See Stream."""
-        view = self._buffer[: source.size - offset]
-        source.read(offset, view)
-        self._compress(view)
-        return len(view)
+        length = min(source.size - offset, _PIECE_BYTES)
+        source.read(offset, self._buffer, 0, length)
+        self._compress(memoryview(self._buffer)[:length])
+        return length
 
     @property
     def busy(self) -> bool:
