@@ -23,6 +23,7 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.plain_loader import load_plainly
 from tests.cluster.processes import Processes
 from tests.cluster.relay import slow_server
+from tests.cluster.restore import load_archive
 from tests.cluster.tidb_proxy import TidbProxy, tidb_proxy
 from tests.cluster.tidb_server import TiDB
 from tests.cluster.tidb_server import tidb as tidb_server
@@ -154,6 +155,29 @@ async def check_equal(source: TiDB, target: TiDB) -> None:
         assert _PASSING.sub("", loaded) == _PASSING.sub("", definition), name
         assert its_rows == rows, name
     assert after.programs == before.programs
+
+
+async def test_myloader_loads_it_in_every_character_set(
+    worker: Worker, behind: TiDB, servers: Processes
+) -> None:
+    await behind.load(
+        [
+            "CREATE DATABASE letters",
+            "CREATE TABLE letters.t (g CHAR(9) CHARSET gbk, l CHAR(9) CHARSET latin1, b BLOB, t TIMESTAMP)",
+            "INSERT INTO letters.t VALUES ('中文', 'ÄÖÜ', x'00ff27', '2026-01-01 00:00:00')",
+            "CREATE VIEW letters.v AS SELECT g FROM letters.t",
+        ]
+    )
+    worker.dump = attrs.evolve(worker.dump, tableFilter=("letters.*",))
+    ended = await worker.run()
+    assert (ended.code, ended.result.notices) == (0, ()), ended.log
+    archive = await worker.store.get(BUCKET, worker.target.key)
+    async with tidb_server(servers, name="myloaders") as target:
+        await target.sql("SET GLOBAL time_zone = '+07:00'")
+        await load_archive(archive, target, worker.folder / "loading")
+        for query in ("SELECT g, l, b, UNIX_TIMESTAMP(t) FROM letters.t", "SELECT * FROM letters.v"):
+            assert await target.sql(query) == await behind.sql(query)
+    await behind.sql("DROP DATABASE letters")
 
 
 async def test_a_large_table_is_in_pieces_and_progress_is_told(worker: Worker) -> None:

@@ -58,6 +58,10 @@ def test_names_that_it_cannot_dump(database: Database, words: str) -> None:
     assert cleared(SHOP, database, rules=("shop.*",)).databases == (SHOP,)
 
 
-def test_names_that_it_can() -> None:
+def test_names_that_it_can_and_myloader_cannot() -> None:
     odd = Database("a-schema", (Table("b`c"), Table("d.e/"), Table("o'brien"), Table("f g\n")))
-    assert cleared(odd) == Clearance((odd,))
+    found = cleared(odd)
+    assert found.databases == (odd,)
+    (notice,) = found.notices
+    assert notice.reason == reasons.LOAD_BY_HAND
+    assert notice.message.endswith("database `a-schema`; table `a-schema`.`d.e/`; table `a-schema`.`f g\n`")

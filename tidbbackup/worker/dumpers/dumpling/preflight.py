@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.result import Notice
 from tidbbackup.worker.database.catalog import Database, Survey
 from tidbbackup.worker.dumpers.dumper import Clearance
 from tidbbackup.worker.dumpers.dumpling.orders import stem, tables_of
@@ -33,7 +34,22 @@ def clear(survey: Survey, chosen: Selection) -> Clearance:
             reasons.UNSUPPORTED_NAME,
             f"dumpling cannot dump these names: {some(problems)}; rename them or filter them out",
         )
+    if by_hand := [*_escaped(databases)]:
+        text = (
+            "whole in the archive, but myloader does not know the escaped names of their files (our restore "
+            f"and TiDB Lightning do): {some(by_hand)}"
+        )
+        notices += (Notice(reasons.LOAD_BY_HAND, text),)
     return Clearance(databases, notices)
+
+
+def _escaped(databases: tuple[Database, ...]) -> Iterator[str]:
+    for database in databases:
+        if stem(database.name) != database.name:
+            yield f"database `{database.name}`"
+        for table in database.tables:
+            if stem(table.name) != table.name:
+                yield f"table `{database.name}`.`{table.name}`"
 
 
 def _names(databases: tuple[Database, ...]) -> Iterator[str]:
