@@ -125,6 +125,8 @@ class _Resolved:
         # A view has a table in its place too, for loaders that create views in any order.
         self._by_kind[Kind.TABLE] = [d for d in self._by_kind[Kind.TABLE] if d.file.stem not in views]
         self._items = {kind: [self._item(d) for d in self._by_kind[kind]] for kind in _RELATIONS}
+        things = [item.thing for found in self._items.values() for item in found]
+        self._in_part = {thing.database for thing in things if not self._takes(thing)}
 
     def content(self) -> Content:
         items = {kind: [i for i in found if self._takes(i.thing)] for kind, found in self._items.items()}
@@ -217,8 +219,7 @@ class _Resolved:
 
     def _whole(self, database: str) -> bool:
         """Whether all tables of it are restored: only then are routines and events."""
-        items = (item.thing for found in self._items.values() for item in found)
-        return all(self._takes(thing) for thing in items if thing.database == database)
+        return database not in self._in_part
 
 
 def unreadable(what: str) -> StepFailed:

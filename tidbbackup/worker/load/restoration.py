@@ -126,9 +126,14 @@ class Restoration:
             StepFailed: ArchiveBroken, ArchiveUnreadable.
         """
         metered = Metered(source, self._read)
-        for file, member in self._files(metered):
-            if file.kind not in (Kind.ROWS, Kind.NOTHING):
-                self._catalogue.add(file, member)
+        try:
+            for file, member in self._files(metered):
+                if file.kind not in (Kind.ROWS, Kind.NOTHING):
+                    self._catalogue.add(file, member)
+        except StepFailed:
+            # Whatever cannot be read: first of all it is damaged, if it is.
+            self._check_digest(metered)
+            raise
         self._check_digest(metered)
         self._read_before = metered.bytes
 
