@@ -132,6 +132,27 @@ async def test_where_definitions_come_first_one_reading_is_enough(
     assert await content(target) == await content(source)
 
 
+async def test_rows_of_other_tables_are_not_counted_as_ones_own(
+    source: Database, target: Database, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    merged = [
+        *("CREATE TABLE test.one (id INT) ENGINE=MyISAM", "INSERT INTO test.one VALUES (1), (2)"),
+        "CREATE TABLE test.all_of_them (id INT) ENGINE=MRG_MyISAM UNION=(test.one)",
+    ]
+    await source.load(merged)
+    worker = backing_up(source, object_store, BUCKET, "merged/backup-5.tgz", tmp_path)
+    worker.dump = DumpSettings(tableFilter=("test.*",))
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+    await source.load(["DROP TABLE test.all_of_them", "DROP TABLE test.one"])
+
+    ended = await restored(worker, target, tmp_path, RestoreSettings())
+
+    assert ended.code == 0, ended.log
+    assert ended.result.rows == 3
+    assert await target.sql("SELECT COUNT(*) FROM test.all_of_them") == [(2,)]
+
+
 async def test_files_of_mydumper_1(
     source: Database, target: Database, object_store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -4,7 +4,8 @@ import pymysql
 import pytest
 
 from tidbbackup.model import reasons
-from tidbbackup.worker.load.failures import explained, left_out
+from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.load.failures import explained, left_out, lost
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,12 @@ def test_object_words_and_cure(code: int, reason: str, words: str) -> None:
     assert str(failure).startswith("loading table `d`.`t`: ")
     assert words in str(failure)
     assert str(failure).endswith("then restore again with overwrite: Tables")
+
+
+def test_a_server_that_cannot_be_reached_again_is_lost() -> None:
+    failure = lost(StepFailed(reasons.DATABASE_UNREACHABLE, "me@db:4000: refused"))
+    assert failure.reason == reasons.DATABASE_LOST
+    assert str(failure) == "me@db:4000: refused; then restore again with overwrite: Tables"
 
 
 def test_a_statement_of_no_dump() -> None:

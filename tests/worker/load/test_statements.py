@@ -12,6 +12,7 @@ from tidbbackup.worker.load.statements import (
     carries_out_text,
     created,
     definer,
+    engine,
     is_head,
     plain,
     sets_next_value,
@@ -92,6 +93,12 @@ def test_words_of_statements() -> None:
     assert not sets_utc(b"/*!40101 SET NAMES binary*/")
     assert definer(b"CREATE DEFINER=`a``b`@`10.%` VIEW `v` AS SELECT 1") == ("a`b", "10.%")
     assert definer(b"CREATE VIEW `v` AS SELECT 1") is None
+    assert definer(b"CREATE DEFINER=`role` VIEW `v` AS SELECT 1") == ("role", "")
+    assert (
+        engine(b"CREATE TABLE `t` (\n  `a` int COMMENT ') ENGINE=x'\n) ENGINE=FEDERATED CONNECTION='y'")
+        == "federated"
+    )
+    assert engine(b"CREATE TABLE `t` (`a` int)") == ""
 
 
 def test_a_program_that_is_stored_as_text() -> None:

@@ -12,6 +12,8 @@ from attrs import evolve, field, frozen
 from tidbbackup.model.filter.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
 
 _REMOTE = frozenset({"federated", "connect", "spider", "sphinx"})
+ROWS_ELSEWHERE = _REMOTE | {"mrg_myisam"}
+"""Engines, in lower case, whose tables show rows that a dump does not have under their name."""
 
 
 @frozen

@@ -14,10 +14,12 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
+from tidbbackup.model import reasons
 from tidbbackup.worker.database import tidb
 from tidbbackup.worker.database.session import error_code, open_session
+from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.load.board import Board, Source, Stopped
-from tidbbackup.worker.load.failures import explained
+from tidbbackup.worker.load.failures import explained, lost
 from tidbbackup.worker.load.target import Target
 from tidbbackup.worker.load.thing import Thing
 
@@ -63,6 +65,8 @@ class Connections:
                     self._work(session, taken)
         except Stopped:
             pass
+        except StepFailed as error:
+            self._board.stop(lost(error) if error.reason == reasons.DATABASE_UNREACHABLE else error)
         except BaseException as error:
             self._board.stop(error)
 

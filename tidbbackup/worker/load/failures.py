@@ -70,6 +70,11 @@ def explained(error: pymysql.Error, what: str, where: str) -> StepFailed:
     return StepFailed(reason, f"loading {what}: {where} answers {code}: {said}; {cure}, {AGAIN}")
 
 
+def lost(error: StepFailed) -> StepFailed:
+    """The failure of a further connection to a server that has been reached before."""
+    return StepFailed(reasons.DATABASE_LOST, f"{error}; {AGAIN}")
+
+
 def left_out(statement: bytes, what: str) -> StepFailed:
     """A statement that no dump holds."""
     begin: Any = statement[:60].decode("utf-8", "replace")

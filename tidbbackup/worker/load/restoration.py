@@ -17,15 +17,16 @@ from tidbbackup.model.filter.table_filter import TableFilter
 from tidbbackup.worker.archive.manifest import Manifest, printable
 from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
 from tidbbackup.worker.counters import Counters
+from tidbbackup.worker.database.catalog import ROWS_ELSEWHERE
 from tidbbackup.worker.database.session import open_session
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.load.board import Board, Source, Stopped
-from tidbbackup.worker.load.catalogue import Catalogue, Content, unreadable
+from tidbbackup.worker.load.catalogue import Catalogue, Content, Definition, unreadable
 from tidbbackup.worker.load.connections import Connections
 from tidbbackup.worker.load.definitions import Definitions
 from tidbbackup.worker.load.failures import left_out
 from tidbbackup.worker.load.files import DumpFile, Kind, definitions_come_first, dump_file
-from tidbbackup.worker.load.statements import TooLong, sets_next_value, sets_utc, split, verb
+from tidbbackup.worker.load.statements import TooLong, engine, sets_next_value, sets_utc, split, verb
 from tidbbackup.worker.load.target import UTC, Target, accounts, count_rows, drop, things_in
 from tidbbackup.worker.load.thing import Thing
 
@@ -174,7 +175,8 @@ class Restoration:
         assert content is not None
         with open_session(self._target.login, _COUNT_SECONDS) as session:
             expected = self._expected(content)
-            counted = [(item.thing, count_rows(session, item.thing)) for item in content.tables]
+            own = [item.thing for item in content.tables if not _rows_elsewhere(item.definition)]
+            counted = [(thing, count_rows(session, thing)) for thing in own]
             definitions = Definitions(session, self._target)
             definitions.after_rows(content)
             if definitions.definers:
@@ -294,6 +296,10 @@ class Restoration:
     def _moved(self, size: int, rows: int) -> None:
         self._counters.loaded_bytes += size
         self._counters.loaded_rows += rows
+
+
+def _rows_elsewhere(definition: Definition) -> bool:
+    return any(engine(statement) in ROWS_ELSEWHERE for statement in definition.statements())
 
 
 def broken(what: str) -> StepFailed:

@@ -25,6 +25,7 @@ _CREATE = re.compile(
 _IF_NOT_EXISTS = re.compile(
     rb"(CREATE\s+(?:(?:GLOBAL\s+)?TEMPORARY\s+)?(?:TABLE|SEQUENCE)\s+)IF\s+NOT\s+EXISTS\s+", re.IGNORECASE
 )
+_ENGINE = re.compile(rb"\n\)\s*ENGINE\s*=\s*(\w+)", re.IGNORECASE)
 _DEFINER = re.compile(rb"\sDEFINER\s*=\s*" + _NAME + rb"(?:@" + _NAME + rb")?")
 _HEAD = re.compile(rb"SET\s+(?:NAMES|FOREIGN_KEY_CHECKS|UNIQUE_CHECKS)\b", re.IGNORECASE)
 _NEXT = re.compile(rb"(?:(?:SELECT|DO)\s+SETVAL\s*\(|ALTER\s+SEQUENCE\s)", re.IGNORECASE)
@@ -140,12 +141,21 @@ def created(statement: bytes) -> Created | None:
     return Created(b" ".join(kind.split()).decode().upper(), _identifier(database), _identifier(name))
 
 
+def engine(statement: bytes) -> str:
+    """The engine of the table that it creates, in lower case; "" where it names none."""
+    found = _ENGINE.search(statement)
+    return found[1].decode("ascii", "replace").lower() if found else ""
+
+
 def definer(statement: bytes) -> tuple[str, str] | None:
-    """User and host after DEFINER= of what it creates; None without one. Only the head is looked at."""
+    """User and host after DEFINER= of what it creates, a role without a host; None without one.
+
+    Only the head is looked at.
+    """
     text = plain(statement)
     begins = text[:6].upper() == b"CREATE" or _TEXT.match(text)
     found = _DEFINER.search(text[:2000]) if begins else None
-    return (_identifier(found[1]), _identifier(found[2] or b"%")) if found else None
+    return (_identifier(found[1]), _identifier(found[2] or b"")) if found else None
 
 
 def strictly_new(statement: bytes) -> bytes:

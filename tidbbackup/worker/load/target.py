@@ -19,8 +19,11 @@ from tidbbackup.worker.load.thing import Thing
 
 UTC = "+00:00"
 _LOCK_WAIT_SECONDS = 60
-_STRICT = "NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"
-"""Zeros and zero dates stay as they are, and a value that does not fit is an error, not another value."""
+_STRICT = (
+    "NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
+)
+"""Zeros and zero dates stay as they are; a value that does not fit, or an engine that the server does not
+have, is an error, not another one."""
 
 _VARIABLES = (
     "SELECT @@version, @@lower_case_table_names, @@max_allowed_packet, @@global.time_zone, @@global.sql_mode"
