@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tidbbackup.model.resource.schema import backup_crd, schedule_crd
+from tidbbackup.model.resource.schema import backup_crd, restore_crd, schedule_crd
 from tidbbackup.offline import PlainYaml
 
 FOLDER = Path(__file__).parent / "crd"
@@ -12,7 +12,11 @@ FOLDER = Path(__file__).parent / "crd"
 
 def documents() -> dict[Path, str]:
     """The text of each generated file."""
-    made = {"backups.yaml": backup_crd(), "backupschedules.yaml": schedule_crd()}
+    made = {
+        "backups.yaml": backup_crd(),
+        "backupschedules.yaml": schedule_crd(),
+        "restores.yaml": restore_crd(),
+    }
     return {
         FOLDER / name: yaml.dump(crd, Dumper=PlainYaml, sort_keys=False, width=120)
         for name, crd in made.items()

@@ -15,6 +15,7 @@ TABLES: tuple[type[Row], ...] = (
     rows.Inspecting,
     rows.Leaving,
     rows.AftermathJob,
+    rows.Restoring,
 )
 
 

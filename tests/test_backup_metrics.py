@@ -9,14 +9,22 @@ from prometheus_client import CollectorRegistry
 
 from tests.decide.builders import NOW, backup, later, status
 from tests.decide.schedule_builders import schedule
-from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges, schedules_gone
+from tests.decide.spec.test_restored import restore
+from tidbbackup.backup_metrics import (
+    BackupCounters,
+    backup_gauges,
+    restore_gauges,
+    schedule_gauges,
+    schedules_gone,
+)
 from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.resource.backup import Backup, BackupStatus
+from tidbbackup.model.resource.restore import Restore, RestoreStatus
 from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus
-from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
+from tidbbackup.reconcile.kinds import BACKUPS, RESTORES, SCHEDULES
 
 
 def gauges(*found: Backup) -> dict[str, dict[tuple[str, ...], float]]:
@@ -36,6 +44,21 @@ def gauges(*found: Backup) -> dict[str, dict[tuple[str, ...], float]]:
 def ended(phase: str, at: datetime = NOW, **fields: Any) -> BackupStatus:
     """A status of a run that ended then."""
     return status(phase, timeCompleted=at, **fields)
+
+
+def test_restores_by_phase() -> None:
+    store: Store[Restore] = Store(RESTORES)
+    assert list(restore_gauges(store.cache)) == [], "half a picture is not shown"
+    loaded = attrs.evolve(restore(), status=RestoreStatus(phase="Complete", observedGeneration=1))
+    theirs = attrs.evolve(restore(), status=RestoreStatus(phase="Complete"))
+    named = [
+        attrs.evolve(each, metadata=attrs.evolve(each.metadata, name=f"r{number}"))
+        for number, each in enumerate((loaded, restore(), theirs))
+    ]
+    store.apply(Relisted(tuple(named), "9"))
+    (gauge,) = restore_gauges(store.cache)
+    shown = {tuple(sample.labels.values()): sample.value for sample in gauge.samples}
+    assert shown == {("ns", "", "Complete"): 1, ("ns", "", "Pending"): 1}
 
 
 def test_phases_by_namespace_and_schedule() -> None:

@@ -25,6 +25,14 @@ spec:
   from: {host: tidb, secretName: db}
   s3: {provider: aws, bucket: my-bucket, secretName: s3}
 """
+RESTORE = """
+apiVersion: pingcap.com/v1alpha1
+kind: Restore
+metadata: {name: again, namespace: ns}
+spec:
+  to: {host: tidb, secretName: db}
+  s3: {provider: aws, path: "s3://my-bucket/backup-1.tgz", secretName: s3}
+"""
 SCHEDULE = """
 apiVersion: pingcap.com/v1alpha1
 kind: BackupSchedule
@@ -73,6 +81,22 @@ def rendered(tmp_path: Path, text: str) -> tuple[int, str, str]:
 
 def test_a_good_one(tmp_path: Path) -> None:
     assert checked(tmp_path, GOOD) == (0, "Backup demo: ok\n")
+
+
+def test_a_restore_is_judged_and_rendered_too(tmp_path: Path) -> None:
+    assert checked(tmp_path, RESTORE) == (0, "Restore again: ok\n")
+    code, told = checked(tmp_path, RESTORE.replace("host: tidb", "host: a b").replace("backup-1.tgz", "x"))
+    assert code == 3
+    assert "spec.to.host: 'a b': write a host name" in told
+    assert "spec.s3.path" in told
+    code, out, _ = rendered(tmp_path, GOOD + "---" + RESTORE)
+    assert code == 0
+    assert [job["metadata"]["name"] for job in yaml.safe_load_all(out)] == ["backup-demo", "restore-again"]
+    # Which archive that is only the cluster knows.
+    named = RESTORE.partition("  s3:")[0] + "  backup: demo\n"
+    assert checked(tmp_path, named)[0] == 0
+    code, out, err = rendered(tmp_path, named)
+    assert (code, "its Job depends on Backup demo" in err) == (0, True)
 
 
 def test_what_has_no_effect_is_a_warning(tmp_path: Path) -> None:
@@ -280,7 +304,7 @@ def test_what_is_left_empty_is_fine(tmp_path: Path, text: str) -> None:
         ("", "holds no pingcap.com/v1alpha1 Backup"),
         ("just words", "holds something without apiVersion or without kind"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "holds no"),
-        (GOOD.replace("kind: Backup", "kind: Restore"), "holds no"),
+        (GOOD.replace("kind: Backup", "kind: Sketch"), "holds no"),
         (LOST, "a Backup has no metadata.name or generateName (was its indentation lost?)"),
     ],
 )

@@ -21,6 +21,7 @@ from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.store import Cache, Change
 from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.resource.backup import Backup, Phase
+from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule
 
 _GROUP = ["namespace", "schedule"]
@@ -127,6 +128,22 @@ def _of_backups(found: Iterable[object]) -> Iterator[Metric]:
     ours = [view for view in found if isinstance(view, Backup) and not view.foreign]
     yield _phases(ours)
     yield from _last_ones(ours)
+
+
+def restore_gauges(cache: Cache[Restore]) -> Iterable[Metric]:
+    """The gauge over all Restores that the cache holds and that are ours; they belong to no schedule."""
+    return _of_restores(cache.all()) if cache.synced else []
+
+
+def _of_restores(found: Iterable[object]) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily("tidbbackup_restores", "Restores by phase.", labels=[*_GROUP, "phase"])
+    ours = (view for view in found if isinstance(view, Restore) and not view.foreign)
+    counted = collections.Counter(
+        (restore.metadata.namespace, "", restore.status.phase or _PENDING) for restore in ours
+    )
+    for labels, count in sorted(counted.items()):
+        gauge.add_metric(labels, count)
+    yield gauge
 
 
 def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -> Iterable[Metric]:

@@ -16,7 +16,13 @@ from typing import Any
 
 from attrs import frozen
 
-from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges, schedules_gone
+from tidbbackup.backup_metrics import (
+    BackupCounters,
+    backup_gauges,
+    restore_gauges,
+    schedule_gauges,
+    schedules_gone,
+)
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import load_connection
@@ -33,7 +39,7 @@ from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import MANAGED_BY, OURS
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
-from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, SCHEDULES, Caches
+from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, RESTORES, SCHEDULES, Caches
 from tidbbackup.reconcile.observe import wakes_backup, wakes_owner
 from tidbbackup.reconcile.reconcilers import Reconcilers
 from tidbbackup.settings import Settings
@@ -88,7 +94,7 @@ async def check_crds(client: Client) -> None:
     Raises:
         CannotStart: they are missing, or belong to TiDB Operator.
     """
-    for resource in (BACKUPS, SCHEDULES):
+    for resource in (BACKUPS, SCHEDULES, RESTORES):
         try:
             meta = read_meta(await client.get(CRDS, "", str(resource)))
         except NotFound:
@@ -112,7 +118,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     """Wire stores, reflectors, queue and reconcilers together."""
     queue: WorkQueue[ObjectKey] = WorkQueue("keys", metrics=metrics.queue("keys"))
     gate = WriteGate()
-    followed = (BACKUPS.kind, JOBS.kind, PODS.kind, SCHEDULES.kind)
+    followed = (BACKUPS.kind, JOBS.kind, PODS.kind, SCHEDULES.kind, RESTORES.kind)
     stores: dict[str, dict[str, Store[Any]]] = {
         kind: {
             each: Store(KINDS[kind].resource, KINDS[kind].indexes) for each in settings.namespaces or ("",)
@@ -131,6 +137,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
         ],
         JOBS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
         PODS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
+        RESTORES.kind: [Feed(lambda change: [change.key], queue.add)],
         SCHEDULES.kind: [Feed(lambda change: [change.key], queue.add), Feed(schedules_gone, counters.forget)],
     }
     reflectors = []
@@ -149,6 +156,7 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
             reflectors.append(reflector)
     metrics.watch_queue(queue)
     metrics.gauges(partial(backup_gauges, caches.backups))
+    metrics.gauges(partial(restore_gauges, caches.restores))
     metrics.gauges(partial(schedule_gauges, caches.schedules, utc_now))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.reconciled, counters.count)

@@ -17,6 +17,7 @@ from tidbbackup.decide.schedule.retention import fates
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, SCHEDULE_LABEL
+from tidbbackup.model.resource.backup import KIND as BACKUP_KIND
 from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
@@ -123,7 +124,7 @@ def _read(path: str, at: datetime) -> _File:
     for title, value, _ in objects(path):
         if value["kind"] == SCHEDULE_KIND:
             schedules.append(_schedule(title, value, at))
-        else:
+        elif value["kind"] == BACKUP_KIND:
             backups.append(_backup(f"{path}: {title}", value))
     if not schedules:
         raise Unreadable(f"{path}: holds no {API_VERSION} BackupSchedule")

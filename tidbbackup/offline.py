@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import attrs
 import msgspec
@@ -19,20 +19,39 @@ from attrs import frozen
 
 from tidbbackup import kubectl_yaml
 from tidbbackup.decide.problem import Problem
-from tidbbackup.decide.render import WorkerImage, backup_job
+from tidbbackup.decide.render import WorkerImage, backup_job, restore_job
 from tidbbackup.decide.schedule import readiness
+from tidbbackup.decide.spec.restored import Resolved, resolve, restore_notices
 from tidbbackup.decide.spec.task import notices
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model import schedule_reasons
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION
-from tidbbackup.model.resource.backup import KIND, Backup, decode_backup
+from tidbbackup.model.resource.backup import (
+    KIND,
+    Backup,
+    BackupSpec,
+    BackupStatus,
+    Condition,
+    Phase,
+    decode_backup,
+)
+from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
+from tidbbackup.model.resource.restore import Restore, decode_restore
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.model.resource.schedule import decode_schedule
+from tidbbackup.model.resource.storage_spec import S3Spec
 from tidbbackup.model.wire import without_nulls
 from tidbbackup.schema_check import schema_problems
 
 OK, USAGE, INVALID = 0, 2, 3
+B = TypeVar("B", Backup, Restore)
+# Whether the Backup that a Restore names is Complete, only the cluster knows.
+_ANY_BACKUP = Backup(
+    Meta(name="any"),
+    BackupSpec(s3=S3Spec(provider="aws", bucket="bucket")),
+    BackupStatus(conditions=(Condition(Phase.COMPLETE, "True"),), backupPath="s3://bucket/any.tgz"),
+)
 UNFIT = (msgspec.ValidationError, UnicodeEncodeError, RecursionError)
 """What `encoded` and decoding raise for an object that the controller could not read."""
 
@@ -51,7 +70,7 @@ class Unreadable(Exception):
 
 @frozen
 class Document:
-    """One Backup in a file (a schedule's template counts as one), or the reason why it is none."""
+    """One Backup (a schedule's template counts as one) or Restore in a file, or why it is none."""
 
     kind: str
     title: str
@@ -59,10 +78,12 @@ class Document:
     wrong: tuple[Problem | str, ...]
     """Each with field, value and cure."""
     warnings: tuple[str, ...] = ()
+    restore: Restore | None = None
+    """The Restore, if it is one."""
 
 
 def check(path: str, out: TextIO) -> int:
-    """Print every problem of every Backup and BackupSchedule in the file, with its path."""
+    """Print every problem of every Backup, BackupSchedule and Restore in the file, with its path."""
     try:
         found = list(documents(path))
     except Unreadable as error:
@@ -78,7 +99,8 @@ def check(path: str, out: TextIO) -> int:
 
 
 def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
-    """Print the Job of every Backup in the file; a missing uid or creation time is replaced by an example."""
+    """Print the Job of every Backup and Restore in the file; a missing uid or creation time is replaced by an
+    example."""
     try:
         found = list(documents(path))
     except Unreadable as error:
@@ -94,12 +116,21 @@ def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
         for document in found
         if document.backup
     ]
+    for restore in (document.restore for document in found if document.restore):
+        if restore.spec.backup:
+            name = restore.metadata.name
+            print(f"Restore {name}: its Job depends on Backup {restore.spec.backup}", file=err)
+            continue
+        there = _as_if_created(restore)
+        resolved = resolve(there, None)
+        assert isinstance(resolved, Resolved)
+        jobs.append(restore_job(there, resolved, WorkerImage(image)))
     yaml.dump_all(jobs, out, PlainYaml, sort_keys=False, allow_unicode=True)
     return OK
 
 
 def objects(path: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-    """The Backups and BackupSchedules in a file, also inside its lists: title, value, warnings.
+    """The Backups, BackupSchedules and Restores in a file, also inside its lists: title, value, warnings.
 
     Raises:
         Unreadable: no such file, or kubectl could not read it.
@@ -114,7 +145,7 @@ def objects(path: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     for value, doubts in ((each, doubts) for top, doubts in read for each in (top, *_items(top))):
         if not isinstance(value, dict) or not (value.get("apiVersion") and value.get("kind")):
             raise Unreadable(f"{path}: holds something without apiVersion or without kind")
-        if value["apiVersion"] != API_VERSION or value["kind"] not in (KIND, SCHEDULE_KIND):
+        if value["apiVersion"] != API_VERSION or value["kind"] not in (KIND, SCHEDULE_KIND, RESTORE_KIND):
             continue
         kind, meta = value["kind"], value.get("metadata")
         names = [meta.get(name) for name in ("name", "generateName")] if isinstance(meta, dict) else []
@@ -154,13 +185,15 @@ def documents(path: str) -> Iterator[Document]:
     """
     found = [_judged(*each) for each in objects(path)]
     if not found:
-        raise Unreadable(f"{path}: holds no {API_VERSION} Backup or BackupSchedule")
+        raise Unreadable(f"{path}: holds no {API_VERSION} Backup, BackupSchedule or Restore")
     yield from found
 
 
 def _judged(title: str, value: dict[str, Any], doubts: list[str]) -> Document:
     kind = value["kind"]
     refused = schema_problems(kind, value)
+    if kind == RESTORE_KIND:
+        return _judged_restore(title, value, doubts, refused)
     try:
         backup = _backup_in(kind, value)
     except UNFIT as error:
@@ -173,6 +206,22 @@ def _judged(title: str, value: dict[str, Any], doubts: list[str]) -> Document:
         faults, more = _of_the_schedule(value)
         wrong, warnings = (*wrong, *faults), (*warnings, *more)
     return Document(kind, title, backup, wrong, warnings)
+
+
+def _judged_restore(
+    title: str, value: dict[str, Any], doubts: list[str], refused: tuple[Problem, ...]
+) -> Document:
+    try:
+        restore = decode_restore(encoded(value))
+    except UNFIT as error:
+        return Document(RESTORE_KIND, title, None, refused or (Problem("spec", None, str(error)),))
+    created = restore.metadata.creationTimestamp or datetime.now(UTC)
+    restore = attrs.evolve(restore, metadata=attrs.evolve(restore.metadata, creationTimestamp=created))
+    found = resolve(restore, _ANY_BACKUP)
+    known = {problem.path for problem in refused}
+    wrong = () if isinstance(found, Resolved) else tuple(each for each in found if each.path not in known)
+    warnings = (*doubts, *(notice.message for notice in restore_notices(restore.spec)))
+    return Document(RESTORE_KIND, title, None, (*refused, *wrong), warnings, restore)
 
 
 def _of_the_schedule(value: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -205,7 +254,7 @@ def _backup_in(kind: str, value: dict[str, Any]) -> Backup:
     return Backup(schedule.metadata, schedule.spec.backup_spec())
 
 
-def _as_if_created(backup: Backup) -> Backup:
+def _as_if_created(backup: B) -> B:
     meta: Meta = backup.metadata
     return attrs.evolve(
         backup,

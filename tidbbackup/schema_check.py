@@ -13,13 +13,17 @@ from jsonschema.exceptions import ValidationError
 
 from tidbbackup.decide.problem import Problem
 from tidbbackup.metadata_schema import METADATA
-from tidbbackup.model.resource.backup import KIND
-from tidbbackup.model.resource.schema import backup_crd, schedule_crd
+from tidbbackup.model.resource.backup import KIND as BACKUP
+from tidbbackup.model.resource.restore import KIND as RESTORE
+from tidbbackup.model.resource.schedule import KIND as SCHEDULE
+from tidbbackup.model.resource.schema import backup_crd, restore_crd, schedule_crd
+
+_CRDS = {BACKUP: backup_crd, SCHEDULE: schedule_crd, RESTORE: restore_crd}
 
 
 def schema_problems(kind: str, value: dict[str, Any]) -> tuple[Problem, ...]:
     """What the schema of this kind refuses in the object, in the order of its paths."""
-    crd = backup_crd() if kind == KIND else schedule_crd()
+    crd = _CRDS[kind]()
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema = schema | {"properties": schema["properties"] | {"metadata": METADATA}}
     errors = Draft202012Validator(_strict(schema)).iter_errors(value)

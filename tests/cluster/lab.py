@@ -106,8 +106,8 @@ async def worker_node(plane: ControlPlane, name: str = "node-1", url: str = "") 
 
 async def apply_crds(plane: ControlPlane) -> None:
     """Install our CRDs and wait until they are served."""
-    await plane.kubectl_run("apply", "--server-side", "-f", CRDS / "backups.yaml")
-    await plane.kubectl_run("apply", "--server-side", "-f", CRDS / "backupschedules.yaml")
+    for name in ("backups", "backupschedules", "restores"):
+        await plane.kubectl_run("apply", "--server-side", "-f", CRDS / f"{name}.yaml")
     await plane.kubectl_run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
 

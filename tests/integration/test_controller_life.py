@@ -55,7 +55,7 @@ async def test_deleted_while_it_is_away_nothing_is_left(scene: Scene) -> None:
     await scene.until_no_job()
 
 
-@pytest.mark.parametrize("crd", ["backups", "backupschedules"])
+@pytest.mark.parametrize("crd", ["backups", "backupschedules", "restores"])
 async def test_beside_tidb_operator_it_stops_with_the_cure(scene: Scene, crd: str) -> None:
     plane = scene.lab.plane
     await plane.kubectl_run("label", "crd", f"{crd}.pingcap.com", f"{LABEL}-")

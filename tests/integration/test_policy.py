@@ -122,18 +122,28 @@ def _schedule(name: str, template: JSON, **spec: Any) -> JSON:
     return found
 
 
+def _restore(name: str, spec: JSON) -> JSON:
+    """The same of a Restore."""
+    manifest = _backup(name, **spec)
+    wanted = manifest["spec"]
+    s3 = {field: value for field, value in wanted.pop("s3").items() if field != "bucket"}
+    wanted |= {"to": wanted.pop("from"), "s3": s3 | {"path": "s3://b/a.tgz"}}
+    return manifest | {"kind": "Restore"}
+
+
 @pytest.mark.parametrize("spec", ALLOWED, ids=str)
 async def test_the_policy_lets_in_what_is_allowed(policed: ControlPlane, spec: JSON) -> None:
     await apply(policed, _backup("allowed", **spec))
     await apply(policed, _schedule("allowed", spec))
-    await policed.kubectl_run("-n", "policed", "delete", "backup,backupschedule", "allowed")
+    await apply(policed, _restore("allowed", spec))
+    await policed.kubectl_run("-n", "policed", "delete", "backup,backupschedule,restore", "allowed")
 
 
 @pytest.mark.parametrize(("spec", "message"), FORBIDDEN, ids=str)
 async def test_the_policy_refuses_the_rest_and_says_why(
     policed: ControlPlane, spec: JSON, message: str
 ) -> None:
-    for manifest in (_backup("no", **spec), _schedule("no", spec)):
+    for manifest in (_backup("no", **spec), _schedule("no", spec), _restore("no", spec)):
         with pytest.raises(KubectlFailed, match=message):
             await apply(policed, manifest)
 

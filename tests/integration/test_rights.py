@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 ROLES = [found for found in documents("install.yaml") if found["kind"] == "ClusterRole"]
 
-UNSEEN = {Right("pingcap.com", "backups/finalizers", "update")}
+UNSEEN = {Right("pingcap.com", f"{kind}/finalizers", "update") for kind in ("backups", "restores")}
 """Checked by an admission plugin within another request: tests/integration/test_install.py shows what for."""
 
 
@@ -40,6 +40,7 @@ async def test_they_are_enough_and_none_is_too_much(restricted: Lab, scene: Scen
         _loses_its_job(scene),
         _is_stopped(scene),
         _is_made_by_a_schedule_and_expires(scene),
+        _is_restored_and_expires(scene),
     )
     # Last, as it takes the keys away from all others.
     await _cannot_be_cleaned(scene)
@@ -68,6 +69,7 @@ async def test_it_could_not_do_what_it_does_not(restricted: Lab) -> None:
         ("patch", "backupschedules.pingcap.com"),
         ("delete", "backupschedules.pingcap.com"),
         ("deletecollection", "backups.pingcap.com"),
+        ("create", "restores.pingcap.com"),
         ("update", "customresourcedefinitions.apiextensions.k8s.io"),
         ("create", "rolebindings.rbac.authorization.k8s.io"),
         ("impersonate", "serviceaccounts"),
@@ -113,6 +115,21 @@ async def _is_made_by_a_schedule_and_expires(scene: Scene) -> None:
     await made.put_back("hourly", 1)
     await scene.until_said("RetentionExpired", "hourly", 60)
     await scene.until_gone((await made.get("hourly"))["status"]["lastBackup"])
+
+
+async def _is_restored_and_expires(scene: Scene) -> None:
+    whole = scene.backup("unused")["spec"]
+    s3 = {name: value for name, value in whole["s3"].items() if name != "bucket"}
+    spec = {
+        "to": whole["from"],
+        "s3": s3 | {"path": f"s3://{scene.bucket}/not-there.tgz"},
+        "ttlSecondsAfterFinished": 1,
+    }
+    meta = {"name": "loaded", "namespace": scene.namespace}
+    await scene.apply(
+        {"apiVersion": "pingcap.com/v1alpha1", "kind": "Restore", "metadata": meta, "spec": spec}
+    )
+    await scene.until_said("Expired", "loaded", 60)
 
 
 async def _cannot_be_cleaned(scene: Scene) -> None:

@@ -88,9 +88,8 @@ async def test_the_crds_with_backups_in_every_phase_are_gone_within_a_minute(own
         before = await scene.objects()
         assert len(before) == 6
 
-        await plane.kubectl_run(
-            "delete", "crd", "backups.pingcap.com", "backupschedules.pingcap.com", "--timeout=60s"
-        )
+        crds = [f"{kind}.pingcap.com" for kind in ("backups", "backupschedules", "restores")]
+        await plane.kubectl_run("delete", "crd", *crds, "--timeout=60s")
 
     assert await scene.objects() == before
     assert await own_lab.store.uploads("uninstalled") == []

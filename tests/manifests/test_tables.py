@@ -15,6 +15,7 @@ EXAMPLES = {
     "Finished": "tests.decide.aftermath.test_finished",
     "Inspecting": "tests.decide.aftermath.test_inspection",
     "Leaving": "tests.decide.test_gc",
+    "Restoring": "tests.decide.test_restore",
     "AftermathJob": "tests.decide.aftermath.test_job",
 }
 

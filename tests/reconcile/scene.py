@@ -13,6 +13,7 @@ from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.names import job_name, labels
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.kinds import KINDS, Caches
 
@@ -22,9 +23,11 @@ def caches(
     jobs: tuple[Job | Malformed, ...] = (),
     pods: tuple[Pod | Malformed, ...] = (),
     schedules: tuple[BackupSchedule | Malformed, ...] = (),
+    restores: tuple[Restore | Malformed, ...] = (),
 ) -> Caches:
     """Caches that have seen one list with these objects."""
-    listed = {"Backup": backups, "Job": jobs, "Pod": pods, "BackupSchedule": schedules}
+    listed: dict[str, tuple[Any, ...]] = {"Backup": backups, "Job": jobs, "Pod": pods}
+    listed |= {"BackupSchedule": schedules, "Restore": restores}
     stores: list[Store[Any]] = [Store(KINDS[kind].resource, KINDS[kind].indexes) for kind in listed]
     for store, objects in zip(stores, listed.values(), strict=True):
         store.apply(Relisted(objects, "5"))
@@ -32,7 +35,7 @@ def caches(
 
 
 def job_of(name: str, verb: str = "backup") -> Job:
-    """The Job of that verb of a Backup of that name."""
+    """The Job of that verb of a Backup, or Restore, of that name."""
     return job(
         verb=verb, owner_name=name, name=job_name(verb, name), labels=labels(verb, name), uid=f"{verb}-uid"
     )

@@ -11,6 +11,7 @@ import pytest
 
 from tests.decide.builders import IMAGE, NOW, backup, status
 from tests.decide.schedule_builders import DUE, child, later, schedule
+from tests.decide.spec.test_restored import restore
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.store import Change
@@ -22,6 +23,7 @@ from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.kinds import KINDS
 from tidbbackup.reconcile.observe import (
     observe_backup,
+    observe_restore,
     observe_schedule,
     wakes_backup,
     wakes_owner,
@@ -42,6 +44,28 @@ def test_all_that_concerns_a_backup(name: str) -> None:
     assert (facts.job, facts.pods) == (jobs[0], pods[:1])
     assert (facts.aftermath_job, facts.aftermath_pods) == (jobs[1], pods[1:2])
     assert (facts.unreadable, facts.refusal, facts.evidence) == ("", None, {})
+
+
+def test_all_that_concerns_a_restore() -> None:
+    named = backup(name="of-it")
+    found = restore(s3=None, backup="of-it")
+    jobs, pods = (job_of("demo", "restore"), job_of("demo")), (pod_of("demo", "restore", "q"), pod_of("demo"))
+    held = caches((named,), jobs, pods, restores=(found,))
+    facts = observe_restore(held, found.key, IMAGE)
+    assert (facts.restore, facts.job, facts.pods, facts.backup) == (found, jobs[0], pods[:1], named)
+    assert observe_restore(caches(), found.key, IMAGE).restore is None
+    unreadable = observe_restore(caches(restores=(malformed(found),)), found.key, IMAGE)
+    assert unreadable.unreadable == "Expected `int`"
+
+
+def test_a_restore_is_woken_by_its_job_its_pod_and_the_backup_that_it_names() -> None:
+    found = restore(s3=None, backup="demo")
+    held = caches((backup(),), restores=(found,))
+    key = ObjectKey("Job", "ns", "x")
+    assert list(wakes_owner(held, Change(key, None, job_of("demo", "restore")))) == [found.key]
+    assert list(wakes_owner(held, Change(key, None, pod_of("demo", "restore")))) == [found.key]
+    change = Change(backup().key, None, backup())
+    assert list(wakes_backup(held, change)) == [backup().key, found.key]
 
 
 def test_one_that_is_gone() -> None:

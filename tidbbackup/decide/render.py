@@ -13,8 +13,10 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from tidbbackup.decide.spec.restored import Resolved
 from tidbbackup.decide.spec.storage_target import ca_mount
 from tidbbackup.decide.spec.task import worker_task
+from tidbbackup.decide.status import Subject
 from tidbbackup.model.contract.aftermath import Aftermath
 from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
@@ -23,11 +25,13 @@ from tidbbackup.model.names import (
     AFTERMATH,
     API_VERSION,
     MADE_OF,
+    RESTORE,
     job_name,
     labels,
 )
-from tidbbackup.model.resource.backup import KIND, Backup, BackupSpec
+from tidbbackup.model.resource.backup import Backup, BackupSpec
 from tidbbackup.model.resource.kubernetes import CONTAINER, Job
+from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.units import parse_quantity
 from tidbbackup.model.wire import members, objects
 
@@ -89,7 +93,7 @@ def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
         volumes=[{"name": STAGING} | _staging(spec), *objects(spec.additionalVolumes)],
         mounts=[{"name": STAGING, "mountPath": STAGING_DIR}, *objects(spec.additionalVolumeMounts)],
     )
-    return _job(work, backup, image)
+    return _job(work, backup, image, spec)
 
 
 def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> dict[str, Any]:
@@ -110,9 +114,23 @@ def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> d
         mounts=mounts,
         secrets_optional=True,
     )
-    job = _job(work, attrs.evolve(backup, spec=spec), image)
+    job = _job(work, backup, image, spec)
     job["metadata"]["annotations"] = {AFTERMATH: str(aftermath), **_made_of(job)}
     return job
+
+
+def restore_job(restore: Restore, resolved: Resolved, image: WorkerImage) -> dict[str, Any]:
+    """The Job `restore-<rt>`: one pod, one try, no volume: the archive streams into the server."""
+    password = _secret_key(_source_secret(resolved.spec), "password")
+    work = _Work(
+        RESTORE,
+        "restore",
+        resolved.task,
+        environment=[{"name": PASSWORD_VARIABLE, "valueFrom": password}],
+        volumes=[*objects(restore.spec.additionalVolumes)],
+        mounts=[*objects(restore.spec.additionalVolumeMounts)],
+    )
+    return _job(work, restore, image, resolved.spec)
 
 
 def idle_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
@@ -145,17 +163,18 @@ def _made_of(job: dict[str, Any]) -> dict[str, str]:
     return {MADE_OF: hashlib.sha256(wire).hexdigest()[:16]}
 
 
-def _job(work: _Work, backup: Backup, image: WorkerImage) -> dict[str, Any]:
-    meta, spec = backup.metadata, backup.spec
+def _job(work: _Work, subject: Subject, image: WorkerImage, spec: BackupSpec) -> dict[str, Any]:
+    meta = subject.metadata
+    attempt = subject.attempt if isinstance(subject, Backup) and work.verb == "dump" else 1
     owned = labels(work.component, meta.name)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(work.component, meta.name, backup.attempt if work.verb == "dump" else 1),
+            "name": job_name(work.component, meta.name, attempt),
             "namespace": meta.namespace,
             "labels": owned,
-            "ownerReferences": [_owner(backup)],
+            "ownerReferences": [_owner(subject)],
         },
         "spec": {
             # The specification: if an error occurs, it is not retried.
@@ -339,10 +358,10 @@ def _secret_key(secret: str, key: str, *, optional: bool = False) -> dict[str, A
     return {"secretKeyRef": reference | ({"optional": True} if optional else {})}
 
 
-def _owner(backup: Backup) -> dict[str, Any]:
+def _owner(backup: Subject) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
-        "kind": KIND,
+        "kind": backup.kind,
         "name": backup.metadata.name,
         "uid": backup.metadata.uid,
         "controller": True,

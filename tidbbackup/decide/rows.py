@@ -168,6 +168,53 @@ class Finished(Row):
     )
 
 
+class Restoring(Row):
+    """What is decided about a Restore."""
+
+    GONE = "deleted, or being deleted", "nothing: its Job goes with it"
+    LEFT_ALONE = (
+        "unreadable; or foreign: a phase but no `observedGeneration`, an annotation `begun-uid` with another "
+        "uid, or a `status.backupPath` without that annotation (a copy)",
+        "an Event with the reason, nothing else",
+    )
+    EXPIRED = "Complete or Failed, `ttlSecondsAfterFinished` has passed", "delete the Restore"
+    FINISHED = "Complete or Failed", "delete its Job a day after the end"
+    STOPPED = (
+        "its run is stopped because its pod did not start in time (`status.runEnded`)",
+        "delete the Job, pods first; once it is gone, by a live read: Failed",
+    )
+    NAME_FORMER = "a Job of our name belongs to a former Restore of this name", "delete it, wait"
+    NAME_TAKEN = "a Job of our name belongs to anything else", "Failed/NameTaken"
+    REPORTED = (
+        "our Job: the pod's status has the worker's result",
+        "Complete, or Failed with the worker's own reason and message",
+    )
+    SILENT = "our Job ended and left no result", "Failed with the reason, and how to go on"
+    WORKING = "our Job: the worker runs", "Running"
+    WAITING = "our Job: the pod has not started, deadline not reached", "Scheduled, with the reason"
+    OVERDUE = "the same, deadline reached", "write that the run is stopped, then delete the Job"
+    CACHE_LAGS = "our Job has no pod, although the phase is Running", "wait"
+    JOB_MISSING = (
+        "Scheduled or Running, no Job in the cache",
+        "read it from the API server; if it does not exist: Failed/JobDeleted",
+    )
+    INVALID = (
+        "the spec is wrong, or the Backup that it names is not there or not Complete",
+        "Invalid with every field, value and cure; judged again when either changes",
+    )
+    REFUSED = (
+        "the API server refuses the Job",
+        "400 or 422: Invalid, again in 10 minutes; otherwise the condition Scheduled (False) tells it, again "
+        "each minute for `pendingDeadlineSeconds`, then Failed",
+    )
+    NOT_REMEMBERED = "no annotation `begun-uid`", "set it: a copy of this object must not load again"
+    NOT_LOCKED = (
+        "`status.backupPath` is not the archive's address",
+        "write it: from then on the schema refuses any change of what is restored, and where",
+    )
+    BEGIN = "otherwise", "create the Job, then Scheduled"
+
+
 class AftermathJob(Row):
     """What is decided about the Job `aftermath-<bk>`, which does what is left to do after a run."""
 

@@ -1,4 +1,4 @@
-"""The status of a Backup: moving from phase to phase, and what of it has to be written.
+"""The status of a Backup or Restore: moving from phase to phase, and what of it has to be written.
 
 Invariant: of the phases' conditions exactly one is True, and `phase` names it. The others keep the time at
 which they were reached, so a finished Backup still tells when it was Scheduled and Running.
@@ -27,7 +27,6 @@ from tidbbackup.model.reasons import (
 )
 from tidbbackup.model.resource.backup import (
     FINISHED,
-    KIND,
     SUCCEEDED,
     WARNING,
     Backup,
@@ -36,6 +35,7 @@ from tidbbackup.model.resource.backup import (
     Phase,
     StatusWarning,
 )
+from tidbbackup.model.resource.restore import Restore, RestoreStatus
 
 _MESSAGE_LIMIT = 2048
 # What has to be mended comes first, then what is missing in the archive: a condition has one reason. What
@@ -52,6 +52,9 @@ _WARNING_PHASES = {Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED}
 
 
 Status = TypeVar("Status", bound=attrs.AttrsInstance)
+Subject = Backup | Restore
+"""What has such a status."""
+S = TypeVar("S", bound=BackupStatus | RestoreStatus)
 
 
 @frozen
@@ -62,7 +65,7 @@ class Cause:
     message: str
 
 
-def enter(status: BackupStatus, phase: Phase, reason: str, message: str, now: datetime) -> BackupStatus:
+def enter(status: S, phase: Phase, reason: str, message: str, now: datetime) -> S:
     """The status with `phase` as its one True phase; entering it again only mends reason and message."""
     message = message[:_MESSAGE_LIMIT]
     current = status.condition(phase)
@@ -86,12 +89,14 @@ def ends(phase: Phase, entered: Condition) -> Iterator[Condition]:
     yield attrs.evolve(entered, type=SUCCEEDED, status=str(phase is Phase.COMPLETE))
 
 
-def warn(status: BackupStatus, notices: Iterable[Notice | StatusWarning], now: datetime) -> BackupStatus:
+def warn(status: S, notices: Iterable[Notice | StatusWarning], now: datetime) -> S:
     """The status with `notices` as its warnings, and one condition that tells all of them.
 
     What was told before and has not been mended since stays.
     """
-    lasting = {UPLOAD_LEFT_OPEN: status.uploadLeftOpen, GC_LIFE_TIME_STILL_RAISED: status.gcLifeTimeHeld}
+    lasting: dict[str, bool] = {}
+    if isinstance(status, BackupStatus):
+        lasting = {UPLOAD_LEFT_OPEN: status.uploadLeftOpen, GC_LIFE_TIME_STILL_RAISED: status.gcLifeTimeHeld}
     told = [StatusWarning(each.reason, each.message) for each in notices if lasting.get(each.reason, True)]
     told += [each for each in status.warnings if lasting.get(each.reason)]
     found = tuple(sorted(dict.fromkeys(told), key=lambda each: _BY_WEIGHT.get(each.reason, _USUAL_WEIGHT)))
@@ -115,33 +120,40 @@ def changes(old: Status, new: Status) -> dict[str, Any]:
 
 
 def move(
-    backup: Backup, phase: Phase, cause: Cause, now: datetime, *, status: BackupStatus | None = None
+    backup: Subject,
+    phase: Phase,
+    cause: Cause,
+    now: datetime,
+    *,
+    status: BackupStatus | RestoreStatus | None = None,
 ) -> tuple[Action, ...]:
-    """The actions by which a Backup enters a phase: say it, then write it; none where nothing differs.
+    """The actions by which a Backup or Restore enters a phase: say it, then write it; none where nothing
+    differs.
 
     An Event said twice is one Event. A status written first would leave none if we died in between.
     """
     # What waits for a node tells of the nodes, and is no answer to anything that we ask.
     current = None if phase is Phase.SCHEDULED else backup.status.condition(phase)
     message = _news(backup, current, "True", cause)
-    wanted = attrs.evolve(
-        enter(status or backup.status, phase, cause.reason, message, now),
-        observedGeneration=backup.metadata.generation,
-    )
+    before: BackupStatus | RestoreStatus = status or backup.status
+    entered = enter(before, phase, cause.reason, message, now)
+    wanted = attrs.evolve(entered, observedGeneration=backup.metadata.generation)
     patch = changes(backup.status, wanted)
     if not patch:
         return ()
-    tallies = () if backup.status.phase == phase else tuple(_counted(backup, phase, wanted))
+    tallies: tuple[Tally, ...] = ()
+    if isinstance(backup, Backup) and isinstance(wanted, BackupStatus) and backup.status.phase != phase:
+        tallies = tuple(_counted(backup, phase, wanted))
     write = PatchStatus(backup.key, backup.metadata.resourceVersion, patch, tallies)
     if phase in _WARNING_PHASES:
         text = f"{cause.reason}: {cause.message}"
-        return (Announce(KIND, backup.metadata, "Warning", phase.value, text), write)
+        return (Announce(backup.kind, backup.metadata, "Warning", phase.value, text), write)
     if backup.status.phase == phase:
         return (write,)
-    return (Announce(KIND, backup.metadata, "Normal", phase.value, cause.message), write)
+    return (Announce(backup.kind, backup.metadata, "Normal", phase.value, cause.message), write)
 
 
-def mend(backup: Backup, status: BackupStatus) -> tuple[Action, ...]:
+def mend(backup: Subject, status: BackupStatus | RestoreStatus) -> tuple[Action, ...]:
     """The action by which a Backup gets another status without a change of its phase, where they differ."""
     patch = changes(backup.status, status)
     if not patch:
@@ -152,7 +164,7 @@ def mend(backup: Backup, status: BackupStatus) -> tuple[Action, ...]:
     return (PatchStatus(backup.key, backup.metadata.resourceVersion, patch),)
 
 
-def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]:
+def hold_back(backup: Subject, cause: Cause, now: datetime) -> tuple[Action, ...]:
     """The actions that tell why a Backup is not Scheduled yet, and since when; its phase stays as it is."""
     current = backup.status.condition(Phase.SCHEDULED)
     since = (current.lastTransitionTime if current else None) or now.replace(microsecond=0)
@@ -165,7 +177,7 @@ def hold_back(backup: Backup, cause: Cause, now: datetime) -> tuple[Action, ...]
     patch = changes(backup.status, wanted)
     if not patch:
         return ()
-    say = Announce(KIND, backup.metadata, "Warning", cause.reason, cause.message)
+    say = Announce(backup.kind, backup.metadata, "Warning", cause.reason, cause.message)
     return (say, PatchStatus(backup.key, backup.metadata.resourceVersion, patch))
 
 
@@ -175,7 +187,7 @@ def no_longer_held(status: BackupStatus) -> BackupStatus:
     return attrs.evolve(status, conditions=tuple(kept))
 
 
-def _news(backup: Backup, told: Condition | None, holds: str, cause: Cause) -> str:
+def _news(backup: Subject, told: Condition | None, holds: str, cause: Cause) -> str:
     """The message to write: the one there is, where nothing differs but words with a digit in them.
 
     A webhook's answer may bear the number of its request. What we write wakes us, and then we would ask

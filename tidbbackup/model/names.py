@@ -24,8 +24,11 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 COMPONENT = "app.kubernetes.io/component"
 APP_NAME = "app.kubernetes.io/name"
 OURS = "tidbbackup"
+RESTORE = "restore"
+"""The component of a Restore's Job and pod; all others are a Backup's."""
 
 BACKUP_LABEL = "tidb.pingcap.com/backup"
+RESTORE_LABEL = "tidb.pingcap.com/restore"
 SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
 DUE_TIME = "tidb.pingcap.com/due-time"
 SCHEDULE_UID = "tidb.pingcap.com/schedule-uid"
@@ -58,9 +61,14 @@ def job_name(verb: str, backup: str, attempt: int = 1) -> str:
     return short(f"{verb}-{backup}" + (f"-r{attempt}" if attempt > 1 else ""))
 
 
-def labels(component: str, backup: str) -> dict[str, str]:
-    """The labels of everything we create for a Backup."""
-    return {APP_NAME: OURS, COMPONENT: component, MANAGED_BY: OURS, BACKUP_LABEL: short(backup)}
+def labels(component: str, name: str) -> dict[str, str]:
+    """The labels of everything we create for a Backup of that name, or for a Restore."""
+    return {APP_NAME: OURS, COMPONENT: component, MANAGED_BY: OURS, owner_label(component): short(name)}
+
+
+def owner_label(component: str) -> str:
+    """The label that names the Backup or Restore."""
+    return RESTORE_LABEL if component == RESTORE else BACKUP_LABEL
 
 
 def archive_key(prefix: str, created: datetime, uid: str, compression: Compression) -> str:

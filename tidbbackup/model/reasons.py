@@ -9,6 +9,7 @@ from __future__ import annotations
 INVALID_SPEC = "InvalidSpec"
 NAME_TAKEN = "NameTaken"
 FOREIGN_BACKUP = "ForeignBackup"
+FOREIGN_RESTORE = "ForeignRestore"
 
 # The pod could not start, or was killed or deleted. The worker did not report these.
 UNSCHEDULABLE = "Unschedulable"
@@ -67,6 +68,7 @@ NOTHING_TO_RESTORE = "NothingToRestore"
 TARGET_NOT_EMPTY = "TargetNotEmpty"
 LOAD_FAILED = "LoadFailed"
 ROWS_DIFFER = "RowsDiffer"
+RESTORED = "Restored"
 INTERNAL_ERROR = "InternalError"
 
 # How far a run is.

@@ -17,27 +17,32 @@ from tidbbackup.kube.resources import CRDS, EVENTS, JOBS, PODS, Resource
 from tidbbackup.kube.store import Cache, Index
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.names import (
-    BACKUP_LABEL,
     COMPONENT,
     GROUP,
     MANAGED_BY,
     OURS,
     SCHEDULE_LABEL,
     VERSION,
+    owner_label,
     short,
 )
 from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.kubernetes import Happening, Job, Pod
+from tidbbackup.model.resource.restore import Restore, decode_restore
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 
 BACKUPS = Resource(GROUP, VERSION, "backups", "Backup")
 SCHEDULES = Resource(GROUP, VERSION, "backupschedules", "BackupSchedule")
+RESTORES = Resource(GROUP, VERSION, "restores", "Restore")
 
 BY_RUN = "run"
-"""Index of Jobs and pods by Backup and purpose, see `run_value`."""
+"""Index of Jobs and pods by Backup or Restore and purpose, see `run_value`."""
 
 BY_SHORT_NAME = "short-name"
 """Index of Backups and schedules by the label value of the objects created for them."""
+
+BY_BACKUP = "backup"
+"""Index of Restores by the Backup that they name."""
 
 BY_SCHEDULE = "schedule"
 """Index of Backups by their schedule."""
@@ -51,18 +56,26 @@ class Caches:
     jobs: Cache[Job]
     pods: Cache[Pod]
     schedules: Cache[BackupSchedule]
+    restores: Cache[Restore]
 
 
-def run_value(component: str, namespace: str, backup: str) -> str:
-    """The BY_RUN value of the Jobs and pods with that `component` (backup, clean) of a Backup."""
-    return f"{component}/{namespace}/{short(backup)}"
+def run_value(component: str, namespace: str, name: str) -> str:
+    """The BY_RUN value of the Jobs and pods with that `component` (backup, aftermath, restore) of a name."""
+    return f"{component}/{namespace}/{short(name)}"
 
 
 def by_run(view: Job | Pod | Malformed) -> Iterable[str]:
     """The BY_RUN value of a Job or pod, from its labels."""
     meta: Meta = view.metadata
-    backup, component = meta.labels.get(BACKUP_LABEL), meta.labels.get(COMPONENT)
-    return [f"{component}/{meta.namespace}/{backup}"] if backup and component else []
+    component = meta.labels.get(COMPONENT)
+    name = meta.labels.get(owner_label(component)) if component else None
+    return [f"{component}/{meta.namespace}/{name}"] if name else []
+
+
+def by_backup(view: Restore | Malformed) -> Iterable[str]:
+    """The BY_BACKUP value of a Restore, from its spec."""
+    named = view.spec.backup if isinstance(view, Restore) else ""
+    return [f"{view.metadata.namespace}/{named}"] if named else []
 
 
 def by_schedule(view: Backup | Malformed) -> Iterable[str]:
@@ -71,8 +84,8 @@ def by_schedule(view: Backup | Malformed) -> Iterable[str]:
     return [f"{view.metadata.namespace}/{label}"] if label else []
 
 
-def by_short_name(view: Backup | BackupSchedule | Malformed) -> Iterable[str]:
-    """The BY_SHORT_NAME value of a Backup or schedule."""
+def by_short_name(view: Backup | BackupSchedule | Restore | Malformed) -> Iterable[str]:
+    """The BY_SHORT_NAME value of a Backup, schedule or Restore."""
     return [f"{view.metadata.namespace}/{short(view.metadata.name)}"]
 
 
@@ -101,6 +114,7 @@ KINDS = {
     for kind in (
         Kind(BACKUPS, Backup, decode_backup, {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule}),
         Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
+        Kind(RESTORES, Restore, decode_restore, {BY_SHORT_NAME: by_short_name, BY_BACKUP: by_backup}),
         _plain(JOBS, Job, {BY_RUN: by_run}, _OURS),
         _plain(PODS, Pod, {BY_RUN: by_run}, _OURS),
         _plain(EVENTS, Happening),

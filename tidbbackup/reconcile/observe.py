@@ -6,22 +6,34 @@ Must not decide, and must not ask the API server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.progress import worker_address
 from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.restore import RestoreFacts
 from tidbbackup.decide.run.ownership import JOB_KIND
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.names import BACKUP_LABEL, SCHEDULE_LABEL, job_name, short
+from tidbbackup.model.names import COMPONENT, RESTORE, SCHEDULE_LABEL, job_name, owner_label, short
 from tidbbackup.model.resource.backup import KIND, Backup, Phase
 from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
+from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule
-from tidbbackup.reconcile.kinds import BY_RUN, BY_SCHEDULE, BY_SHORT_NAME, Caches, readable, run_value
+from tidbbackup.reconcile.kinds import (
+    BY_BACKUP,
+    BY_RUN,
+    BY_SCHEDULE,
+    BY_SHORT_NAME,
+    Caches,
+    readable,
+    run_value,
+)
 
 
 def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> BackupFacts:
@@ -38,6 +50,21 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         pods=_pods(caches, "backup", key),
         aftermath_job=_job(caches, "aftermath", key),
         aftermath_pods=_pods(caches, "aftermath", key),
+    )
+
+
+def observe_restore(caches: Caches, key: ObjectKey, image: WorkerImage) -> RestoreFacts:
+    """Everything in the caches about one Restore at this instant."""
+    found = caches.restores.get(key)
+    if isinstance(found, Malformed):
+        return RestoreFacts(readable(found, RESTORE_KIND), image, unreadable=found.why)
+    named = caches.backups.get(ObjectKey(KIND, key.namespace, found.spec.backup)) if found else None
+    return RestoreFacts(
+        found,
+        image,
+        job=_job(caches, RESTORE, key),
+        pods=_pods(caches, RESTORE, key),
+        backup=named if isinstance(named, Backup) else None,
     )
 
 
@@ -74,18 +101,20 @@ def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
 
 
 def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
-    """A change of a Backup concerns its own key, and the schedule in its label.
+    """A change of a Backup concerns its own key, the schedule in its label, and the Restores that name it.
 
     A change of its progress alone concerns no key.
     """
     if _only_progress(change):
         return []
     view = change.new or change.old
+    of_it = caches.restores.by(BY_BACKUP, f"{change.key.namespace}/{change.key.name}")
+    keys = [change.key, *(restore.key for restore in of_it if isinstance(restore, Restore))]
     label = view.metadata.labels.get(SCHEDULE_LABEL) if view else None
     if label is None:
-        return [change.key]
+        return keys
     named = caches.schedules.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}")
-    return [change.key, *(schedule.key for schedule in named if isinstance(schedule, BackupSchedule))]
+    return [*keys, *(schedule.key for schedule in named if isinstance(schedule, BackupSchedule))]
 
 
 def _only_progress(change: Change[Backup]) -> bool:
@@ -104,13 +133,15 @@ def _but_progress(backup: Backup) -> Backup:
 
 
 def wakes_owner(caches: Caches, change: Change[Job] | Change[Pod]) -> Iterable[ObjectKey]:
-    """A change of a Job or pod concerns the Backup in its label.
+    """A change of a Job or pod concerns the Backup or Restore in its label.
 
     Also if it has another owner: a Job that is not ours may have the name that we need.
     """
     view = change.new or change.old
-    label = view.metadata.labels.get(BACKUP_LABEL) if view else None
+    component = view.metadata.labels.get(COMPONENT, "") if view else ""
+    label = view.metadata.labels.get(owner_label(component)) if view else None
     if label is None:
         return []
-    named = caches.backups.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}")
-    return [ObjectKey(KIND, backup.metadata.namespace, backup.metadata.name) for backup in named]
+    kind, cache = (RESTORE_KIND, caches.restores) if component == RESTORE else (KIND, caches.backups)
+    named: list[Any] = list(cache.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}"))
+    return [ObjectKey(kind, each.metadata.namespace, each.metadata.name) for each in named]

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
+from tidbbackup.decide import restore as run_restore
 from tidbbackup.decide.facts import Facts, Unknown
 from tidbbackup.decide.plan import Look, Plan, Tally
 from tidbbackup.decide.render import WorkerImage
@@ -30,10 +31,11 @@ from tidbbackup.kube.resources import CRDS
 from tidbbackup.kube.watch import Target, list_all
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.reconcile.act import Actor, Refused
 from tidbbackup.reconcile.kinds import KINDS, Caches, readable
-from tidbbackup.reconcile.observe import observe_backup, observe_schedule
+from tidbbackup.reconcile.observe import observe_backup, observe_restore, observe_schedule
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Reconcilers:
     """Brings one object closer to its wanted state.
 
     `backup` handles a Backup while it exists, `gc` while it is being deleted; `schedule` handles a
-    schedule, and `gc` deletes the Backups that its retention no longer keeps.
+    schedule, and `gc` deletes the Backups that its retention no longer keeps; `restore` handles a Restore.
     """
 
     client: Client
@@ -72,6 +74,9 @@ class Reconcilers:
                 if planned := observe_schedule(self.caches, key):
                     wakes.append(await self._round(name, key, planned, decide))
             return min((wake for wake in wakes if wake), default=None)
+        if key.kind == RESTORE_KIND:
+            asked = observe_restore(self.caches, key, self.image)
+            return await self._round("restore", key, asked, run_restore.decide)
         facts = observe_backup(self.caches, key, self.image)
         going = facts.backup is not None and facts.backup.metadata.deletionTimestamp is not None
         if going:

@@ -15,9 +15,8 @@ from attrs import frozen
 from tidbbackup.decide.run import diagnosis
 from tidbbackup.decide.run.diagnosis import has_run, is_out_of_reach, lost_at, next_out_of_reach
 from tidbbackup.decide.run.ownership import owner_uid, pods_made_by
-from tidbbackup.decide.status import Cause
+from tidbbackup.decide.status import Cause, Subject
 from tidbbackup.model.contract.result import Outcome, WorkerResult, decode_result
-from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
 
@@ -143,8 +142,8 @@ class Silent(_Over):
 JobState = Absent | Foreign | Former | NotStarted | Working | Reported | Silent
 
 
-def job_state(job: Job | None, pods: Iterable[Pod], backup: Backup, now: datetime) -> JobState:
-    """What `job`, which has one of the names of the Backup's Jobs, is to it, and how far it is.
+def job_state(job: Job | None, pods: Iterable[Pod], subject: Subject, now: datetime) -> JobState:
+    """What `job`, which has one of the names of the subject's Jobs, is to it, and how far it is.
 
     `pods` may be those of other Jobs too; of the Job's own the newest counts.
     """
@@ -157,8 +156,8 @@ def job_state(job: Job | None, pods: Iterable[Pod], backup: Backup, now: datetim
         "lost": any(is_out_of_reach(pod, now) for pod in made),
         "lost_at": next_out_of_reach(made, now),
     }
-    uid = owner_uid(job, backup)
-    if uid != backup.metadata.uid:
+    uid = owner_uid(job, subject)
+    if uid != subject.metadata.uid:
         return Former(**known) if uid else Foreign(**known)
     over = made and all(pod.ended or is_out_of_reach(pod, now) for pod in made)
     return _ours(job, made, now, known | {"stoppable": not job.ended and not over})

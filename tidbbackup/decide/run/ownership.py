@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.render import STAGING
+from tidbbackup.decide.status import Subject
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, GROUP, job_name, short
-from tidbbackup.model.resource.backup import KIND, Backup
+from tidbbackup.model.names import COMPONENT, GROUP, job_name, labels, owner_label
+from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
 JOB_KIND = "Job"
@@ -24,14 +25,14 @@ def owned_by(job: Job, backup: Backup) -> bool:
     return owner_uid(job, backup) == backup.metadata.uid
 
 
-def owner_uid(job: Job, backup: Backup) -> str:
-    """The uid of the Backup of that name which controls the Job; empty where anything else does, or nothing.
+def owner_uid(job: Job, subject: Subject) -> str:
+    """The uid of the Backup or Restore of that name that controls the Job; empty where none does.
 
     Names are unique, so one with another uid is gone. Other operators have a kind Backup too: only the API
     group tells theirs from ours.
     """
     owner = job.metadata.owner
-    if owner is None or owner.identity[:3] != (GROUP, KIND, backup.metadata.name):
+    if owner is None or owner.identity[:3] != (GROUP, subject.kind, subject.metadata.name):
         return ""
     return owner.uid
 
@@ -43,7 +44,7 @@ def job_key(verb: str, backup: Backup) -> ObjectKey:
     return ObjectKey(JOB_KIND, backup.metadata.namespace, name)
 
 
-def may_work_for(pod: Pod, backup: Backup) -> bool:
+def may_work_for(pod: Pod, backup: Subject) -> bool:
     """A pod whose worker has not ended, and not older than the Backup, so not of a former one of its name."""
     created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
     return not pod.over and (created is None or begun is None or created >= begun)
@@ -70,7 +71,9 @@ def events_of_start(job: Job, pods: Iterable[Pod], *, of_claim: bool = False) ->
     return Look(EVENT_KIND, job.metadata.namespace, fields=f"involvedObject.uid={uid}")
 
 
-def pods_of(backup: Backup, component: str) -> Look:
-    """The look that finds all pods of a Backup's runs of one kind."""
-    labels = f"{BACKUP_LABEL}={short(backup.metadata.name)},{COMPONENT}={component}"
-    return Look(POD_KIND, backup.metadata.namespace, labels=labels)
+def pods_of(subject: Subject, component: str) -> Look:
+    """The look that finds all pods of a Backup's or Restore's runs of one kind."""
+    meta = subject.metadata
+    wanted = {name: labels(component, meta.name)[name] for name in (owner_label(component), COMPONENT)}
+    selector = ",".join(f"{name}={value}" for name, value in wanted.items())
+    return Look(POD_KIND, meta.namespace, labels=selector)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import msgspec
@@ -17,12 +17,12 @@ from tidbbackup.model.compression import Compression
 from tidbbackup.model.contract.task import DumperName
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.names import BEGUN_UID, archive_stem
+from tidbbackup.model.resource.pod_settings import PodSettings
 from tidbbackup.model.resource.storage_spec import S3Spec, Source
 from tidbbackup.model.units import QUANTITY_PATTERN
 from tidbbackup.model.wire import (
     EMPTY,
     NAME_LENGTH,
-    SECONDS_LIMIT,
     TEXT_LENGTH,
     Free,
     Reader,
@@ -94,7 +94,7 @@ class BackoffRetryPolicy:
 
 
 @frozen
-class BackupSpec:
+class BackupSpec(PodSettings):
     """What to back up, to where, and how.
 
     `from` is a Python keyword: it is `source` here.
@@ -114,9 +114,6 @@ class BackupSpec:
         maxLength=64,
     )
     backupType: str = declared("", "full, or absent.", maxLength=NAME_LENGTH)
-    serviceAccount: str = declared(
-        "", "Service account of the backup pod. Absent: the namespace's default.", maxLength=NAME_LENGTH
-    )
     tikvGCLifeTime: str = declared(
         "",
         "How long TiKV keeps old versions during the dump, up to 8760h; absent: 72h, 0s: not changed.",
@@ -147,43 +144,8 @@ class BackupSpec:
         "failed) or Delete. Absent: Retain for one made by hand, Delete for one made by a schedule.",
         enum=[policy.value for policy in CleanPolicy],
     )
-    resources: Free | None = passed_on("Resources of the backup container.")
-    tolerations: Free | None = passed_on("Tolerations of the backup pod.", list)
-    affinity: Free | None = passed_on("Affinity of the backup pod.")
-    nodeSelector: dict[str, str] | None = declared(
-        None, "Labels of the nodes the backup pod may run on.", maxProperties=64, itemLength=NAME_LENGTH
-    )
-    podLabels: dict[str, str] | None = declared(
-        None,
-        "Labels of all pods of the Backup, such as sidecar.istio.io/inject.",
-        maxProperties=64,
-        itemLength=NAME_LENGTH,
-    )
-    priorityClassName: str = declared("", "Priority class of the backup pod.", maxLength=NAME_LENGTH)
-    podSecurityContext: Free | None = passed_on(
-        "Security context of the backup pod; its fields replace ours."
-    )
-    imagePullSecrets: Free | None = passed_on("Secrets to pull the worker's image with.", list)
-    env: Free | None = passed_on("More environment for the backup container.", list)
-    additionalVolumes: Free | None = passed_on("More volumes of the backup pod.", list)
-    additionalVolumeMounts: Free | None = passed_on("Where the backup container mounts them.", list)
     backoffRetryPolicy: BackoffRetryPolicy | None = declared(
         None, "Retry after a disruption. Absent: a failed backup is not retried."
-    )
-    activeDeadlineSeconds: int | None = declared(
-        None, "The backup fails when it runs longer than this many seconds.", minimum=1, maximum=SECONDS_LIMIT
-    )
-    pendingDeadlineSeconds: int = declared(
-        1800,
-        "The backup fails when its pod has not started after this many seconds.",
-        minimum=1,
-        maximum=SECONDS_LIMIT,
-    )
-    ttlSecondsAfterFinished: int | None = declared(
-        None,
-        "The Backup deletes itself this many seconds after it has finished.",
-        minimum=0,
-        maximum=SECONDS_LIMIT,
     )
     br: Free | None = passed_on("Not supported: physical backups need the original operator.")
     gcs: Free | None = passed_on("Not supported: use s3.")
@@ -313,6 +275,7 @@ class BackupStatus:
 class Backup:
     """A backup of a TiDB or MySQL database to S3-compatible storage, run once."""
 
+    kind: ClassVar[str] = KIND
     metadata: Meta
     spec: BackupSpec = attrs.field(factory=BackupSpec)
     status: BackupStatus = attrs.field(factory=BackupStatus)

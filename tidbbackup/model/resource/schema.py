@@ -15,6 +15,7 @@ import attrs
 
 from tidbbackup.model.names import GROUP, MANAGED_BY, OURS, VERSION
 from tidbbackup.model.resource.backup import Backup, BackupSpec, BackupStatus
+from tidbbackup.model.resource.restore import Restore, RestoreSpec, RestoreStatus
 from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleSpec, BackupScheduleStatus
 
 # These fields cannot change once a run has begun: the status must stay true about the archive.
@@ -55,6 +56,27 @@ _SCHEDULE_COLUMNS = (
 )
 
 
+_RESTORE_FIXED = (
+    ("to.host", "to.port", "to.user"),
+    ("backup", "overwrite"),
+    ("s3.provider", "s3.path", "s3.endpoint", "s3.region"),
+    ("tableFilter",),
+)
+
+_RESTORE_COLUMNS = (
+    ("Status", "string", ".status.phase", 0, "Phase"),
+    ("Archive", "string", ".status.backupPath", 0, "What is restored"),
+    ("Tables", "integer", ".status.tables", 0, "Tables that were restored"),
+    ("Rows", "integer", ".status.rows", 0, "Rows that were restored"),
+    ("Reason", "string", '.status.conditions[?(@.status=="True")].reason', 0, "Why"),
+    ("Started", "date", ".status.timeStarted", 1, "When the worker began"),
+    ("Completed", "date", ".status.timeCompleted", 1, "When it ended"),
+    ("TimeTaken", "string", ".status.timeTaken", 1, "From start to end"),
+    ("CommitTS", "string", ".status.commitTs", 1, "TiDB's timestamp of the data"),
+    ("Age", "date", ".metadata.creationTimestamp", 0, "Since creation"),
+)
+
+
 def backup_crd() -> dict[str, Any]:
     """The CustomResourceDefinition of Backup."""
     schema = _resource(Backup, BackupSpec, BackupStatus)
@@ -66,6 +88,13 @@ def schedule_crd() -> dict[str, Any]:
     """The CustomResourceDefinition of BackupSchedule."""
     schema = _resource(BackupSchedule, BackupScheduleSpec, BackupScheduleStatus)
     return _crd("BackupSchedule", "backupschedules", "bks", schema, _SCHEDULE_COLUMNS)
+
+
+def restore_crd() -> dict[str, Any]:
+    """The CustomResourceDefinition of Restore."""
+    schema = _resource(Restore, RestoreSpec, RestoreStatus)
+    schema["x-kubernetes-validations"] = [_fixed(paths, "restore") for paths in _RESTORE_FIXED]
+    return _crd("Restore", "restores", "rt", schema, _RESTORE_COLUMNS)
 
 
 def _crd(
@@ -182,7 +211,7 @@ _SCALARS: dict[Any, dict[str, Any]] = {
 }
 
 
-def _fixed(paths: tuple[str, ...]) -> dict[str, Any]:
+def _fixed(paths: tuple[str, ...], what: str = "backup") -> dict[str, Any]:
     # With has() instead of CEL's optionals, because the API server cannot bound the cost of those.
     # backupPath is written before the Job is created. A rule cannot read annotations or finalizers.
     open_still = (
@@ -193,7 +222,7 @@ def _fixed(paths: tuple[str, ...]) -> dict[str, Any]:
     names = ", ".join(f"spec.{path}" for path in paths)
     return {
         "rule": f"{open_still} || ({same})",
-        "message": f"{names} cannot change once the backup has begun: make a new Backup instead",
+        "message": f"{names} cannot change once the {what} has begun: make a new {what.title()} instead",
     }
 
 

@@ -1,0 +1,154 @@
+"""The Restore resource: its spec, which a user writes, and its status, which we write.
+
+Must not validate (decide/restore/resolved.py does) and must not know how a Restore is run.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from tidbbackup.model.meta import Meta, ObjectKey
+from tidbbackup.model.names import BEGUN_UID
+from tidbbackup.model.resource.backup import Condition, RunEnd, StatusWarning
+from tidbbackup.model.resource.pod_settings import PodSettings
+from tidbbackup.model.resource.storage_spec import S3Spec, Source
+from tidbbackup.model.wire import EMPTY, NAME_LENGTH, TEXT_LENGTH, Free, Reader, declared, passed_on
+
+KIND = "Restore"
+
+
+class Overwrite(StrEnum):
+    """What happens to a table of the archive that exists in the target."""
+
+    NEVER = "Never"
+    TABLES = "Tables"
+
+
+@frozen
+class RestoreSpec(PodSettings):
+    """What to restore, from where, and into which server."""
+
+    to: Source | None = declared(None, "The server to load into.")
+    backup: str = declared(
+        "",
+        "A Backup of this namespace that is Complete: its bucket, key and credentials are used.",
+        maxLength=NAME_LENGTH,
+    )
+    s3: S3Spec | None = declared(
+        None, "Or the archive itself: s3.path is s3://bucket/key, as in status.backupPath."
+    )
+    tableFilter: tuple[str, ...] = declared(
+        (),
+        "Which tables to restore, by the rules of TiDB's table filter; absent: all.",
+        maxItems=256,
+        itemLength=TEXT_LENGTH,
+    )
+    overwrite: str = declared(
+        Overwrite.NEVER.value,
+        "Never: a table that exists makes the restore fail before anything is written. Tables: the tables of "
+        "the archive are dropped first.",
+        enum=[each.value for each in Overwrite],
+    )
+    storageClassName: str | None = declared(
+        None, "No effect: a restore streams and needs no volume.", maxLength=NAME_LENGTH
+    )
+    storageSize: str = declared("", "No effect: a restore streams and needs no volume.", maxLength=64)
+    backupType: str = declared("", "full, or absent.", maxLength=NAME_LENGTH)
+    br: Free | None = passed_on("Not supported: physical backups need the original operator.")
+    gcs: Free | None = passed_on("Not supported: use s3.")
+    local: Free | None = passed_on("Not supported: use s3.")
+    azblob: Free | None = passed_on("Not supported: use s3.")
+    useKMS: bool = declared(False, "Not supported: true is refused; put the plain password into the Secret.")
+    tikvGCLifeTime: str = declared("", "No effect: a restore reads no snapshot.", maxLength=64)
+    storageType: str = declared(
+        "", "No effect: a field of old examples; s3 is enough.", maxLength=NAME_LENGTH
+    )
+    toolImage: str = declared("", "No effect: the loader is part of the worker.", maxLength=TEXT_LENGTH)
+
+
+@frozen
+class RestoreStatus:
+    """The state of the Restore. Times in UTC."""
+
+    phase: str = declared("", "Scheduled, Running, Complete, Failed or Invalid.", maxLength=64)
+    conditions: tuple[Condition, ...] = declared(
+        (),
+        "One for each phase that was reached, Warning, and once it is over Finished and Succeeded.",
+        mapKey="type",
+    )
+    backupPath: str = declared("", "The archive that is restored: s3://bucket/key.")
+    commitTs: str = declared("", "TiDB's timestamp of the data in the archive.")
+    timeStarted: datetime | None = declared(None, "When the worker began.")
+    timeCompleted: datetime | None = declared(None, "When it ended, Complete or Failed.")
+    timeTaken: str = declared("", "From start to end.")
+    databases: tuple[str, ...] = declared((), "The first 20 databases that were restored.")
+    databaseCount: int | None = declared(None, "How many databases were restored.")
+    tables: int | None = declared(None, "How many tables were restored.")
+    rows: int | None = declared(None, "How many rows they have, as many as in the archive.")
+    runEnded: RunEnd | None = declared(
+        None, "Why the run is stopped: its pod did not start in time; until the Restore is Failed."
+    )
+    warnings: tuple[StatusWarning, ...] = declared(
+        (), "All warnings that still apply; the condition Warning has their messages."
+    )
+    observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, whatever its status."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+
+@frozen
+class Restore:
+    """Loads an archive into a database server, once."""
+
+    kind: ClassVar[str] = KIND
+    metadata: Meta
+    spec: RestoreSpec = attrs.field(factory=RestoreSpec)
+    status: RestoreStatus = attrs.field(factory=RestoreStatus)
+
+    @property
+    def key(self) -> ObjectKey:
+        """Its key, which is also the reconcile key."""
+        return ObjectKey(KIND, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def foreign(self) -> str:
+        """Why this object is not run, and the cure; empty if it is ours: a copy must not load again."""
+        meta, status = self.metadata, self.status
+        if status.phase and status.observedGeneration is None:
+            return f"it was run by another operator (phase {status.phase}); create a Restore of another name"
+        begun = meta.annotations.get(BEGUN_UID, meta.uid)
+        if begun != meta.uid or (status.backupPath and BEGUN_UID not in meta.annotations):
+            return (
+                f"it is a copy of another Restore: annotation {BEGUN_UID} is {begun[:36]!r}, its own uid is "
+                f"{meta.uid}; to run it, create a Restore from its spec alone"
+            )
+        return ""
+
+
+@frozen
+class _Undecoded:
+    metadata: Meta
+    spec: msgspec.Raw = EMPTY
+    status: RestoreStatus | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Undecoded)
+_SPEC = Reader(RestoreSpec)
+
+
+def decode_restore(data: bytes | msgspec.Raw) -> Restore:
+    """A Restore from its JSON; unknown fields are ignored.
+
+    Raises:
+        msgspec.ValidationError: not a Restore; the message names the path.
+    """
+    raw = _ENVELOPE.decode(data)
+    return Restore(raw.metadata, _SPEC.read(raw.spec), raw.status or RestoreStatus())
