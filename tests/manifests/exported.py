@@ -7,7 +7,8 @@ from functools import partial
 import msgspec
 from prometheus_client.metrics_core import Metric
 
-from tidbbackup.backup_metrics import BackupCounters, backup_gauges, schedule_gauges
+from tests.decide.spec.test_restored import restore
+from tidbbackup.backup_metrics import BackupCounters, backup_gauges, restore_gauges, schedule_gauges
 from tidbbackup.decide.plan import Counted, Tally
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
@@ -15,9 +16,10 @@ from tidbbackup.kube.resources import JOBS
 from tidbbackup.kube.store import Store
 from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.resource.backup import Backup, decode_backup
+from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics
-from tidbbackup.reconcile.kinds import BACKUPS, SCHEDULES
+from tidbbackup.reconcile.kinds import BACKUPS, RESTORES, SCHEDULES
 
 
 def exported() -> list[Metric]:
@@ -41,6 +43,9 @@ async def _exported() -> list[Metric]:
     metrics.gauges(partial(backup_gauges, backups.cache))
     schedules: Store[BackupSchedule] = Store(SCHEDULES)
     schedules.apply(Relisted((_schedule(),), "1"))
+    restores: Store[Restore] = Store(RESTORES)
+    restores.apply(Relisted((restore(),), "9"))
+    metrics.gauges(partial(restore_gauges, restores.cache))
     metrics.gauges(partial(schedule_gauges, schedules.cache, lambda: datetime(2026, 11, 23, tzinfo=UTC)))
     counters = BackupCounters(metrics.registry, lambda group: True)
     for what in Counted:
