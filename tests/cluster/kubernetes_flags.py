@@ -55,6 +55,8 @@ def apiserver_flags(
     """The API server: RBAC, an audit log, every default admission plugin. `extra` comes last and wins."""
     return [
         f"--etcd-servers={etcd_url}",
+        # One by one, hundreds of Jobs take minutes on a busy machine: longer than a request may take.
+        "--delete-collection-workers=8",
         f"--secure-port={port}",
         "--bind-address=127.0.0.1",
         # Loopback is no legal endpoint of the Service `kubernetes`, so nobody may write one.

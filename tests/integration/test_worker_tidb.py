@@ -130,6 +130,8 @@ async def test_a_failed_dump_puts_it_back(worker: Worker, tidb: TidbProxy) -> No
 async def test_asked_to_end_once_the_manifest_is_written_it_ends_as_complete(
     worker: Worker, tidb: TidbProxy
 ) -> None:
+    # The statement is held while the bucket is looked at, however long that takes.
+    worker.put_back = 60
     process = await halfway(worker, tidb)
     tidb.held.clear()
     tidb.hold_at, begun = "UPDATE mysql.tidb", tidb.let_go

@@ -35,7 +35,7 @@ stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
 renewal = float(os.environ.pop("TEST_RENEWAL"))
 patient = {"lock_wait": float(os.environ.pop("TEST_LOCK_WAIT")), "idle": float(os.environ.pop("TEST_IDLE"))}
-patient |= {"connect": 2, "put_back": 3, "lock_pauses": (1, 2)}
+patient |= {"put_back": float(os.environ.pop("TEST_PUT_BACK")), "connect": 2, "lock_pauses": (1, 2)}
 limits = Limits(stall=stall, renewal=renewal, patience=patience, **patient)
 sys.exit(main(sys.argv[1], os.environ, limits, leave=os._exit))
 """
@@ -74,6 +74,7 @@ class Worker:
     renewal: float = 60
     lock_wait: float = 30
     idle: float = 60
+    put_back: float = 3
     environ: dict[str, str] = field(factory=dict)
     """Set on top of everything else."""
     by: tuple[str, ...] = ()
@@ -118,6 +119,7 @@ class Worker:
             "TEST_RENEWAL": str(self.renewal),
             "TEST_LOCK_WAIT": str(self.lock_wait),
             "TEST_IDLE": str(self.idle),
+            "TEST_PUT_BACK": str(self.put_back),
             **self.environ,
         }
 
