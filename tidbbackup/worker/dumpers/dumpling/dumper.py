@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -27,8 +26,6 @@ from tidbbackup.worker.dumpers.verdict import judge
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.staging.closed_files import FileEvent
-
-log = logging.getLogger(__name__)
 
 PROGRAM = "tidbbackup-dumpling"
 

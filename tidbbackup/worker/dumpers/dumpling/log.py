@@ -22,6 +22,8 @@ _FATAL = frozenset({"error", "dpanic", "panic", "fatal"})
 # The library tries again, and ends well if that goes well; the first file has been closed by then.
 _FAILED_PIECE = "fail to dumping table(chunk)"
 _EMPTY = "no data written in table chunk"
+_STEPS = ("dumpling", "dumped")
+"""What the program itself says: its version at the beginning, and that all is whole at the end."""
 # The worker holds the life time.
 _ADVICE = "If the amount of data to dump is large"
 
@@ -91,7 +93,11 @@ class DumplingProcess(DumperProcess):
             if not self.cause and explains_others(MEANINGS, error):
                 self.cause = error
         told = {"warn": logging.WARNING}.get(level, logging.ERROR if level in _FATAL else logging.DEBUG)
-        log.log(logging.DEBUG if message.startswith(_ADVICE) else told, "%s", text.strip())
+        if message.startswith(_ADVICE):
+            told = logging.DEBUG
+        elif message in _STEPS:
+            told = logging.INFO
+        log.log(told, "%s", text.strip())
 
 
 def _read(text: str) -> tuple[str, str, dict[str, Any]]:
