@@ -80,9 +80,13 @@ async def test_with_exactly_the_rights_of_the_readme(worker: Worker, source: Dat
     ended = await complete(worker)
     assert {"shop.v-schema-view.sql", "shop-schema-post.sql"} <= await files_of(worker)
 
-    await source.sql("REVOKE EXECUTE ON *.* FROM few@'%'")
-    ended = await worker.run()
-    assert (ended.code, ended.result.step, ended.result.reason) == (1, "preflight", reasons.GRANTS_MISSING)
+    for right in ("SELECT", "RELOAD", "SHOW VIEW", "TRIGGER", "EVENT", "EXECUTE"):
+        await source.sql(f"GRANT {RIGHTS} ON *.* TO few@'%'")
+        await source.sql(f"REVOKE {right} ON *.* FROM few@'%'")
+        ended = await worker.run()
+        assert (ended.code, ended.result.step) == (1, "preflight"), ended.log
+        assert ended.result.reason == reasons.GRANTS_MISSING, ended.result.message
+        assert f"GRANT {right} ON *.* TO `few`@`%`;" in ended.result.message
     assert "view `shop`.`v`" in ended.result.message
     assert "GRANT EXECUTE ON *.* TO `few`@`%`;" in ended.result.message
 
