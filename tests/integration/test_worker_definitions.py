@@ -259,3 +259,21 @@ async def test_with_exactly_the_rights_of_the_docs_tidb_is_backed_up(
             assert "WARNING tidbbackup.mydumper" not in ended.log
     finally:
         await tidb.load(["DROP USER backup", "DROP DATABASE zoo"])
+
+
+async def test_members_in_gbk_are_left_to_dumpling(
+    object_store: ObjectStore, tidb: TiDB, tmp_path: Path
+) -> None:
+    """mydumper writes them in gbk, and TiDB does not read them back so."""
+    await tidb.load(
+        ["CREATE DATABASE chinese", "CREATE TABLE chinese.t (e ENUM('a', '漢') CHARACTER SET gbk, f CHAR(9))"]
+    )
+    try:
+        ended = await backing_up(tidb, object_store, BUCKET, "chinese.tgz", tmp_path).run()
+        assert (ended.code, ended.result.reason) == (1, reasons.UNSUPPORTED_TABLE), ended.log
+        assert "the members of `e` in gbk" in ended.result.message
+        assert ended.result.message.endswith("or set spec.dumper: dumpling")
+        await tidb.sql("ALTER TABLE chinese.t MODIFY e ENUM('a', 'b') CHARACTER SET gbk")
+        await whole(backing_up(tidb, object_store, BUCKET, "chinese.tgz", tmp_path))
+    finally:
+        await tidb.sql("DROP DATABASE chinese")

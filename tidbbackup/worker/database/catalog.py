@@ -43,7 +43,7 @@ class Table:
     triggers: bool = False
     columns: tuple[Column, ...] = ()
     """Only those that need a look: generated, invisible, of a type that is not dumped or
-    loaded as it is, a backtick in the name."""
+    loaded as it is (ENUM and SET: in a Chinese character set), a backtick in the name."""
     rows: int = 0
     """The server's estimate of TABLE_ROWS; 0 for a view, and where it knows none."""
     data_bytes: int = 0

@@ -28,7 +28,9 @@ _COLUMNS = (
     "SELECT table_schema, table_name, column_name, extra, data_type FROM information_schema.columns "
     "WHERE LOWER(table_schema) NOT IN ('information_schema', 'performance_schema') "
     "AND (extra LIKE '%GENERATED%' OR extra LIKE '%INVISIBLE%' OR column_name LIKE '%`%' "
-    "OR data_type IN ('inet4', 'inet6', 'uuid') OR (data_type = 'float' AND column_type NOT LIKE '%(%'))"
+    "OR data_type IN ('inet4', 'inet6', 'uuid') OR (data_type = 'float' AND column_type NOT LIKE '%(%') "
+    "OR (data_type IN ('enum', 'set') AND character_set_name IN ('gbk', 'gb18030') "
+    "AND LENGTH(column_type) <> CHAR_LENGTH(column_type)))"
 )
 _TRIGGERS = "SELECT event_object_schema, event_object_table FROM information_schema.triggers"
 _ROUTINES = "SELECT routine_schema, routine_name FROM information_schema.routines"

@@ -50,6 +50,13 @@ def test_tables_that_can(table: Table) -> None:
     assert problems(table) == ""
 
 
+def test_lists_in_gbk_are_not_read_back_by_tidb() -> None:
+    databases = (Database("d", (Table("t", columns=(Column("e", kind="enum"),)),)),)
+    (problem,) = unsupported_tables(databases, is_tidb=True, known=OLD)
+    assert "`d`.`t`: TiDB does not read back the members of `e`" in problem
+    assert unsupported_tables(databases, is_tidb=False, known=OLD) == []
+
+
 def test_column_lists() -> None:
     databases = [Database("d", (Table("t", columns=(STORED,)), Table("u", columns=(Column("a`b"),))))]
     assert generated_tables(databases) == [("d", "t")]

@@ -15,6 +15,7 @@ from tidbbackup.worker.database.catalog import Database, Table
 _GENERATED_KEY = "my_row_id"
 
 _TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb"})
+_LISTS = frozenset({"enum", "set"})
 _BINARY_TYPES = frozenset({"inet4", "inet6", "uuid"})
 
 # mydumper puts names between quotes without escaping in its questions to information_schema.
@@ -51,6 +52,8 @@ def unsupported_tables(databases: tuple[Database, ...], is_tidb: bool, known: Qu
             thing = f"`{database.name}`.`{table.name}`"
             spoilt = _unquotable(database.name) or _unquotable(table.name)
             found += [f"{thing}: {why}" for why in _column_hazards(table, spoilt, known)]
+            if is_tidb and (members := [c.name for c in table.columns if c.kind in _LISTS]):
+                found.append(f"{thing}: TiDB does not read back the members of {_named(members)} in gbk")
             if table.comment == "VIEW" and not is_tidb:
                 found.append(f"{thing}: a table with the comment `VIEW` is taken for a view")
     return found
