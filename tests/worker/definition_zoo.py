@@ -56,8 +56,8 @@ def _programs() -> Iterator[str]:
 
 def tidb_zoo() -> Iterator[str]:
     """Statements for one session with TiDB; they make the database `zoo`."""
-    yield "CREATE PLACEMENT POLICY near FOLLOWERS = 2"
-    yield "CREATE PLACEMENT POLICY unused FOLLOWERS = 3"
+    yield "CREATE PLACEMENT POLICY IF NOT EXISTS near FOLLOWERS = 2"
+    yield "CREATE PLACEMENT POLICY IF NOT EXISTS unused FOLLOWERS = 3"
     yield "CREATE DATABASE zoo CHARACTER SET latin1 COLLATE latin1_bin"
     yield "USE zoo"
     yield "CREATE SEQUENCE numbers START WITH 5 INCREMENT BY 5 CACHE 10"

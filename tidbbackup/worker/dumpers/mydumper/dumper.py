@@ -51,6 +51,10 @@ class Mydumper:
         self._chosen: Selection | None = None
         self._program: Program | None = None
 
+    def stem(self, database: str, table: str = "") -> str:
+        """See `dumper.Dumper`."""
+        return f"{database}.{table}" if table else database
+
     async def clear(self, found: Survey, chosen: Selection) -> Clearance:
         """See `dumper.Dumper`. Raises StepFailed."""
         self._chosen = chosen
