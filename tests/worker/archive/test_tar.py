@@ -94,6 +94,7 @@ async def test_rows_are_counted_wherever_blocks_and_files_end(
         "all.sql": statement("t", 250_000),
         "odd.sql": head + statement("a\nb", 7) * 3 + statement("a\nb", 100_000),
         "wide.sql": statement("w" * 70_000, 5) + statement("w" * 70_000, 200_000),
+        "later.sql": head + b"INSERT INTO `t` VALUES(1)\n,(2)\n;\n" * 100_000,
         "none.sql": b"CREATE TABLE `t` (\n(\n);\n",
         "head.sql": head,
     }
@@ -103,6 +104,7 @@ async def test_rows_are_counted_wherever_blocks_and_files_end(
     assert (found["all.sql"], found["wide.sql"]) == (250_000, 200_005)
     assert (found["none.sql"], found["head.sql"]) == (0, 0)
     assert found["odd.sql"] == 3 * 7 + 100_000
+    assert found["later.sql"] == 200_000, "as mydumper 1.0 writes them"
 
 
 async def test_what_goes_in_comes_out(tmp_path: Path, compression: Compression) -> None:

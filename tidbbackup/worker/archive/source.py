@@ -28,9 +28,8 @@ class RowCount:
         self._head_lines = start.count(b"\n", 0, max(at, 0))
         self._lines_of_beginning = max(1, beginning.count(b"\n"))
         self._beginning = b"\n" + beginning
-        self._pieces: dict[int, tuple[int, bytes]] = {}
-        """By offset, in whatever order they are read: rows, without the beginnings across a piece's ends; and
-        these ends."""
+        self._pieces: dict[int, tuple[int, int, bytes]] = {}
+        """By offset, in whatever order they are read: lines, beginnings inside, and the piece's ends."""
         self.rows = 0
         """Once all pieces are read."""
 
@@ -44,16 +43,16 @@ class RowCount:
         else:
             inside = buffer.count(self._beginning, begin, end)
             ends = b"\0".join((buffer[begin : begin + edge], buffer[end - edge : end]))
-        rows = buffer.count(b"\n", begin, end) - inside * self._lines_of_beginning
-        self._pieces[offset] = rows, ends
+        self._pieces[offset] = buffer.count(b"\n", begin, end), inside, ends
 
     def finish(self) -> None:
         """All pieces are read: only the sum is kept, however many files a dump has."""
         if self._has_rows:
-            ends = b"\n" + b"".join(ends for _, (_, ends) in sorted(self._pieces.items()))
-            across = ends.count(self._beginning)
-            rows = sum(rows for rows, _ in self._pieces.values())
-            self.rows = rows - self._head_lines - across * self._lines_of_beginning
+            ends = b"\n" + b"".join(ends for _, (_, _, ends) in sorted(self._pieces.items()))
+            statements = ends.count(self._beginning) + sum(inside for _, inside, _ in self._pieces.values())
+            # Each has a line more than rows. mydumper 1.0 has it at the end, and begins with the first row.
+            lines = sum(lines for lines, _, _ in self._pieces.values())
+            self.rows = lines - self._head_lines - statements * self._lines_of_beginning
         self._pieces = {}
 
 
