@@ -76,7 +76,14 @@ EXAMPLES: dict[Leaving, tuple[Plan, list[str]]] = {
     ),
     Leaving.CLEANING: (decide(without_run(going("Delete", COMPLETED)), NOW), ["create aftermath-demo"]),
     Leaving.RELEASE_GIVEN_UP: (
-        decide(without_run(going("Retain", failed("Killed", "Clean"))), later(45)),
+        decide(
+            without_run(
+                going("Retain", failed("Killed", "Clean")),
+                aftermath_job=aftermath(told="release"),
+                aftermath_pods=(BUSY,),
+            ),
+            later(45),
+        ),
         ["Warning ReleaseGivenUp", "status -"],
     ),
     Leaving.RELEASING: (
@@ -158,6 +165,8 @@ def test_a_run_that_ended_unnoticed_counts(
     after_it = written(found, decide(facts(found, job=job(), pods=(end,)), NOW)).status
     assert (after_it.phase in ("Complete", "Failed")) == bool(phase)
     assert not phase or after_it.phase == phase
+    # One that was seen at work has begun, whatever its kubelet tells of it later.
+    left = (True, True) if told is RUNNING and not phase else left
     assert (after_it.uploadLeftOpen, after_it.gcLifeTimeHeld) == left
     assert (after_it.runEnded is not None) == (not phase)
 
@@ -301,9 +310,32 @@ def test_the_release_is_tried_beside_the_cleaning_and_then_for_45_seconds() -> N
     late = attrs.evolve(cleaned, status=attrs.evolve(cleaned.status, conditions=conditions))
     waits = decide(without_run(late), later(644))
     assert (outline(waits), waits.wake_at) == (["create aftermath-demo"], later(645))
-    given_up = decide(without_run(late), later(645))
+    job_there = aftermath(told="release", creationTimestamp=later(600))
+    given_up = decide(without_run(late, aftermath_job=job_there, aftermath_pods=(BUSY,)), later(645))
     assert outline(given_up) == ["Warning ReleaseGivenUp", "status -"]
     assert outline(decide(without_run(written(late, given_up)), later(646))) == ["finalizers "]
+
+
+@pytest.mark.parametrize("away", [46, 90_000])
+def test_one_try_is_made_although_the_controller_was_away(away: float) -> None:
+    found = going("Retain", failed("Killed", "Clean"))
+    tried = decide(without_run(found), later(away))
+    assert (outline(tried), tried.wake_at) == (["create aftermath-demo"], later(away + 45))
+    job_there = aftermath(told="release", creationTimestamp=later(away))
+    known = without_run(found, aftermath_job=job_there, aftermath_pods=(BUSY,))
+    assert outline(decide(known, later(away + 44))) == []
+    assert outline(decide(known, later(away + 45))) == ["Warning ReleaseGivenUp", "status -"]
+
+
+def test_a_cleaning_that_is_done_counts_although_the_crd_goes_and_the_release_is_not() -> None:
+    no_route = PartResult(Part.RELEASE, done=False, reason="DatabaseUnreachable", message="no route")
+    found = facts(
+        going("Delete", failed()),
+        evidence=NO_RUN | CRD_GOES,
+        aftermath_job=aftermath(FAILED, told="clean release delete"),
+        aftermath_pods=(reported(CLEANED, no_route),),
+    )
+    assert decide(found, NOW).row is Leaving.CLEANED
 
 
 def test_why_it_is_not_put_back_is_told() -> None:
@@ -314,10 +346,10 @@ def test_why_it_is_not_put_back_is_told() -> None:
     assert (say.reason, "a quota" in say.message) == ("ReleaseFailed", True)
 
 
-def test_after_a_cleaning_that_is_not_asked_for_any_more_it_is_over_at_once() -> None:
-    """CleanFailed for an hour, then set to Retain: each try has tried the release too."""
+def test_one_try_is_made_after_a_cleaning_that_is_not_asked_for_any_more() -> None:
+    """CleanFailed for an hour, then set to Retain."""
     found = going("Retain", attrs.evolve(failed("DumpFailed", "CleanFailed"), gcLifeTimeHeld=True))
-    assert outline(decide(without_run(found), later(3600))) == ["Warning ReleaseGivenUp", "status -"]
+    assert outline(decide(without_run(found), later(3600))) == ["create aftermath-demo"]
 
 
 # A container that a webhook put beside ours keeps its pod.

@@ -22,7 +22,9 @@ from tidbbackup.model.resource.restore import Restore, RestoreStatus
 ARCHIVE = "s3://bucket/some/backup-1.tgz"
 BEGUN = RestoreStatus(backupPath=ARCHIVE, observedGeneration=1)
 JOB = Look("Job", "ns", name="restore-demo")
+PODS = Look("Pod", "ns", labels="tidb.pingcap.com/restore=demo,app.kubernetes.io/component=restore")
 NO_JOB: dict[Look, tuple[object, ...]] = {JOB: ()}
+NO_PODS: dict[Look, tuple[object, ...]] = {PODS: ()}
 LOADED = result(tables=3, rows=100)
 
 
@@ -64,7 +66,7 @@ EXAMPLES: dict[Restoring, tuple[Plan, list[str]]] = {
         ["Normal Expired", f"delete demo {UID}"],
     ),
     Restoring.FINISHED: (plan(one(told("Complete", timeCompleted=NOW)), job=its_job(COMPLETE)), []),
-    Restoring.STOPPED: (plan(one(STOPPED), evidence=NO_JOB), FAILED_PLAN),
+    Restoring.STOPPED: (plan(one(STOPPED), evidence=NO_JOB | NO_PODS), FAILED_PLAN),
     Restoring.NAME_FORMER: (plan(one(), job=its_job(owner="old")), [GONE]),
     Restoring.NAME_TAKEN: (plan(one(), job=its_job(owner="")), FAILED_PLAN),
     Restoring.REPORTED: (
@@ -82,12 +84,16 @@ EXAMPLES: dict[Restoring, tuple[Plan, list[str]]] = {
     Restoring.WAITING: (plan(one(), job=its_job()), ["Normal Scheduled", "status Scheduled"]),
     Restoring.OVERDUE: (plan(WAITS, 1800, job=its_job(), pods=(NO_IMAGE,)), ["status -", GONE]),
     Restoring.CACHE_LAGS: (plan(RUNNING_ONE, job=its_job(), pods=(pod(),)), []),
-    Restoring.JOB_MISSING: (plan(RUNNING_ONE, evidence=NO_JOB), FAILED_PLAN),
+    Restoring.JOB_MISSING: (plan(RUNNING_ONE, evidence=NO_JOB | NO_PODS), FAILED_PLAN),
     Restoring.INVALID: (plan(one(to=None)), ["Warning Invalid", "status Invalid"]),
     Restoring.REFUSED: (plan(one(), refusal=Refusal(403, "no")), ["Warning PodRefused", "status -"]),
     Restoring.NOT_REMEMBERED: (plan(one(RestoreStatus(), begun=False)), ["finalizers "]),
     Restoring.NOT_LOCKED: (plan(one(RestoreStatus())), ["status -"]),
-    Restoring.BEGIN: (plan(one()), ["create restore-demo", "Normal Scheduled", "status Scheduled"]),
+    Restoring.POD_ENDS: (plan(one(), evidence={PODS: (pod("Running", running()),)}), []),
+    Restoring.BEGIN: (
+        plan(one(), evidence=NO_PODS),
+        ["create restore-demo", "Normal Scheduled", "status Scheduled"],
+    ),
 }
 
 
@@ -99,7 +105,7 @@ def test_row(row: Restoring) -> None:
 
 
 def test_its_job_streams_needs_no_volume_and_is_owned_by_it() -> None:
-    (create, *_) = plan(one(overwrite="Tables", serviceAccount="sa")).actions
+    (create, *_) = plan(one(overwrite="Tables", serviceAccount="sa"), evidence=NO_PODS).actions
     assert isinstance(create, Create)
     meta, inside = create.manifest["metadata"], create.manifest["spec"]["template"]["spec"]
     assert meta["ownerReferences"][0]["kind"] == "Restore"
@@ -148,7 +154,8 @@ def test_a_pod_that_does_not_start_is_gone_before_it_is_failed() -> None:
     assert plan(one(STOPPED), job=its_job(deletionTimestamp=NOW)).actions == ()
     late = plan(one(STOPPED), evidence={JOB: (its_job(),)})
     assert (late.actions, late.wake_at) == ((), later(10))
-    assert cause_of(plan(one(STOPPED), evidence=NO_JOB)) == ("ImageUnavailable", "no such image")
+    gone = plan(one(STOPPED), evidence=NO_JOB | NO_PODS)
+    assert cause_of(gone) == ("ImageUnavailable", "no such image")
 
 
 def test_a_backup_that_is_not_complete_makes_it_invalid_until_it_is() -> None:
@@ -190,6 +197,34 @@ def test_its_job_goes_a_day_later_and_itself_when_that_is_wanted(spec: dict[str,
     assert plan(over, job=its_job(FAILED)).wake_at == later(3600 if spec else 86400)
     if not spec:
         assert outline(plan(over, 86400, job=its_job(FAILED))) == [GONE]
+
+
+@pytest.mark.parametrize("found", [one(), RUNNING_ONE, one(STOPPED)])
+def test_two_never_load_into_one_server(found: Restore) -> None:
+    """Its Job was deleted, or it was replaced: the garbage collector leaves the pod its grace."""
+    at_work = {JOB: (), PODS: (pod("Running", running()),)}
+    waits = plan(found, evidence=at_work)
+    assert (waits.actions, waits.wake_at) == ((), later(10))
+    lost = {JOB: (), PODS: (pod("Running", running(), deletionTimestamp=later(-300)),)}
+    assert plan(found, evidence=lost).actions
+
+
+def test_its_annotation_is_added_again_where_its_job_tells_that_it_is_no_copy() -> None:
+    no_mark = attrs.evolve(RUNNING_ONE, metadata=attrs.evolve(RUNNING_ONE.metadata, annotations={}))
+    assert outline(plan(no_mark, job=its_job())) == ["finalizers "]
+    assert outline(plan(no_mark, job=its_job(owner="old"))) == ["Warning ForeignRestore"]
+
+
+def test_without_a_manifest_nothing_is_said_to_be_as_in_the_archive() -> None:
+    told_so = attrs.evolve(LOADED, notices=(notice("ManifestMissing", "it has none"),))
+    over = plan(RUNNING_ONE, job=its_job(), pods=(pod("Succeeded", said(told_so)),))
+    assert cause_of(over)[1] == "3 tables with 100 rows in 1m0s"
+
+
+def test_what_was_refused_before_it_was_invalid_does_not_count() -> None:
+    held = attrs.evolve(BEGUN, conditions=(Condition(Phase.SCHEDULED, "False", "Earlier", "said", NOW),))
+    patch = patch_of(plan(one(held, to=None), 60))
+    assert "Scheduled" not in [each["type"] for each in patch["conditions"]]
 
 
 def test_a_copy_does_not_load_again() -> None:

@@ -95,8 +95,8 @@ def _follow(life: Life) -> Plan:
     match life.settled(life.run, "backup"):
         case Reported(result=result):
             return Plan(ending.finish(backup, result, now), row=rows.Living.REPORTED)
-        case Silent(cause=cause) as silent if life.problems or never_began(silent):
-            status = ended(life, cause, began=not never_began(silent))
+        case Silent(cause=cause) as silent if life.problems or never_began(life, silent):
+            status = ended(life, cause, began=not never_began(life, silent))
             return Plan(ending.end_attempt(backup, cause, now, status), row=rows.Living.NEVER_BEGAN)
         case Silent(cause=cause):
             return inspection.begin(life, cause).by(rows.Living.SILENT)

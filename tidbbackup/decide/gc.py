@@ -14,7 +14,7 @@ import attrs
 from tidbbackup.decide import rows
 from tidbbackup.decide.aftermath import finalizer
 from tidbbackup.decide.aftermath.finished import not_put_back, not_put_back_yet
-from tidbbackup.decide.aftermath.job import Step, follow
+from tidbbackup.decide.aftermath.job import Step, follow, tried_until
 from tidbbackup.decide.aftermath.left import done, left_to_clean
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Plan
@@ -23,6 +23,7 @@ from tidbbackup.decide.run.job_state import (
     Absent,
     Foreign,
     Former,
+    JobState,
     NotStarted,
     Ours,
     Reported,
@@ -40,6 +41,7 @@ from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import KIND, Phase
 
+_NEXT_LOOK = timedelta(seconds=10)
 _RELEASE_TRIES = timedelta(seconds=45)
 """For so long a GC life time that is not put back holds up a deletion."""
 
@@ -101,10 +103,11 @@ def _write_its_end(life: Life, run: object) -> Plan:
             without_retry = attrs.evolve(backup, spec=attrs.evolve(backup.spec, backoffRetryPolicy=None))
             return Plan(ending.finish(without_retry, result, now), row=rows.Leaving.REPORTED)
         case Silent(cause=cause) as silent:
-            status = ended(life, cause, began=not never_began(silent))
+            status = ended(life, cause, began=not never_began(life, silent))
             write = move(backup, Phase.RUNNING, cause, now, status=status)
             return Plan(write, row=rows.Leaving.SILENT)
-    return NOTHING.by(rows.Leaving.UNSEEN)  # Its pod was looked at: the cache lags behind.
+    # Its pod was looked at: the cache lags behind.
+    return Plan(wake_at=now + _NEXT_LOOK, row=rows.Leaving.UNSEEN)
 
 
 def _clean_up(life: Life, wanted: Aftermath) -> Plan:
@@ -118,7 +121,7 @@ def _clean_up(life: Life, wanted: Aftermath) -> Plan:
         return _nothing_left(life)
     if isinstance(job, Absent) and (waits := look_for_a_run(life)):
         return waits.by(rows.Leaving.UNSEEN)
-    if Part.CLEAN in wanted and not (isinstance(job, Reported) and job.done):
+    if Part.CLEAN in wanted and not _has_cleaned(job):
         going = finalizer.if_the_crd_goes(life.facts, backup, wanted_gone=wanted_gone)
         if going is not None:
             # Nothing is let go while a cleaning goes on.
@@ -132,6 +135,11 @@ def _clean_up(life: Life, wanted: Aftermath) -> Plan:
     if Part.CLEAN in wanted:
         return _follow_cleaning(life, step)
     return _follow_release(life, step, deleted)
+
+
+def _has_cleaned(job: JobState) -> bool:
+    told = job.result.part(Part.CLEAN) if isinstance(job, Reported) else None
+    return told is not None and told.done
 
 
 def _nothing_left(life: Life) -> Plan:
@@ -167,13 +175,17 @@ def _cleaned(life: Life, report: WorkerResult, told: PartResult) -> tuple[Action
         text = f"{archive_url(backup)} is deleted"
         cause = Cause(reasons.ARCHIVE_DELETED, f"{text}; {notices}" if notices else text)
     elif left_to_clean(backup).data is Data.DELETE_UNLESS_WHOLE:
-        cause = Cause(reasons.DATA_KEPT, f"the backup is whole: {archive_url(backup)} is kept")
+        text = f"the backup is whole: {archive_url(backup)} is kept"
+        if not told.reason:
+            url = archive_url(backup)
+            text = f"{url} is kept if the backup is whole, and deleted if not: no result tells which"
+        cause = Cause(reasons.DATA_KEPT, text)
     say = Announce(KIND, backup.metadata, kind, cause.reason, cause.message)
     return (say, *move(backup, Phase.CLEAN, cause, life.now, status=status))
 
 
 def _clean_failed(life: Life, cause: Cause) -> tuple[Action, ...]:
-    way_out = "to keep the archive and let the Backup go, set spec.cleanPolicy to Retain"
+    way_out = "to delete the Backup and keep the archive, set spec.cleanPolicy to Retain"
     if life.status.uploadLeftOpen:
         way_out = f"a multipart upload may be open; to leave it so, remove the finalizer {FINALIZER}"
     text = f"{cause.message}; {way_out}"
@@ -184,7 +196,7 @@ def _follow_release(life: Life, step: Step, deleted: datetime) -> Plan:
     """Nothing is left in the storage; what may be left in the database holds up the deletion for seconds."""
     backup, cleaned = life.backup, life.status.condition(Phase.CLEAN)
     since = (cleaned and cleaned.lastTransitionTime) or deleted
-    until = since + _RELEASE_TRIES
+    until = tried_until(life, since + _RELEASE_TRIES, _RELEASE_TRIES)
     if step.report:
         return Plan(mend(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
     if life.now >= until:

@@ -17,6 +17,7 @@ from tidbbackup.model.contract.progress import Report
 from tidbbackup.model.resource.backup import Backup, Phase, Progress
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
+_SAID = [each.name for each in attrs.fields(Progress) if each.name != "text"]
 _NOTHING_RUNS = ("", Phase.SCHEDULED, Phase.INVALID, Phase.COMPLETE)
 
 
@@ -36,7 +37,8 @@ def worker_address(backup: Backup, jobs: Iterable[Job], pods: Iterable[Pod]) -> 
 
 def report_patch(backup: Backup, report: Report) -> dict[str, Any] | None:
     """The merge patch that makes `status.progress` say this; None where it does already."""
-    wanted = Progress(report.text, **attrs.asdict(report))
+    said = attrs.asdict(report)
+    wanted = Progress(report.text, **{name: said[name] for name in _SAID})
     if wanted == backup.status.progress:
         return None
     return _patch(msgspec.to_builtins(wanted))

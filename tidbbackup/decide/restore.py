@@ -41,7 +41,7 @@ from tidbbackup.decide.run.job_state import (
 from tidbbackup.decide.run.name_lock import remove, taken
 from tidbbackup.decide.run.ownership import JOB_KIND, events_of_start, owner_uid, pods_of
 from tidbbackup.decide.spec.restored import Resolved, resolve, restore_notices
-from tidbbackup.decide.status import Cause, hold_back, move, warn
+from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.meta import ObjectKey
@@ -79,12 +79,15 @@ def decide(facts: RestoreFacts, now: datetime) -> Plan:
     restore = facts.restore
     if restore is None or restore.metadata.deletionTimestamp is not None:
         return NOTHING.by(rows.Restoring.GONE)
+    run = job_state(facts.job, facts.pods, restore, now)
     wrong = f"cannot be read ({facts.unreadable})" if facts.unreadable else restore.foreign
+    if wrong and isinstance(run, Ours) and BEGUN_UID not in restore.metadata.annotations:
+        # Somebody has removed it: the Job tells that it is no copy.
+        return Plan((_remember(restore),), row=rows.Restoring.NOT_REMEMBERED)
     if wrong:
         reason = reasons.INVALID_SPEC if facts.unreadable else reasons.FOREIGN_RESTORE
         say = Announce(KIND, restore.metadata, "Warning", reason, f"this Restore is not run: {wrong}")
         return Plan((say,), row=rows.Restoring.LEFT_ALONE)
-    run = job_state(facts.job, facts.pods, restore, now)
     status = restore.status
     if status.condition(Phase.COMPLETE) or status.condition(Phase.FAILED):
         return _finished(restore, run, now)
@@ -101,7 +104,7 @@ def decide(facts: RestoreFacts, now: datetime) -> Plan:
         case Ours():
             return _follow(restore, run, facts, now)
     if status.phase in (Phase.SCHEDULED, Phase.RUNNING):
-        return _job_is_missing(restore, facts, now).by(rows.Restoring.JOB_MISSING)
+        return _job_is_missing(restore, facts, now)
     return _begin(restore, facts, now)
 
 
@@ -116,24 +119,37 @@ def _begin(restore: Restore, facts: RestoreFacts, now: datetime) -> Plan:
     resolved = resolve(restore, facts.backup)
     if not isinstance(resolved, Resolved):
         cause = Cause(reasons.INVALID_SPEC, "; ".join(map(str, resolved)))
-        return Plan(move(restore, Phase.INVALID, cause, now), row=rows.Restoring.INVALID)
+        invalid = move(restore, Phase.INVALID, cause, now, status=no_longer_held(restore.status))
+        return Plan(invalid, row=rows.Restoring.INVALID)
     if facts.refusal is not None:
         return _refused(restore, facts.refusal, facts, now).by(rows.Restoring.REFUSED)
     if BEGUN_UID not in meta.annotations:
         # Before anything else is written: a copy of it must not load again.
-        begun = {BEGUN_UID: meta.uid}
-        remember = SetFinalizers(restore.key, meta.resourceVersion, meta.finalizers, annotations=begun)
-        return Plan((remember,), row=rows.Restoring.NOT_REMEMBERED)
+        return Plan((_remember(restore),), row=rows.Restoring.NOT_REMEMBERED)
     url = resolved.task.target.url
     if restore.status.backupPath != url:
         # Before the Job: from here on the schema refuses any change of what is restored, and where.
         path = {"backupPath": url, "observedGeneration": meta.generation}
         write = PatchStatus(restore.key, meta.resourceVersion, path)
         return Plan((write,), row=rows.Restoring.NOT_LOCKED)
+    if _still_loads(restore, facts, now):
+        return Plan(wake_at=now + FIRST_QUESTION, row=rows.Restoring.POD_ENDS)
     create = Create(restore_job(restore, resolved, facts.image))
     # Dying here: the next run finds the Job with our uid and no phase, and follows it.
     made = (create, *_scheduled(restore, None, now))
     return Plan(made, now + FIRST_QUESTION, rows.Restoring.BEGIN)
+
+
+def _remember(restore: Restore) -> Action:
+    meta = restore.metadata
+    begun = {BEGUN_UID: meta.uid}
+    return SetFinalizers(restore.key, meta.resourceVersion, meta.finalizers, annotations=begun)
+
+
+def _still_loads(restore: Restore, facts: RestoreFacts, now: datetime) -> bool:
+    """Whether a pod of a Job that is gone may load into the target: two would meet there."""
+    pods = facts.look_up(pods_of(restore, RESTORE), Pod)
+    return any(not pod.over and not diagnosis.is_out_of_reach(pod, now) for pod in pods)
 
 
 def _refused(restore: Restore, refusal: Refusal, facts: RestoreFacts, now: datetime) -> Plan:
@@ -146,7 +162,8 @@ def _refused(restore: Restore, refusal: Refusal, facts: RestoreFacts, now: datet
                 return Plan(_failed(restore, taken(held), now))
         return Plan(wake_at=now + FIRST_QUESTION)
     if refusal.status in (400, 422):
-        invalid = move(restore, Phase.INVALID, Cause(reasons.INVALID_SPEC, text), now)
+        cause = Cause(reasons.INVALID_SPEC, text)
+        invalid = move(restore, Phase.INVALID, cause, now, status=no_longer_held(restore.status))
         return Plan(invalid, now + _AGAIN_THOUGH_WRONG)
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, text)
@@ -165,7 +182,8 @@ def _follow(restore: Restore, run: JobState, facts: RestoreFacts, now: datetime)
         case Reported(result=result):
             return Plan(_reported(restore, result, now), row=rows.Restoring.REPORTED)
         case Silent(cause=cause):
-            text = f"{cause.message}; {_GO_ON}" if run.begun else cause.message
+            began = run.begun or restore.status.phase == Phase.RUNNING
+            text = f"{cause.message}; {_GO_ON}" if began else cause.message
             return Plan(_failed(restore, Cause(cause.reason, text), now), row=rows.Restoring.SILENT)
         case Working(since=since):
             status = attrs.evolve(_told(restore, now), timeStarted=since)
@@ -209,6 +227,8 @@ def _stopped(restore: Restore, run: JobState, end: RunEnd, facts: RestoreFacts, 
         for job in facts.look_up(Look(JOB_KIND, key.namespace, name=key.name), Job)
     ):
         return Plan(wake_at=now + FIRST_QUESTION)
+    if _still_loads(restore, facts, now):
+        return Plan(wake_at=now + FIRST_QUESTION)
     return Plan(_failed(restore, Cause(end.reason, end.message), now))
 
 
@@ -216,9 +236,13 @@ def _job_is_missing(restore: Restore, facts: RestoreFacts, now: datetime) -> Pla
     key = job_key(restore)
     look = Look(JOB_KIND, key.namespace, name=key.name)
     if any(owner_uid(job, restore) == restore.metadata.uid for job in facts.look_up(look, Job)):
-        return NOTHING  # The cache lags behind; the Job's arrival in it wakes us.
+        # The cache lags behind; the Job's arrival in it wakes us.
+        return NOTHING.by(rows.Restoring.JOB_MISSING)
+    if _still_loads(restore, facts, now):
+        return Plan(wake_at=now + FIRST_QUESTION, row=rows.Restoring.POD_ENDS)
     text = f"Job {key.name} was deleted from outside while it ran; {_GO_ON}"
-    return Plan(_failed(restore, Cause(reasons.JOB_DELETED, text), now))
+    failed = _failed(restore, Cause(reasons.JOB_DELETED, text), now)
+    return Plan(failed, row=rows.Restoring.JOB_MISSING)
 
 
 def _finished(restore: Restore, run: JobState, now: datetime) -> Plan:
@@ -262,7 +286,9 @@ def _reported(restore: Restore, result: WorkerResult, now: datetime) -> tuple[Ac
         tables=result.tables,
         rows=result.rows,
     )
-    text = f"{result.tables} tables with {result.rows} rows in {status.timeTaken}, as many as in the archive"
+    text = f"{result.tables} tables with {result.rows} rows in {status.timeTaken}"
+    if reasons.MANIFEST_MISSING not in {notice.reason for notice in result.notices}:
+        text = f"{text}, as many as in the archive"
     return move(restore, Phase.COMPLETE, Cause(reasons.RESTORED, text), now, status=status)
 
 

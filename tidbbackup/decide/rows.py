@@ -61,7 +61,8 @@ class Living(Row):
         "Complete, or Failed with the worker's own reason and message; or another attempt, as below",
     )
     NEVER_BEGAN = (
-        "our Job: its pod ended before a container started, and its node could tell so; or the spec has "
+        "our Job: its pod ended before a container started, its node could tell so, and no status has told "
+        "that it works; or the spec has "
         "become invalid meanwhile, so that no Job can inspect the storage",
         "Failed with what the pod's status shows: Evicted, NodeLost, ...; or another attempt, as below",
     )
@@ -126,7 +127,7 @@ class Inspecting(Row):
         "Failed with what ended the run; or another attempt, as above",
     )
     UNTOLD = (
-        "it has found nothing out within `pendingDeadlineSeconds` + 5 minutes after the end of the run",
+        "it has found nothing out within `pendingDeadlineSeconds` + 5 minutes since the end was seen",
         'Failed with what ended the run and why it "could not be told"; or another attempt, as above',
     )
     RELEASED = "it has put the GC life time back, but has not inspected yet", "write that"
@@ -212,6 +213,11 @@ class Restoring(Row):
         "`status.backupPath` is not the archive's address",
         "write it: from then on the schema refuses any change of what is restored, and where",
     )
+    POD_ENDS = (
+        "no Job, but a pod of a Job of this name that is gone has not ended and is not out of reach (a live "
+        "read)",
+        "wait; again in 10 s: two would load into one server",
+    )
     BEGIN = "otherwise", "create the Job, then Scheduled"
 
 
@@ -219,7 +225,11 @@ class AftermathJob(Row):
     """What is decided about the Job `aftermath-<bk>`, which does what is left to do after a run."""
 
     NAME_TAKEN = "a Job that is not ours has its name", "NameTaken is the trouble; again each 30 s"
-    DONE = "our Job: a part that is wanted is done, by the worker's result", "as the caller's table says"
+    DONE = (
+        "our Job: a part that is wanted is done, by the worker's result; or by its exit code 0, if the "
+        "result is lost and the part is no inspection",
+        "as the caller's table says",
+    )
     LEAVES = (
         "a former Backup's Job has the name; or ours is being deleted, or a pod of it is out of reach",
         "delete it (in the background, once a pod is out of reach); wait until it no longer exists",
@@ -233,7 +243,10 @@ class AftermathJob(Row):
         "it has ended, and nothing that is wanted is done",
         "its reason is the trouble; delete it after a pause as long as all tries so far (10 s to 10 min)",
     )
-    STARTS = "its pod has not started for up to 30 s, or nothing tells why", "wait"
+    STARTS = (
+        "its pod has not started for up to 30 s, or nothing tells why for up to `pendingDeadlineSeconds`",
+        "wait",
+    )
     STUCK = (
         "its pod has not started for longer",
         "the reason, from the pod or from Events, is the trouble; deleted after the same pauses, because a "
@@ -300,7 +313,7 @@ class Leaving(Row):
     )
     RELEASE_GIVEN_UP = (
         "only the GC life time is left, and 45 seconds have passed since the deletion, or since the phase "
-        "Clean",
+        "Clean; one try is made in any case",
         "Event ReleaseGivenUp with the SQL; remove `status.gcLifeTimeHeld`",
     )
     RELEASING = (

@@ -181,7 +181,7 @@ def hold_back(backup: Subject, cause: Cause, now: datetime) -> tuple[Action, ...
     return (say, PatchStatus(backup.key, backup.metadata.resourceVersion, patch))
 
 
-def no_longer_held(status: BackupStatus) -> BackupStatus:
+def no_longer_held(status: S) -> S:
     """The status without what hold_back told: what is refused later is held back from then on."""
     kept = [each for each in status.conditions if (each.type, each.status) != (Phase.SCHEDULED, "False")]
     return attrs.evolve(status, conditions=tuple(kept))

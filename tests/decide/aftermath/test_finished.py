@@ -38,6 +38,10 @@ def words(plan: Plan) -> str:
     return "; ".join(action.message for action in plan.actions if isinstance(action, Announce))
 
 
+AT_WORK: dict[str, Any] = {
+    "aftermath_job": aftermath(told="release"),
+    "aftermath_pods": (aftermath_pod("Running", running()),),
+}
 RELEASES = aftermath(COMPLETE, told="release")
 EXAMPLES = {
     Finished.EXPIRED: (expiring(), ["Normal Expired", "delete demo"]),
@@ -47,7 +51,7 @@ EXAMPLES = {
         live(failed(), aftermath_job=RELEASES, aftermath_pods=(reported(RELEASED),)),
         ["status -"],
     ),
-    Finished.RELEASE_GIVEN_UP: (live(failed(), DAY), ["Warning ReleaseGivenUp", "status -"]),
+    Finished.RELEASE_GIVEN_UP: (live(failed(), DAY, **AT_WORK), ["Warning ReleaseGivenUp", "status -"]),
     Finished.RELEASING: (live(failed()), ["create aftermath-demo"]),
     Finished.NOTHING: (live(failed("DumpFailed")), []),
 }
@@ -74,7 +78,9 @@ def test_the_status_alone_tells_for_how_long_it_is_tried() -> None:
     """Its Jobs go after minutes, and anybody may delete them."""
     found = status("Scheduled", "Running", "Complete", reason="ArchiveFound", timeCompleted=NOW)
     assert outline(live(found, DAY - 1)) == ["create aftermath-demo"]
-    assert outline(live(found, DAY)) == ["Warning ReleaseGivenUp", "status -"]
+    assert outline(live(found, DAY, **AT_WORK)) == ["Warning ReleaseGivenUp", "status -"]
+    # A controller that was away for a day makes one try.
+    assert outline(live(found, 2 * DAY)) == ["create aftermath-demo"]
 
 
 def test_once_it_is_done_its_job_goes_in_time() -> None:
@@ -98,11 +104,10 @@ def test_why_it_is_not_done_yet_is_told() -> None:
     assert "exceeded quota" in words(refused)
 
 
-@pytest.mark.parametrize("parts", [{}, {"aftermath_job": aftermath(told="release")}])
+@pytest.mark.parametrize("parts", [AT_WORK, {"refusal": Refusal(403, "exceeded quota")}])
 def test_after_a_day_it_is_given_up_with_what_to_do_by_hand(parts: dict[str, Any]) -> None:
     """Also where no Job was ever made. The Event goes after an hour: the Warning stays."""
-    busy = (aftermath_pod("Running", running()),) if parts else ()
-    plan = live(failed(), DAY, aftermath_pods=busy, **parts)
+    plan = live(failed(), DAY, **parts)
     assert "SELECT * FROM mysql.tidb WHERE variable_name = 'tikv_gc_life_time'" in words(plan)
     patch = patch_of(plan)
     assert patch["gcLifeTimeHeld"] is None

@@ -83,6 +83,17 @@ def test_how_the_run_ended_is_remembered_before_anything_else(
     assert (patch["uploadLeftOpen"], patch["gcLifeTimeHeld"]) == (True, True)
 
 
+@pytest.mark.parametrize("began", [True, False])
+def test_it_has_its_whole_time_from_when_the_end_is_seen(began: bool) -> None:
+    """A run of hours whose pod tells no time of its end; or the controller was away for a while."""
+    killed = pod("Failed", terminated(exit_code=137, reason="ContainerStatusUnknown", began=began))
+    known = facts(backup(status=RUNNING), job=job(), pods=(killed,))
+    plan = decide(known, later(10_800))
+    assert patch_of(plan)["runEnded"]["at"] == "2026-11-23T06:00:00Z"
+    seen = attrs.evolve(known, backup=written(known.backup, plan))
+    assert outline(decide(seen, later(10_801))) == ["create aftermath-demo"]
+
+
 @pytest.mark.parametrize(
     "parts",
     [{"job": job(FAILED), "pods": (KILLED,)}, {"job": job(FAILED), "pods": ()}, {}],
@@ -108,6 +119,9 @@ def test_a_run_that_never_began_is_not_inspected_and_has_left_nothing(state: Con
     plan = decide(facts(backup(status=SCHEDULED), job=job(), pods=(evicted,)), NOW)
     assert cause_of(plan) == ("Evicted", "the node evicted the pod")
     assert not {"uploadLeftOpen", "gcLifeTimeHeld"} & patch_of(plan).keys()
+    # One that was seen at work has begun, whatever its kubelet tells of it later.
+    worked = decide(facts(backup(status=RUNNING), job=job(), pods=(evicted,)), NOW)
+    assert (cause_of(worked)[0], patch_of(worked)["uploadLeftOpen"]) == ("Inspecting", True)
     # Nobody heard whether it began: its node was lost before it told.
     lost = decide(facts(backup(status=SCHEDULED), job=job(), pods=(pod("Failed", reason="NodeLost"),)), NOW)
     assert cause_of(lost)[0] == "Inspecting"

@@ -14,7 +14,7 @@ from tidbbackup.decide.render import WorkerImage, aftermath_job
 from tidbbackup.decide.rows import AftermathJob
 from tidbbackup.decide.run.life import life_of
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
-from tidbbackup.model.contract.result import Outcome
+from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.contract.task import decode_task
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
@@ -157,7 +157,6 @@ def test_each_pause_before_the_next_try_is_longer(failed_after: float, pause: fl
         ([aftermath_pod("Failed", said(result(Outcome.FAILED, reason="InternalError")))], "InternalError"),
         ([aftermath_pod("Failed", said(result(Outcome.FAILED)))], "InternalError"),
         ([aftermath_pod("Failed", terminated(exit_code=137))], "Killed"),
-        ([aftermath_pod("Succeeded", terminated())], "ResultLost"),
         ([aftermath_pod("Failed", reason="Evicted")], "Evicted"),
     ],
 )
@@ -175,8 +174,15 @@ def test_a_job_that_has_ended_and_shows_no_pod_is_looked_at() -> None:
     assert raised.value.look == PODS
     there = step(aftermath(COMPLETE, told=str(CLEAN)), wanted=CLEAN, evidence={PODS: (reported(CLEANED),)})
     assert there.row is AftermathJob.DONE
+    # By its exit code all is done; only what an inspection has found is lost with its result.
     gone = step(aftermath(COMPLETE, told=str(CLEAN)), wanted=CLEAN, evidence={PODS: ()})
-    assert (gone.row, gone.wake_at) == (AftermathJob.FAILED, later(10))
+    assert gone.report == WorkerResult(Outcome.DONE, parts=(CLEANED,))
+    look = Aftermath((Part.INSPECT, Part.RELEASE))
+    both = step(aftermath(COMPLETE, told=str(look)), wanted=look, evidence={PODS: ()})
+    assert both.report == WorkerResult(Outcome.DONE, parts=(RELEASED,))
+    alone = Aftermath((Part.INSPECT,))
+    again = step(aftermath(COMPLETE, told=str(look)), wanted=alone, evidence={PODS: ()})
+    assert (again.row, again.wake_at) == (AftermathJob.FAILED, later(10))
 
 
 @pytest.mark.parametrize(("pods", "look"), [((), LOOK_AT_JOB), ((aftermath_pod(),), LOOK_AT_POD)])
@@ -190,6 +196,9 @@ def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Lo
     assert told.trouble.reason == "ServiceAccountMissing"
     nothing = step(aftermath(told=str(ALL)), *pods, seconds=30, evidence={look: ()})
     assert (nothing.row, nothing.wake_at) == (AftermathJob.STARTS, later(60))
+    overdue = step(aftermath(told=str(ALL)), *pods, seconds=1800, evidence={look: ()})
+    assert overdue.trouble is not None
+    assert overdue.trouble.reason == "PendingTooLong"
 
 
 def test_one_that_does_not_start_is_made_anew_after_such_pauses() -> None:

@@ -21,6 +21,9 @@ PATH = {"provider": "aws", "path": "s3://bucket/some/backup-1.tgz", "secretName"
 COMPLETE_ONE = backup(status=status("Complete", backupPath="s3://bucket/some/of-it.tar.zst"))
 
 
+LEAVES = backup(status=COMPLETE_ONE.status, deletionTimestamp=NOW)
+
+
 def restore(**spec: Any) -> Restore:
     """A Restore of an archive by its address; keywords replace fields (None removes one)."""
     whole = {"to": TO, "s3": PATH} | spec
@@ -68,6 +71,7 @@ def test_an_address_of_the_original_has_no_scheme() -> None:
         ({"backup": "demo"}, COMPLETE_ONE, "spec.backup", "one of the two"),
         ({"s3": None, "backup": "gone"}, None, "spec.backup", "is no Backup of this namespace"),
         ({"s3": None, "backup": "demo"}, backup(status=status("Running")), "spec.backup", "is Running"),
+        ({"s3": None, "backup": "demo"}, LEAVES, "spec.backup", "is being deleted"),
         ({"s3": PATH | {"path": ""}}, None, "spec.s3.path", "write s3://bucket"),
         ({"s3": PATH | {"path": "s3://bucket/x.zip"}}, None, "spec.s3.path", "write s3://bucket"),
         ({"s3": PATH | {"provider": "azure"}}, None, "spec.s3.provider", "write one of"),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from tidbbackup.decide import rows
-from tidbbackup.decide.aftermath.job import follow
+from tidbbackup.decide.aftermath.job import follow, tried_until
 from tidbbackup.decide.aftermath.left import done, left_to_release
 from tidbbackup.decide.plan import Action, Announce, Delete, Plan
 from tidbbackup.decide.run.job_state import Ours
@@ -26,6 +26,7 @@ from tidbbackup.model.resource.backup import KIND, Backup, Phase, StatusWarning
 _KEEP_COMPLETE = timedelta(minutes=5)
 _KEEP_FAILED = timedelta(days=1)
 
+_ONE_TRY = timedelta(minutes=5)
 RELEASE_TRIES = timedelta(days=1)
 """After the end of a Backup its GC life time is given up."""
 BY_HAND = (
@@ -76,7 +77,7 @@ def not_put_back(backup: Backup) -> Action:
 
 
 def _release(life: Life, ended: datetime) -> Plan:
-    backup, until = life.backup, ended + RELEASE_TRIES
+    backup, until = life.backup, tried_until(life, ended + RELEASE_TRIES, _ONE_TRY)
     if life.awaited:
         # A worker that still stops may put it back itself: its end wakes us.
         return Plan(wake_at=life.lost_at, row=rows.Finished.POD_STOPS)

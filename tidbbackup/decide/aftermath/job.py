@@ -23,8 +23,8 @@ from tidbbackup.decide.run.ownership import events_of_start
 from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
-from tidbbackup.model.contract.result import WorkerResult
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
+from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.names import AFTERMATH
 from tidbbackup.model.resource.kubernetes import Happening
 
@@ -61,6 +61,9 @@ def follow(life: Life, wanted: Aftermath, trying_since: datetime) -> Step:
             return Step(wake_at=again, trouble=taken(job), row=rows.AftermathJob.NAME_TAKEN)
         case Reported(result=result) if _has_done_some(job, wanted):
             return Step(report=result, trouble=_why_not_done(job, wanted), row=rows.AftermathJob.DONE)
+        case Silent(completed=True) if _told(job) == str(wanted) and wanted.parts != (Part.INSPECT,):
+            # It exits with 0 only if all is done; what an inspection has found is lost with its result.
+            return Step(report=_by_its_exit_code(wanted), row=rows.AftermathJob.DONE)
         case Former() | Ours(leaving=True):
             # Its disappearance wakes us, and the next round makes it anew.
             return _remove(job, rows.AftermathJob.LEAVES)
@@ -102,7 +105,7 @@ def _why_not_made(life: Life) -> str:
 def _is_of_another_time(life: Life, job: Ours, wanted: Aftermath) -> bool:
     """Whether it was told something else than what is wanted now, or would be made otherwise now: its pod may
     wait for what the spec no longer names."""
-    if job.job.metadata.annotations.get(AFTERMATH) != str(wanted):
+    if _told(job) != str(wanted):
         return not isinstance(job, Reported | Silent)
     if not isinstance(job, NotStarted | Reported | Silent) or _why_not_made(life):
         return False
@@ -116,6 +119,9 @@ def _await_start(life: Life, job: NotStarted, trying_since: datetime) -> Step:
     cause = job.cause
     if cause is None:
         cause = why_in_events(life.look_up(events_of_start(job.job, job.pods), Happening))
+    overdue = job.created + timedelta(seconds=life.backup.spec.pendingDeadlineSeconds)
+    if cause is None and life.now >= overdue:
+        cause = Cause(reasons.PENDING_TOO_LONG, "nothing tells why its pod does not start")
     if cause is None:
         return Step(wake_at=life.now + _NEXT_QUESTION, row=rows.AftermathJob.STARTS)
     # A pod does not notice every repair.
@@ -123,10 +129,33 @@ def _await_start(life: Life, job: NotStarted, trying_since: datetime) -> Step:
     return attrs.evolve(step, row=rows.AftermathJob.STUCK)
 
 
+def tried_until(life: Life, until: datetime, one_try: timedelta) -> datetime:
+    """When it is given up: not before one try, which a controller that was away has not made."""
+    match life.aftermath:
+        case Ours() as job if job.created > until:
+            return job.created + one_try
+        case Absent() if life.now >= until and life.refusal is None and not _why_not_made(life):
+            return life.now + one_try
+    return until
+
+
+def _told(job: Ours) -> str:
+    return job.job.metadata.annotations.get(AFTERMATH, "")
+
+
+def _by_its_exit_code(wanted: Aftermath) -> WorkerResult:
+    kept = {Data.KEEP: reasons.DATA_KEPT, Data.DELETE: reasons.ARCHIVE_DELETED}.get(wanted.data, "")
+    done = [
+        PartResult(part, reason=kept if part is Part.CLEAN else "")
+        for part in wanted.parts
+        if part is not Part.INSPECT
+    ]
+    return WorkerResult(Outcome.DONE, parts=tuple(done))
+
+
 def _has_done_some(job: Reported, wanted: Aftermath) -> bool:
     """Whether a part that is wanted is done. A cleaning only counts if it did what is wanted of the data."""
-    told = job.job.metadata.annotations.get(AFTERMATH, "").split()
-    covered = wanted.data in (Data.KEEP, *told)
+    covered = wanted.data in (Data.KEEP, *_told(job).split())
     done = {each.part for each in job.result.parts if each.done and (covered or each.part is not Part.CLEAN)}
     return any(part in done for part in wanted.parts)
 

@@ -31,18 +31,22 @@ def ended(life: Life, cause: Cause, *, stopped: bool = False, began: bool = True
     `began`: its worker may have begun, so it may have left anything.
     """
     status = begun(life.backup, life.now)
-    at = life.now if stopped or not isinstance(life.run, Silent) else life.run.at
     return attrs.evolve(
         status,
-        runEnded=RunEnd(at.replace(microsecond=0), cause.reason, cause.message, stopped),
+        # When it is seen: whatever is tried after it has its whole time, also if the controller was away.
+        runEnded=RunEnd(life.now.replace(microsecond=0), cause.reason, cause.message, stopped),
         uploadLeftOpen=status.uploadLeftOpen or began,
         gcLifeTimeHeld=status.gcLifeTimeHeld or began,
     )
 
 
-def never_began(run: Silent) -> bool:
-    """Its pod ended (drained, evicted) while it waited, and its node was there to say so."""
-    if run.begun or run.lost or run.cause.reason == reasons.NODE_LOST:
+def never_began(life: Life, run: Silent) -> bool:
+    """Its pod ended (drained, evicted) while it waited, and its node was there to say so.
+
+    A kubelet that has lost a container that worked may tell neither that it began nor that it ended.
+    """
+    seen_at_work = life.status.phase == Phase.RUNNING
+    if seen_at_work or run.begun or run.lost or run.cause.reason == reasons.NODE_LOST:
         return False
     return bool(run.pods) and all(pod.ended and pod.state.waiting is None for pod in run.pods)
 

@@ -97,9 +97,15 @@ def _archive(spec: RestoreSpec, backup: Backup | None) -> _Archive | Problem:
         return _in(spec.s3, spec.s3.path, "spec.s3.path", "write s3://bucket/path/backup-….tgz")
     if backup is None:
         return Problem("spec.backup", spec.backup, "is no Backup of this namespace: see kubectl get backups")
-    if backup.status.condition(Phase.COMPLETE) is None or backup.spec.s3 is None:
+    if backup.metadata.deletionTimestamp is not None:
+        return Problem(
+            "spec.backup", spec.backup, "is being deleted, and perhaps its archive: name another one"
+        )
+    if backup.status.condition(Phase.COMPLETE) is None:
         phase = backup.status.phase or "not begun"
         return Problem("spec.backup", spec.backup, f"is {phase}, not Complete: name one that is Complete")
+    if backup.spec.s3 is None:
+        return Problem("spec.backup", spec.backup, "has no spec.s3: name the archive itself in spec.s3.path")
     return _in(backup.spec.s3, backup.status.backupPath, "spec.backup", "has no address of an archive")
 
 

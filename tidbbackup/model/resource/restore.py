@@ -1,6 +1,6 @@
 """The Restore resource: its spec, which a user writes, and its status, which we write.
 
-Must not validate (decide/restore/resolved.py does) and must not know how a Restore is run.
+Must not validate (decide/spec/restored.py does) and must not know how a Restore is run.
 """
 
 from __future__ import annotations
@@ -125,7 +125,12 @@ class Restore:
         if status.phase and status.observedGeneration is None:
             return f"it was run by another operator (phase {status.phase}); create a Restore of another name"
         begun = meta.annotations.get(BEGUN_UID, meta.uid)
-        if begun != meta.uid or (status.backupPath and BEGUN_UID not in meta.annotations):
+        if status.backupPath and BEGUN_UID not in meta.annotations:
+            return (
+                f"it has a status and no annotation {BEGUN_UID}: it is a copy, or somebody has removed that; "
+                "to run it, create a Restore from its spec alone"
+            )
+        if begun != meta.uid:
             return (
                 f"it is a copy of another Restore: annotation {BEGUN_UID} is {begun[:36]!r}, its own uid is "
                 f"{meta.uid}; to run it, create a Restore from its spec alone"
