@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 from collections.abc import Sequence
@@ -73,9 +74,11 @@ class DumperProcess:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
-        if self.process is not None:
+        if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
+                # Not process.send_signal: it first looks whether the process has ended. If it has, asyncio
+                # cannot get its exit code any more and reports 255.
+                os.kill(self.process.pid, number)
 
 
 def command(program: str, arguments: Sequence[str], search_path: str) -> list[str]:
