@@ -34,7 +34,7 @@ async def clean(client: S3Client, task: WorkerTask, journal: Journal, data: Data
     except StorageError as error:
         if error.reason != reasons.BUCKET_NOT_FOUND:
             raise
-        text = f"the bucket is not there: nothing was deleted; should it come back, delete {task.target.url}"
+        text = f"the bucket is not there: nothing was deleted; if it exists again, delete {task.target.url}"
         journal.notice(error.reason, text)
     return data is not Data.KEEP
 

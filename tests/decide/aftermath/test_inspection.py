@@ -174,7 +174,7 @@ def test_else_it_failed_by_what_ended_the_run(part: PartResult, message: str) ->
         (inspected(DENIED), "you may not"),
         (inspected(aftermath_job=None, refusal=Refusal(403, "exceeded quota")), "exceeded quota"),
         (inspected(aftermath_job=None, refusal=Refusal(422, "no")), "the API server refuses the Job: no"),
-        (inspected(aftermath_job=aftermath(owner="")), "is in the way: delete it"),
+        (inspected(aftermath_job=aftermath(owner="")), "the name is taken by a Job"),
         (inspected(aftermath_job=AT_WORK, aftermath_pods=(BUSY,)), "it did not end in time"),
     ],
 )

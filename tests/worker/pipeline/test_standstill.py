@@ -39,7 +39,7 @@ def test_the_oldest_statement_is_in_the_way_whoever_runs_it() -> None:
     found = Statements((old, LOCK, younger), "b")
     assert found.waiting == LOCK
     assert found.in_the_way(31).startswith(
-        f"in the way is {old}; wait until it has ended, or end it by KILL 8"
+        f"it waits for {old}; wait until it has ended, or end it by KILL 8"
     )
     assert "GRANT PROCESS" in Statements((LOCK, younger), "b").in_the_way(31)
     assert Statements((Statement(6, "other", 50, LOCK.text),), "b").waiting is None

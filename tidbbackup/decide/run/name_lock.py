@@ -31,5 +31,5 @@ def taken(held: Foreign) -> Cause:
     """What is said of a Job that is not ours."""
     owner = held.job.metadata.owner
     held_by = f"{owner.kind} {owner.name}, {owner.apiVersion}" if owner else "nobody's"
-    text = f"a Job {held.job.metadata.name} that is not ours ({held_by}) is in the way: delete it"
+    text = f"the name is taken by a Job {held.job.metadata.name} that is not ours ({held_by}): delete it"
     return Cause(reasons.NAME_TAKEN, text)

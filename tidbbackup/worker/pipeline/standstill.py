@@ -77,11 +77,11 @@ class Statements:
         found = [one for one in self.found if one.seconds >= seconds and not one.locks]
         if not found:
             return (
-                "what is in the way cannot be seen (an idle session with LOCK TABLES, or a statement of "
+                "what it waits for cannot be seen (an idle session with LOCK TABLES, or a statement of "
                 "another user, which GRANT PROCESS ON *.* shows); end it, or make the backup at another time"
             )
         more = f" and {len(found) - 1} more" if found[1:] else ""
-        return f"in the way is {found[0]}{more}; wait until it has ended, or end it by KILL {found[0].id}"
+        return f"it waits for {found[0]}{more}; wait until it has ended, or end it by KILL {found[0].id}"
 
 
 def statements(login: Login) -> Statements:
