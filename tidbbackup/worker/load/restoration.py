@@ -145,6 +145,16 @@ class Restoration:
             StepFailed: the target is not as it has to be, a statement has failed, the archive is broken.
         """
         metered = Metered(source, self._read)
+        try:
+            self._load_files(metered)
+        except StepFailed as error:
+            if error.reason in _DAMAGE_OR_NOT:
+                # As above; what an earlier pass has checked may have changed since.
+                self._check_digest(metered)
+            raise
+        self._check_digest(metered)
+
+    def _load_files(self, metered: Metered) -> None:
         if not self._in_one_pass:
             self._begin()
         try:
@@ -163,7 +173,6 @@ class Restoration:
         except BaseException as error:
             self._board.stop(error)
             raise
-        self._check_digest(metered)
 
     def finish(self) -> list[Mismatch]:
         """The comparison of the rows, then views and programs: an event may change rows once it is there.
@@ -296,6 +305,10 @@ class Restoration:
     def _moved(self, size: int, rows: int) -> None:
         self._counters.loaded_bytes += size
         self._counters.loaded_rows += rows
+
+
+# Statements of a damaged archive may fail before its checksum, which comes last, is read.
+_DAMAGE_OR_NOT = (reasons.LOAD_FAILED, reasons.ARCHIVE_UNREADABLE)
 
 
 def _rows_elsewhere(definition: Definition) -> bool:
