@@ -98,12 +98,7 @@ def worker(tidb: TidbProxy, object_store: ObjectStore, tmp_path: Path) -> Worker
 async def held(worker: Worker, tidb: TidbProxy, word: str = ROWS) -> asyncio.subprocess.Process:
     """Start it and wait until a statement with that word is on its way."""
     tidb.hold_at = word
-    process = await worker.start()
-    waiting = [asyncio.ensure_future(tidb.held.wait()), asyncio.ensure_future(process.wait())]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    waiting[0].cancel()
-    assert process.returncode is None, (worker.folder / "log").read_text()
-    return process
+    return await worker.start_until(tidb.held)
 
 
 async def unpacked(worker: Worker) -> dict[str, bytes]:

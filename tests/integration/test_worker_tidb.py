@@ -86,12 +86,7 @@ def worker(a_worker: Callable[[str], Worker]) -> Worker:
 async def halfway(worker: Worker, tidb: TidbProxy) -> asyncio.subprocess.Process:
     """Start it and wait until mydumper is about to read a table."""
     tidb.hold_at = TABLE_DUMP
-    process = await worker.start()
-    waiting = [asyncio.ensure_future(tidb.held.wait()), asyncio.ensure_future(process.wait())]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    waiting[0].cancel()
-    assert process.returncode is None, (worker.folder / "log").read_text()
-    return process
+    return await worker.start_until(tidb.held)
 
 
 async def test_a_dump_reads_at_one_snapshot_and_holds_the_life_time_meanwhile(

@@ -163,6 +163,15 @@ class Worker:
             assert process.returncode is None, (self.folder / "log").read_text(errors="replace")
             await asyncio.sleep(0.02)
 
+    async def start_until(self, reached: asyncio.Event) -> asyncio.subprocess.Process:
+        """Start a dump and wait until it has come that far."""
+        process = await self.start()
+        waiting = [asyncio.ensure_future(reached.wait()), asyncio.ensure_future(process.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        waiting[0].cancel()
+        assert process.returncode is None, (self.folder / "log").read_text()
+        return process
+
     async def left_in_bucket(self) -> tuple[set[str], list[tuple[str, str]]]:
         """Keys of objects and open uploads in the bucket."""
         objects = await self.store.objects(self.target.bucket)

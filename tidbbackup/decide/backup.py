@@ -12,7 +12,7 @@ import attrs
 from tidbbackup.decide import rows
 from tidbbackup.decide.aftermath import finished, inspection
 from tidbbackup.decide.facts import BackupFacts
-from tidbbackup.decide.plan import NOTHING, Action, Announce, Look, Plan
+from tidbbackup.decide.plan import NOTHING, Action, Announce, Plan
 from tidbbackup.decide.run import diagnosis, ending, retry
 from tidbbackup.decide.run.beginning import (
     FIRST_QUESTION,
@@ -26,7 +26,7 @@ from tidbbackup.decide.run.beginning import (
 )
 from tidbbackup.decide.run.job_state import Foreign, Former, NotStarted, Ours, Reported, Silent, Working
 from tidbbackup.decide.run.life import Ended, Finished, Life, life_of
-from tidbbackup.decide.run.ownership import JOB_KIND, events_of_start, job_key, owned_by
+from tidbbackup.decide.run.ownership import events_of_start, job_key, look_for_job, owned_by
 from tidbbackup.decide.run.stopping import ended, never_began, stop, until_it_is_gone
 from tidbbackup.decide.status import Cause, move
 from tidbbackup.model import reasons
@@ -82,8 +82,7 @@ def _leave_alone(backup: Backup) -> Plan:
 
 def _job_is_missing(life: Life) -> Plan:
     key = job_key("backup", life.backup)
-    look = Look(JOB_KIND, key.namespace, name=key.name)
-    if any(owned_by(job, life.backup) for job in life.look_up(look, Job)):
+    if any(owned_by(job, life.backup) for job in life.look_up(look_for_job(key), Job)):
         return NOTHING  # The cache lags behind; the Job's arrival in it wakes us.
     # Whoever deletes the Job wants the run stopped: the storage is not inspected.
     cause = Cause(reasons.JOB_DELETED, f"Job {key.name} was deleted from outside while the backup ran")

@@ -19,7 +19,6 @@ from tidbbackup.decide.plan import (
     Announce,
     Create,
     Delete,
-    Look,
     PatchStatus,
     Plan,
     SetFinalizers,
@@ -39,7 +38,7 @@ from tidbbackup.decide.run.job_state import (
     job_state,
 )
 from tidbbackup.decide.run.name_lock import remove, taken
-from tidbbackup.decide.run.ownership import JOB_KIND, events_of_start, owner_uid, pods_of
+from tidbbackup.decide.run.ownership import JOB_KIND, events_of_start, look_for_job, owner_uid, pods_of
 from tidbbackup.decide.spec.restored import Resolved, resolve, restore_notices
 from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
@@ -146,6 +145,12 @@ def _remember(restore: Restore) -> Action:
     return SetFinalizers(restore.key, meta.resourceVersion, meta.finalizers, annotations=begun)
 
 
+def _has_unseen_job(restore: Restore, facts: RestoreFacts) -> bool:
+    """Whether it has a Job that the cache does not show."""
+    found = facts.look_up(look_for_job(job_key(restore)), Job)
+    return any(owner_uid(job, restore) == restore.metadata.uid for job in found)
+
+
 def _still_loads(restore: Restore, facts: RestoreFacts, now: datetime) -> bool:
     """Whether a pod of a Job that is gone may load into the target: two would meet there."""
     pods = facts.look_up(pods_of(restore, RESTORE), Pod)
@@ -155,8 +160,7 @@ def _still_loads(restore: Restore, facts: RestoreFacts, now: datetime) -> bool:
 def _refused(restore: Restore, refusal: Refusal, facts: RestoreFacts, now: datetime) -> Plan:
     text = f"the API server refuses the Job: {refusal.message}"
     if refusal.status == 409:
-        key = job_key(restore)
-        for job in facts.look_up(Look(JOB_KIND, key.namespace, name=key.name), Job):
+        for job in facts.look_up(look_for_job(job_key(restore)), Job):
             held = job_state(job, facts.pods, restore, now)
             if isinstance(held, Foreign):
                 return Plan(_failed(restore, taken(held), now))
@@ -221,26 +225,18 @@ def _stopped(restore: Restore, run: JobState, end: RunEnd, facts: RestoreFacts, 
     """Its Job goes, with its pods; only then it is Failed."""
     if isinstance(run, Ours):
         return remove(run)
-    key = job_key(restore)
-    if any(
-        owner_uid(job, restore) == restore.metadata.uid
-        for job in facts.look_up(Look(JOB_KIND, key.namespace, name=key.name), Job)
-    ):
-        return Plan(wake_at=now + FIRST_QUESTION)
-    if _still_loads(restore, facts, now):
+    if _has_unseen_job(restore, facts) or _still_loads(restore, facts, now):
         return Plan(wake_at=now + FIRST_QUESTION)
     return Plan(_failed(restore, Cause(end.reason, end.message), now))
 
 
 def _job_is_missing(restore: Restore, facts: RestoreFacts, now: datetime) -> Plan:
-    key = job_key(restore)
-    look = Look(JOB_KIND, key.namespace, name=key.name)
-    if any(owner_uid(job, restore) == restore.metadata.uid for job in facts.look_up(look, Job)):
+    if _has_unseen_job(restore, facts):
         # The cache lags behind; the Job's arrival in it wakes us.
         return NOTHING.by(rows.Restoring.JOB_MISSING)
     if _still_loads(restore, facts, now):
         return Plan(wake_at=now + FIRST_QUESTION, row=rows.Restoring.POD_ENDS)
-    text = f"Job {key.name} was deleted from outside while it ran; {_GO_ON}"
+    text = f"Job {job_key(restore).name} was deleted from outside while it ran; {_GO_ON}"
     failed = _failed(restore, Cause(reasons.JOB_DELETED, text), now)
     return Plan(failed, row=rows.Restoring.JOB_MISSING)
 

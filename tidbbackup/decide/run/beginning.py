@@ -11,13 +11,13 @@ import attrs
 
 from tidbbackup.decide import rows
 from tidbbackup.decide.facts import Refusal
-from tidbbackup.decide.plan import Action, Announce, Create, Look, PatchStatus, Plan, SetFinalizers
+from tidbbackup.decide.plan import Action, Announce, Create, PatchStatus, Plan, SetFinalizers
 from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.run import diagnosis, ending, retry
 from tidbbackup.decide.run.job_state import Foreign, Former, job_state
 from tidbbackup.decide.run.life import Life
 from tidbbackup.decide.run.name_lock import remove, taken
-from tidbbackup.decide.run.ownership import JOB_KIND, job_key
+from tidbbackup.decide.run.ownership import job_key, look_for_job
 from tidbbackup.decide.spec.task import archive_url, notices
 from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
@@ -42,9 +42,7 @@ def name_is_held(life: Life, held: Foreign | Former) -> Plan:
 
 def _name_is_held_unseen(life: Life) -> Plan:
     """A Job of our name that the cache does not show: it lacks our labels, or the cache lags behind."""
-    key = job_key("backup", life.backup)
-    look = Look(JOB_KIND, key.namespace, name=key.name)
-    found = life.look_up(look, Job)
+    found = life.look_up(look_for_job(job_key("backup", life.backup)), Job)
     states = [job_state(job, life.facts.pods, life.backup, life.now) for job in found]
     plans = [name_is_held(life, held) for held in states if isinstance(held, Foreign | Former)]
     found_nothing = Plan(row=rows.Living.REFUSED)

@@ -44,6 +44,11 @@ def job_key(verb: str, backup: Backup) -> ObjectKey:
     return ObjectKey(JOB_KIND, backup.metadata.namespace, name)
 
 
+def look_for_job(key: ObjectKey) -> Look:
+    """The look that finds whatever Job has this name, ours or not."""
+    return Look(JOB_KIND, key.namespace, name=key.name)
+
+
 def may_work_for(pod: Pod, backup: Subject) -> bool:
     """A pod whose worker has not ended, and not older than the Backup, so not of a former one of its name."""
     created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.plan import Action, Look, Plan
+from tidbbackup.decide.plan import Action, Plan
 from tidbbackup.decide.run.job_state import JobState, Ours, job_state
 from tidbbackup.decide.run.life import Life
 from tidbbackup.decide.run.name_lock import remove
-from tidbbackup.decide.run.ownership import JOB_KIND, job_key, may_work_for, pods_of
+from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, pods_of
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import BackoffRetryPolicy, Backup, BackupStatus, RetryRecord
@@ -119,8 +119,7 @@ def _left(life: Life) -> list[Ours]:
     former = attrs.evolve(backup, status=attrs.evolve(status, backoffRetryStatus=records))
     states: list[JobState] = []
     for verb, pods in (("backup", life.facts.pods), ("aftermath", life.facts.aftermath_pods)):
-        key = job_key(verb, former)
-        look = Look(JOB_KIND, key.namespace, name=key.name)
+        look = look_for_job(job_key(verb, former))
         states += [job_state(job, pods, backup, life.now) for job in life.look_up(look, Job)]
     return [state for state in states if isinstance(state, Ours)]
 

@@ -10,13 +10,13 @@ from datetime import timedelta
 
 import attrs
 
-from tidbbackup.decide.plan import Action, Delete, Look, Plan
+from tidbbackup.decide.plan import Action, Delete, Plan
 from tidbbackup.decide.run.beginning import begun
 from tidbbackup.decide.run.diagnosis import has_run, is_out_of_reach
 from tidbbackup.decide.run.job_state import Ours, Silent, job_state
 from tidbbackup.decide.run.life import Life
 from tidbbackup.decide.run.name_lock import remove
-from tidbbackup.decide.run.ownership import JOB_KIND, job_key, may_work_for, pods_of
+from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, pods_of
 from tidbbackup.decide.status import Cause, mend, move
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import BackupStatus, Phase, RunEnd
@@ -78,8 +78,7 @@ def look_for_a_run(life: Life) -> Plan | None:
     """A live look for a Job or pod that the cache may not show yet; None once there surely is none that goes
     on. A pod that is out of reach may be at work all the same, on a node that is only cut off."""
     backup, now = life.backup, life.now
-    key = job_key("backup", backup)
-    for found in life.look_up(Look(JOB_KIND, key.namespace, name=key.name), Job):
+    for found in life.look_up(look_for_job(job_key("backup", backup)), Job):
         state = job_state(found, life.facts.pods, backup, now)
         if isinstance(state, Ours) and not isinstance(life.run, Ours):
             return Plan(wake_at=now + _NEXT_LOOK)  # What it tells comes with the cache.

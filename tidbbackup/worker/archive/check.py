@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 from attrs import define, field, frozen
 
+from tidbbackup.model.enumeration import some
 from tidbbackup.worker.archive.manifest import Manifest, printable
 from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
 
-_NAMED = 5
 """So many files are named, the rest counted."""
 
 
@@ -66,8 +66,7 @@ class _Inside:
             ("holds files of another size", self.other_size),
         ):
             if names:
-                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-                yield f"{words}: {', '.join(names[:_NAMED])}{more}"
+                yield f"{words}: {some(names)}"
 
 
 def check_archive(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidbbackup.model import reasons
+from tidbbackup.model import enumeration, reasons
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.worker.database.catalog import Database, Survey
 from tidbbackup.worker.database.grants import read_grants
@@ -54,6 +54,5 @@ def check_grants(survey: Survey, chosen: Selection, *, locks: bool = True) -> tu
 
 
 def some(things: Sequence[str]) -> str:
-    """The first few of these, and how many more there are."""
-    more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
-    return "; ".join(things[:_NAMED]) + more
+    """The first few of these, which may have commas, and how many more there are."""
+    return enumeration.some(things, between="; ")

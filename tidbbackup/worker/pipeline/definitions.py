@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from tidbbackup.model import reasons
+from tidbbackup.model.enumeration import some
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database, without
 from tidbbackup.worker.database.survey import current_databases
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 """So many things are read in one session: their files have to find room in memory."""
-_NAMED = 5
 # Counts on with each row.
 _COUNTER = re.compile(rb" AUTO_INCREMENT=\d+")
 
@@ -84,11 +84,9 @@ class Definitions:
                 if not known and item.kind == "TABLE" and self._has_rows(item):
                     await self._put(files)
         if changed:
-            more = f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else ""
             raise StepFailed(
                 reasons.DUMP_INCOMPLETE,
-                f"{', '.join(changed[:_NAMED])}{more}: the definition was changed while the dump was made; "
-                "make a new Backup",
+                f"{some(changed)}: the definition was changed while the dump was made; make a new Backup",
             )
         sequences = [item for item in wanted if item.kind == "SEQUENCE"]
         for start in range(0, len(sequences), _AT_ONCE):

@@ -11,6 +11,7 @@ import logging
 from attrs import define
 
 from tidbbackup.model import reasons
+from tidbbackup.model.enumeration import some
 from tidbbackup.worker.archive.manifest import printable
 from tidbbackup.worker.archive.tar import Archive
 from tidbbackup.worker.dumpers.process import DumperProcess
@@ -73,12 +74,11 @@ class Holder:
     def _too_small(self) -> StepFailed:
         dumper = self.task.job.dumper
         sizes = sorted(self.belt.writing_sizes().items(), key=lambda item: -item[1])
-        names = ", ".join(f"{printable(name)} ({readable(size)})" for name, size in sizes[:_NAMED])
-        more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
+        names = [f"{printable(name)} ({readable(size)})" for name, size in sizes]
         return StepFailed(
             reasons.STAGING_TOO_SMALL,
             f"files that are still being written fill the {readable(self.task.budget)} that may be used of "
-            f"the staging volume, and nothing else is left to be sent: {names}{more}; raise "
+            f"the staging volume, and nothing else is left to be sent: {some(names, _NAMED)}; raise "
             "spec.storageSize, or cut the tables into smaller files with the "
             f"{dumper.name} option {dumper.cutting_option}",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidbbackup.model import reasons
+from tidbbackup.model.enumeration import some
 from tidbbackup.worker.archive.manifest import printable
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database
@@ -35,10 +36,9 @@ def is_cut_off(path: Path) -> bool:
 
 def cut_off(names: list[str]) -> StepFailed:
     """The failure that names such files and what cures it."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return StepFailed(
         reasons.DUMP_INCOMPLETE,
-        f"{', '.join(printable(name) for name in names[:_NAMED])}{more} of the dump ends in the middle: the "
+        f"{some(list(map(printable, names)), _NAMED)} of the dump ends in the middle: the "
         "staging volume did not keep all that was written, and told nobody (is it full, has it a quota); "
         "raise spec.storageSize or choose another spec.storageClassName",
     )
@@ -58,9 +58,8 @@ async def check_whole(task: Assignment, databases: tuple[Database, ...], sizes: 
     still = job.selection.apply(present)
     lost = sorted(set(absent) & set(task.dump.missing(still, sizes)))
     if lost:
-        more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
         raise StepFailed(
             reasons.DUMP_INCOMPLETE,
-            f"{job.dumper.name} ended well but its dump lacks {', '.join(lost[:_NAMED])}{more}; what "
+            f"{job.dumper.name} ended well but its dump lacks {some(lost, _NAMED)}; what "
             "cannot be opened (a view of a table that is gone) has to be mended, dropped or filtered out",
         )
