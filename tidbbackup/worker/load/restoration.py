@@ -13,6 +13,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from tidbbackup.model import reasons
+from tidbbackup.model.enumeration import some
 from tidbbackup.model.filter.table_filter import TableFilter
 from tidbbackup.worker.archive.manifest import Manifest, printable
 from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
@@ -35,6 +36,8 @@ _BUDGET = 64 << 20
 _COUNT_SECONDS = 6 * 3600
 """For the rows of one table."""
 _NAMED = 5
+_DAMAGE_OR_NOT = (reasons.LOAD_FAILED, reasons.ARCHIVE_UNREADABLE)
+"""Statements of a damaged archive may fail before its checksum, which comes last, is read."""
 
 T = TypeVar("T")
 
@@ -148,8 +151,8 @@ class Restoration:
         try:
             self._load_files(metered)
         except StepFailed as error:
-            if error.reason in _DAMAGE_OR_NOT:
-                # As above; what an earlier pass has checked may have changed since.
+            # A first pass has checked the same version of the object.
+            if self._in_one_pass and error.reason in _DAMAGE_OR_NOT:
                 self._check_digest(metered)
             raise
         self._check_digest(metered)
@@ -228,13 +231,12 @@ class Restoration:
         clashing = [thing for thing in there if self._target.key(thing) in coming]
         if not clashing:
             return
-        names = ", ".join(thing.sql for thing in clashing[:_NAMED])
-        more = f" and {len(clashing) - _NAMED} more" if len(clashing) > _NAMED else ""
+        names = some([thing.sql for thing in clashing])
         where = self._target.login.where
         if not self._wanted.overwrite:
             raise StepFailed(
                 reasons.TARGET_NOT_EMPTY,
-                f"{where} has {names}{more} already; restore into another server, drop them, leave them out "
+                f"{where} has {names} already; restore into another server, drop them, leave them out "
                 "with a filter, or let them be dropped with overwrite: Tables",
             )
         if system := [thing.sql for thing in clashing if thing.database in self._target.system]:
@@ -289,9 +291,11 @@ class Restoration:
             ) from error
 
     def _check_digest(self, metered: Metered) -> None:
-        metered.drain()
         manifest = self._wanted.manifest
-        if manifest and (metered.bytes, metered.sha256.hexdigest()) != (manifest.size, manifest.sha256):
+        if manifest is None:
+            return
+        metered.drain()
+        if (metered.bytes, metered.sha256.hexdigest()) != (manifest.size, manifest.sha256):
             raise broken(
                 f"its {metered.bytes} bytes have sha256 {metered.sha256.hexdigest()}, its manifest says "
                 f"{manifest.size} bytes and {manifest.sha256}"
@@ -305,10 +309,6 @@ class Restoration:
     def _moved(self, size: int, rows: int) -> None:
         self._counters.loaded_bytes += size
         self._counters.loaded_rows += rows
-
-
-# Statements of a damaged archive may fail before its checksum, which comes last, is read.
-_DAMAGE_OR_NOT = (reasons.LOAD_FAILED, reasons.ARCHIVE_UNREADABLE)
 
 
 def _rows_elsewhere(definition: Definition) -> bool:
