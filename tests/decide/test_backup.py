@@ -1,6 +1,6 @@
 """The table of a live Backup: (facts, now) -> Plan.
 
-Here is also what decide/facts.py, decide/plan.py and decide/run/ending.py promise.
+Here is also what decide/facts.py, decide/plan.py, decide/run/following.py and decide/run/ending.py promise.
 """
 
 from datetime import datetime, timedelta

@@ -5,34 +5,22 @@ Leaves Backups that are being deleted to gc. Must not know how its Plan is carri
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-import attrs
+from datetime import datetime
 
 from tidbbackup.decide import rows
 from tidbbackup.decide.aftermath import finished, inspection
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Plan
-from tidbbackup.decide.run import diagnosis, ending, retry
-from tidbbackup.decide.run.beginning import (
-    FIRST_QUESTION,
-    NEXT_QUESTION,
-    begin,
-    begun,
-    name_is_held,
-    next_attempt,
-    remember,
-    scheduled,
-)
-from tidbbackup.decide.run.job_state import Foreign, Former, NotStarted, Ours, Reported, Silent, Working
-from tidbbackup.decide.run.life import Ended, Finished, Life, life_of
-from tidbbackup.decide.run.ownership import events_of_start, job_key, look_for_job, owned_by
-from tidbbackup.decide.run.stopping import ended, never_began, stop, until_it_is_gone
-from tidbbackup.decide.status import Cause, move
+from tidbbackup.decide.run import ending, retry
+from tidbbackup.decide.run.beginning import begin, name_is_held, next_attempt, remember
+from tidbbackup.decide.run.following import until_it_ends
+from tidbbackup.decide.run.job_state import Foreign, Former, Ours, Reported, Silent
+from tidbbackup.decide.run.life import BackupLife, Ended, Finished, life_of
+from tidbbackup.decide.run.stopping import ended, never_began, until_it_is_gone
+from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
 from tidbbackup.model.names import BEGUN_UID, FINALIZER
 from tidbbackup.model.resource.backup import KIND, Backup, Phase, RunEnd
-from tidbbackup.model.resource.kubernetes import Happening, Job
 
 
 def decide(facts: BackupFacts, now: datetime) -> Plan:
@@ -50,7 +38,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     return _go_on(life_of(facts, backup, now))
 
 
-def _go_on(life: Life) -> Plan:
+def _go_on(life: BackupLife) -> Plan:
     match life.stage:
         case Finished():
             return finished.decide(life)
@@ -80,16 +68,16 @@ def _leave_alone(backup: Backup) -> Plan:
     return Plan((Announce(KIND, backup.metadata, "Warning", reasons.FOREIGN_BACKUP, message),))
 
 
-def _job_is_missing(life: Life) -> Plan:
-    key = job_key("backup", life.backup)
-    if any(owned_by(job, life.backup) for job in life.look_up(look_for_job(key), Job)):
-        return NOTHING  # The cache lags behind; the Job's arrival in it wakes us.
+def _job_is_missing(life: BackupLife) -> Plan:
+    if life.has_unseen_job():
+        return NOTHING
     # Whoever deletes the Job wants the run stopped: the storage is not inspected.
-    cause = Cause(reasons.JOB_DELETED, f"Job {key.name} was deleted from outside while the backup ran")
+    text = f"Job {life.job_key.name} was deleted from outside while the backup ran"
+    cause = Cause(reasons.JOB_DELETED, text)
     return Plan(ending.end_attempt(life.backup, cause, life.now, ended(life, cause)))
 
 
-def _follow(life: Life) -> Plan:
+def _follow(life: BackupLife) -> Plan:
     backup, now = life.backup, life.now
     match life.settled(life.run, "backup"):
         case Reported(result=result):
@@ -99,37 +87,10 @@ def _follow(life: Life) -> Plan:
             return Plan(ending.end_attempt(backup, cause, now, status), row=rows.Living.NEVER_BEGAN)
         case Silent(cause=cause):
             return inspection.begin(life, cause).by(rows.Living.SILENT)
-        case Working(since=since):
-            status = attrs.evolve(begun(backup, now), timeStarted=since)
-            cause = Cause(reasons.POD_STARTED, "the worker runs")
-            runs = move(backup, Phase.RUNNING, cause, now, status=status)
-            return Plan(runs, wake_at=life.lost_at, row=rows.Living.WORKING)
-        case NotStarted() as waiting if life.status.phase != Phase.RUNNING:
-            return _wait(life, waiting)
-    return NOTHING.by(rows.Living.CACHE_LAGS)  # No way leads back.
+    return until_it_ends(life)
 
 
-def _wait(life: Life, run: NotStarted) -> Plan:
-    backup, now = life.backup, life.now
-    deadline = run.created + timedelta(seconds=backup.spec.pendingDeadlineSeconds)
-    question = min(run.created + FIRST_QUESTION, deadline)
-    if now < question:
-        # For the first moments every pod waits for something; to name it would only alarm.
-        return Plan(scheduled(backup, None, now), wake_at=question, row=rows.Living.WAITING)
-    cause = run.cause
-    if cause is None or cause.reason == reasons.VOLUME_UNAVAILABLE:
-        look = events_of_start(run.job, run.pods, of_claim=cause is not None)
-        events = life.look_up(look, Happening)
-        cause = diagnosis.why_in_events(events) or cause
-    if now < deadline:
-        again = min(now + NEXT_QUESTION, deadline)
-        return Plan(scheduled(backup, cause, now), wake_at=again, row=rows.Living.WAITING)
-    cause = cause or Cause(reasons.PENDING_TOO_LONG, "nothing tells why its pod does not start")
-    text = f"the pod did not start within {backup.spec.pendingDeadlineSeconds} s: {cause.message}"
-    return stop(life, run, Cause(cause.reason, text)).by(rows.Living.OVERDUE)
-
-
-def _given_up(life: Life, end: RunEnd) -> tuple[Action, ...]:
+def _given_up(life: BackupLife, end: RunEnd) -> tuple[Action, ...]:
     """Its pod did not start in time, and is gone."""
     text = end.message
     if life.status.uploadLeftOpen:

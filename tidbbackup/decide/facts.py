@@ -58,16 +58,22 @@ class Facts:
         return tuple(item for item in self.evidence[look] if isinstance(item, kind))
 
 
+@frozen(kw_only=True)
+class RunFacts(Facts):
+    """What a decision about a Backup's or a Restore's run is taken on."""
+
+    job: Job | None = None
+    """Whatever holds the name of its Job (`backup-<bk>`, `restore-<rt>`), ours or not."""
+    pods: tuple[Pod, ...] = ()
+    """The pods that carry its name and run, or ran, a dump or a restore."""
+
+
 @frozen
-class BackupFacts(Facts):
+class BackupFacts(RunFacts):
     """All that a decision about one Backup is taken on."""
 
     backup: Backup | None
     image: WorkerImage
-    job: Job | None = None
-    """Whatever holds the name `backup-<bk>`, ours or not."""
-    pods: tuple[Pod, ...] = ()
-    """The pods that carry this Backup's name and run, or ran, a dump."""
     aftermath_job: Job | None = None
     """Whatever holds the name `aftermath-<bk>`."""
     aftermath_pods: tuple[Pod, ...] = ()

@@ -30,7 +30,7 @@ from tidbbackup.decide.run.job_state import (
     Silent,
     Working,
 )
-from tidbbackup.decide.run.life import Ended, Life, life_of
+from tidbbackup.decide.run.life import BackupLife, Ended, life_of
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.run.stopping import ended, look_for_a_run, never_began, stop, until_it_is_gone
 from tidbbackup.decide.spec.task import archive_url
@@ -58,7 +58,7 @@ def decide(facts: BackupFacts, now: datetime) -> Plan:
     return _end_run(life_of(facts, backup, now))
 
 
-def _end_run(life: Life) -> Plan:
+def _end_run(life: BackupLife) -> Plan:
     """First its run ends, and the status tells how."""
     backup, now = life.backup, life.now
     match life.stage:
@@ -85,7 +85,7 @@ def _end_run(life: Life) -> Plan:
     return _clean_up(life, left_to_clean(backup))
 
 
-def _stop(life: Life, run: Ours) -> Plan:
+def _stop(life: BackupLife, run: Ours) -> Plan:
     when = "is stopped" if run.begun else "is stopped before it began"
     cause = Cause(reasons.RUN_STOPPED, f"the Backup is being deleted: its run {when}")
     say = Announce(KIND, life.backup.metadata, "Normal", cause.reason, cause.message)
@@ -93,7 +93,7 @@ def _stop(life: Life, run: Ours) -> Plan:
     return attrs.evolve(plan, actions=(say, *plan.actions))
 
 
-def _write_its_end(life: Life, run: object) -> Plan:
+def _write_its_end(life: BackupLife, run: object) -> Plan:
     """As if the Backup lived, but no other attempt follows."""
     backup, now = life.backup, life.now
     match run:
@@ -110,7 +110,7 @@ def _write_its_end(life: Life, run: object) -> Plan:
     return Plan(wake_at=now + _NEXT_LOOK, row=rows.Leaving.UNSEEN)
 
 
-def _clean_up(life: Life, wanted: Aftermath) -> Plan:
+def _clean_up(life: BackupLife, wanted: Aftermath) -> Plan:
     """Its run is over."""
     backup = life.backup
     job, wanted_gone = life.aftermath, wanted.data is not Data.KEEP
@@ -142,7 +142,7 @@ def _has_cleaned(job: JobState) -> bool:
     return told is not None and told.done
 
 
-def _nothing_left(life: Life) -> Plan:
+def _nothing_left(life: BackupLife) -> Plan:
     # Complete is the one phase that proves by itself that no run goes on.
     complete = life.status.condition(Phase.COMPLETE) is not None
     if not complete and (waits := look_for_a_run(life)):
@@ -152,7 +152,7 @@ def _nothing_left(life: Life) -> Plan:
     return Plan((*say, finalizer.let_go(life.backup)), row=rows.Leaving.NOTHING_LEFT)
 
 
-def _follow_cleaning(life: Life, step: Step) -> Plan:
+def _follow_cleaning(life: BackupLife, step: Step) -> Plan:
     backup, told = life.backup, step.report.part(Part.CLEAN) if step.report else None
     if step.report and told and told.done:
         # Dying here: the next run finds the phase Clean, or else the Job's report once more.
@@ -163,7 +163,7 @@ def _follow_cleaning(life: Life, step: Step) -> Plan:
     return Plan((*step.actions, *say), step.wake_at, rows.Leaving.CLEANING)
 
 
-def _cleaned(life: Life, report: WorkerResult, told: PartResult) -> tuple[Action, ...]:
+def _cleaned(life: BackupLife, report: WorkerResult, told: PartResult) -> tuple[Action, ...]:
     backup, notices = life.backup, "; ".join(notice.message for notice in report.notices)
     status = attrs.evolve(done(life.status, report), uploadLeftOpen=False)
     kind: Literal["Normal", "Warning"] = "Normal"
@@ -184,7 +184,7 @@ def _cleaned(life: Life, report: WorkerResult, told: PartResult) -> tuple[Action
     return (say, *move(backup, Phase.CLEAN, cause, life.now, status=status))
 
 
-def _clean_failed(life: Life, cause: Cause) -> tuple[Action, ...]:
+def _clean_failed(life: BackupLife, cause: Cause) -> tuple[Action, ...]:
     way_out = "to delete the Backup and keep the archive, set spec.cleanPolicy to Retain"
     if life.status.uploadLeftOpen:
         way_out = f"a multipart upload may be open; to leave it so, remove the finalizer {FINALIZER}"
@@ -192,7 +192,7 @@ def _clean_failed(life: Life, cause: Cause) -> tuple[Action, ...]:
     return move(life.backup, Phase.CLEAN_FAILED, Cause(cause.reason, text), life.now)
 
 
-def _follow_release(life: Life, step: Step, deleted: datetime) -> Plan:
+def _follow_release(life: BackupLife, step: Step, deleted: datetime) -> Plan:
     """Nothing is left in the storage; what may be left in the database holds up the deletion for seconds."""
     backup, cleaned = life.backup, life.status.condition(Phase.CLEAN)
     since = (cleaned and cleaned.lastTransitionTime) or deleted
@@ -207,7 +207,7 @@ def _follow_release(life: Life, step: Step, deleted: datetime) -> Plan:
     return Plan((*step.actions, *say), step.wake_at, rows.Leaving.RELEASING).no_later(until)
 
 
-def _say_lost(life: Life) -> tuple[Action, ...]:
+def _say_lost(life: BackupLife) -> tuple[Action, ...]:
     """A pod that is not waited for any more may be at work all the same, on a node that is only cut off. It
     opened its one upload before its dump: once that is aborted, it can complete nothing."""
     lost = [diagnosis.lost(pod) for pod in life.at_work]

@@ -15,7 +15,7 @@ from tidbbackup.decide.aftermath.job import follow, tried_until
 from tidbbackup.decide.aftermath.left import done, left_to_release
 from tidbbackup.decide.plan import Action, Announce, Delete, Plan
 from tidbbackup.decide.run.job_state import Ours
-from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.schedule.doubt import doubt
 from tidbbackup.decide.status import Cause, mend, warn
@@ -37,7 +37,7 @@ BY_HAND = (
 _NOT_PUT_BACK = f"the GC life time that its run may have raised was not put back; {BY_HAND}"
 
 
-def decide(life: Life) -> Plan:
+def decide(life: BackupLife) -> Plan:
     """What is left to do about a Backup that is Complete or Failed."""
     backup, now = life.backup, life.now
     ended = life.status.timeCompleted or backup.metadata.creationTimestamp
@@ -76,7 +76,7 @@ def not_put_back(backup: Backup) -> Action:
     return Announce(KIND, backup.metadata, "Warning", reasons.RELEASE_GIVEN_UP, _NOT_PUT_BACK)
 
 
-def _release(life: Life, ended: datetime) -> Plan:
+def _release(life: BackupLife, ended: datetime) -> Plan:
     backup, until = life.backup, tried_until(life, ended + RELEASE_TRIES, _ONE_TRY)
     if life.awaited:
         # A worker that still stops may put it back itself: its end wakes us.

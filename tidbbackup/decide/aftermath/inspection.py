@@ -15,7 +15,7 @@ from tidbbackup.decide.aftermath.job import follow
 from tidbbackup.decide.aftermath.left import done, left_to_inspect
 from tidbbackup.decide.plan import Action, Plan
 from tidbbackup.decide.run import ending
-from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.stopping import ended
 from tidbbackup.decide.status import Cause, mend, move
 from tidbbackup.model import reasons
@@ -27,13 +27,13 @@ _TAKES = timedelta(minutes=5)
 """Beside the time for which its pod may wait: a lost node is just when there is no room."""
 
 
-def begin(life: Life, cause: Cause) -> Plan:
+def begin(life: BackupLife, cause: Cause) -> Plan:
     """Remember how the run ended: from here on nothing else is needed of it."""
     # Dying here: the next run finds status.runEnded, and makes the Job that inspects.
     return Plan(move(life.backup, Phase.RUNNING, _told(cause), life.now, status=ended(life, cause)))
 
 
-def decide(life: Life, end: RunEnd) -> Plan:
+def decide(life: BackupLife, end: RunEnd) -> Plan:
     """What to do about a run of which all that is known is how it ended."""
     backup, cause, at = life.backup, Cause(end.reason, end.message), end.at or life.now
     step = follow(life, left_to_inspect(backup), at)
@@ -58,7 +58,7 @@ def decide(life: Life, end: RunEnd) -> Plan:
     return Plan((*step.actions, *say), step.wake_at, rows.Inspecting.WAITS).no_later(until)
 
 
-def _whole(life: Life, report: WorkerResult, cause: Cause) -> tuple[Action, ...]:
+def _whole(life: BackupLife, report: WorkerResult, cause: Cause) -> tuple[Action, ...]:
     text = f"read from its manifest, the worker's own result was lost ({cause.reason}: {cause.message})"
     status = attrs.evolve(done(life.status, report), uploadLeftOpen=False)
     result = attrs.evolve(report, message=text)

@@ -17,7 +17,7 @@ from tidbbackup.decide.plan import Action, Ask, Create
 from tidbbackup.decide.render import aftermath_job, idle_job, is_outdated
 from tidbbackup.decide.run.diagnosis import why_in_events
 from tidbbackup.decide.run.job_state import Absent, Foreign, Former, NotStarted, Ours, Reported, Silent
-from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.name_lock import remove, taken
 from tidbbackup.decide.run.ownership import events_of_start
 from tidbbackup.decide.spec.task import archive_url
@@ -50,7 +50,7 @@ class Step:
     """By which row of the table of the Job."""
 
 
-def follow(life: Life, wanted: Aftermath, trying_since: datetime) -> Step:
+def follow(life: BackupLife, wanted: Aftermath, trying_since: datetime) -> Step:
     """What to do now so that the parts of `wanted` get done."""
     job = life.settled(life.aftermath, "aftermath")
     match job:
@@ -77,7 +77,7 @@ def follow(life: Life, wanted: Aftermath, trying_since: datetime) -> Step:
     return Step(wake_at=job.lost_at, row=rows.AftermathJob.WORKS)
 
 
-def _make(life: Life, wanted: Aftermath) -> Step:
+def _make(life: BackupLife, wanted: Aftermath) -> Step:
     again, refusal = life.now + _NEXT_QUESTION, life.refusal
     if wrong := _why_not_made(life):
         # Of such a spec no Job can be made, so none is refused, which is how a namespace that goes is known.
@@ -94,7 +94,7 @@ def _make(life: Life, wanted: Aftermath) -> Step:
     return Step((create,), row=rows.AftermathJob.CREATE)
 
 
-def _why_not_made(life: Life) -> str:
+def _why_not_made(life: BackupLife) -> str:
     """Why no Job can be made that works for this very Backup; empty where one can."""
     made_at = life.status.backupPath
     if life.problems or made_at in ("", archive_url(life.backup)):
@@ -102,7 +102,7 @@ def _why_not_made(life: Life) -> str:
     return f"status.backupPath is {made_at}, but by spec.s3 the archive would be {archive_url(life.backup)}"
 
 
-def _is_of_another_time(life: Life, job: Ours, wanted: Aftermath) -> bool:
+def _is_of_another_time(life: BackupLife, job: Ours, wanted: Aftermath) -> bool:
     """Whether it was told something else than what is wanted now, or would be made otherwise now: its pod may
     wait for what the spec no longer names."""
     if _told(job) != str(wanted):
@@ -112,7 +112,7 @@ def _is_of_another_time(life: Life, job: Ours, wanted: Aftermath) -> bool:
     return is_outdated(job.job, aftermath_job(life.backup, life.facts.image, wanted))
 
 
-def _await_start(life: Life, job: NotStarted, trying_since: datetime) -> Step:
+def _await_start(life: BackupLife, job: NotStarted, trying_since: datetime) -> Step:
     patient_until = job.created + _START_PATIENCE
     if life.now < patient_until:
         return Step(wake_at=patient_until, row=rows.AftermathJob.STARTS)
@@ -129,7 +129,7 @@ def _await_start(life: Life, job: NotStarted, trying_since: datetime) -> Step:
     return attrs.evolve(step, row=rows.AftermathJob.STUCK)
 
 
-def tried_until(life: Life, until: datetime, one_try: timedelta) -> datetime:
+def tried_until(life: BackupLife, until: datetime, one_try: timedelta) -> datetime:
     """When it is given up: not before one try, which a controller that was away has not made."""
     match life.aftermath:
         case Ours() as job if job.created > until:
@@ -171,7 +171,7 @@ def _why_not_done(job: Reported | Silent, wanted: Aftermath) -> Cause | None:
 
 
 def _try_again(
-    life: Life, job: Ours, cause: Cause | None, trying_since: datetime, failed_at: datetime
+    life: BackupLife, job: Ours, cause: Cause | None, trying_since: datetime, failed_at: datetime
 ) -> Step:
     """After a pause as long as it has been tried already: each doubles the last, without any count."""
     pause = min(max(failed_at - trying_since, _SHORTEST_PAUSE), _LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""How an attempt ends, and with it the Backup where no other follows: what the status then says.
+"""How an attempt ends, and with it the Backup (or Restore) where no other follows: what the status then says.
 
 Must not know how it was found out that it has ended.
 """
@@ -12,10 +12,11 @@ import attrs
 from tidbbackup.decide.plan import Action
 from tidbbackup.decide.run import retry
 from tidbbackup.decide.spec.task import archive_url, notices
-from tidbbackup.decide.status import Cause, move, warn
+from tidbbackup.decide.status import Cause, S, Subject, move, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult
 from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase
+from tidbbackup.model.resource.restore import RestoreStatus
 from tidbbackup.model.units import format_duration, format_size
 
 
@@ -33,7 +34,7 @@ def complete(
 ) -> tuple[Action, ...]:
     """The archive is whole: by the worker's own result, or by what was found in the storage."""
     status = attrs.evolve(
-        _timed(status, result.started, result.finished or now),
+        timed(status, result.started, result.finished or now),
         runEnded=None,
         backupPath=result.path or status.backupPath,
         backupSize=result.size,
@@ -66,16 +67,16 @@ def end_attempt(
 
 
 def fail(
-    backup: Backup,
+    subject: Subject,
     cause: Cause,
     now: datetime,
-    status: BackupStatus | None = None,
+    status: BackupStatus | RestoreStatus | None = None,
     started: datetime | None = None,
     finished: datetime | None = None,
 ) -> tuple[Action, ...]:
-    """The Backup has failed, whatever its policy of retries says."""
-    status = attrs.evolve(status or backup.status, runEnded=None)
-    return move(backup, Phase.FAILED, cause, now, status=_timed(status, started, finished or now))
+    """The Backup or Restore has failed, whatever its policy of retries says."""
+    status = attrs.evolve(status or subject.status, runEnded=None)
+    return move(subject, Phase.FAILED, cause, now, status=timed(status, started, finished or now))
 
 
 def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
@@ -98,7 +99,8 @@ def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
     return warn(status, told, now)
 
 
-def _timed(status: BackupStatus, started: datetime | None, finished: datetime) -> BackupStatus:
+def timed(status: S, started: datetime | None, finished: datetime) -> S:
+    """The status with when its run began (None: as it is told already), ended, and how long it took."""
     started = started or status.timeStarted
     taken = format_duration(finished - started) if started else ""
     return attrs.evolve(

@@ -1,4 +1,4 @@
-"""The life of one Backup at one instant: where its run is, what its other Job is to it, what its spec gives.
+"""The life of one Backup or Restore at one instant: where its run is, and what is known beside it.
 
 Made once for each decision, and all that a decision reads. Must not decide.
 """
@@ -6,21 +6,27 @@ Made once for each decision, and all that a decision reads. Must not decide.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide import rows
+from tidbbackup.decide.facts import BackupFacts, Refusal, RunFacts, View
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.run.diagnosis import is_out_of_reach, next_out_of_reach
 from tidbbackup.decide.run.job_state import JobState, Silent, job_state
-from tidbbackup.decide.run.ownership import may_work_for, pods_of
+from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, owned_by, pods_of
+from tidbbackup.decide.spec.task import notices
 from tidbbackup.decide.spec.valid import problems
+from tidbbackup.model.contract.result import Notice
+from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.names import RESTORE
 from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, RunEnd
-from tidbbackup.model.resource.kubernetes import Pod
+from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.restore import Restore, RestoreStatus
 
-View = TypeVar("View")
+S = TypeVar("S", BackupStatus, RestoreStatus)
 
 
 @frozen
@@ -36,22 +42,37 @@ class Ended:
 
 
 Stage = Finished | Ended | JobState
-"""Where the run of a Backup is. Before it has ended, that is what the Job of the newest attempt is."""
+"""Where a run is. Before it has ended, that is what the Job of the newest attempt is."""
 
 
-@frozen
-class Life:
-    """All that is known of a Backup now."""
+@frozen(kw_only=True)
+class Life(Generic[S]):
+    """All that is known of a Backup or Restore now."""
 
-    backup: Backup
-    facts: BackupFacts
+    subject: Backup | Restore
+    facts: RunFacts
     now: datetime
-    problems: tuple[Problem, ...]
-    """What is wrong with its spec: while anything is, no Job can be made of it."""
+    status: S
+    """What has been told of it."""
+    notices: tuple[Notice, ...]
+    """What is told of its spec in the Warning condition."""
     run: JobState
     """The Job of the newest attempt."""
-    aftermath: JobState
-    """The Job that does what is left to do after a run."""
+
+    @property
+    def verb(self) -> str:
+        """What the Job of its run is called by."""
+        return "backup" if isinstance(self.subject, Backup) else RESTORE
+
+    @property
+    def job_key(self) -> ObjectKey:
+        """The key of the newest attempt's Job."""
+        return job_key(self.verb, self.subject)
+
+    @property
+    def rows(self) -> type[rows.Living] | type[rows.Restoring]:
+        """The rows of the decisions about it."""
+        return rows.Living if isinstance(self.subject, Backup) else rows.Restoring
 
     @property
     def stage(self) -> Stage:
@@ -61,11 +82,6 @@ class Life:
         return Ended(self.status.runEnded) if self.status.runEnded else self.run
 
     @property
-    def status(self) -> BackupStatus:
-        """What has been told of it."""
-        return self.backup.status
-
-    @property
     def refusal(self) -> Refusal | None:
         """The API server's answer to our last create, where it refused that."""
         return self.facts.refusal
@@ -73,7 +89,7 @@ class Life:
     @property
     def at_work(self) -> list[Pod]:
         """The pods of its runs that may work for it."""
-        return [pod for pod in self.facts.pods if may_work_for(pod, self.backup)]
+        return [pod for pod in self.facts.pods if may_work_for(pod, self.subject)]
 
     @property
     def awaited(self) -> list[Pod]:
@@ -89,21 +105,45 @@ class Life:
         """What the live look has found. Raises Unknown where nobody has looked yet."""
         return self.facts.look_up(look, kind)
 
+    def look_for_jobs(self) -> tuple[Job, ...]:
+        """What a live look finds under the name of the newest attempt's Job, ours or not."""
+        return self.look_up(look_for_job(self.job_key), Job)
+
+    def has_unseen_job(self) -> bool:
+        """Whether it has a Job that the cache does not show: its arrival there wakes us."""
+        return any(owned_by(job, self.subject) for job in self.look_for_jobs())
+
     def settled(self, job: JobState, component: str) -> JobState:
         """The same Job, whose pod is looked up if the cache does not show it although the Job has ended: only
         the pod tells whether the worker left a result."""
         if not isinstance(job, Silent) or job.pod_known:
             return job
-        return job_state(job.job, self.look_up(pods_of(self.backup, component), Pod), self.backup, self.now)
+        pods = self.look_up(pods_of(self.subject, component), Pod)
+        return job_state(job.job, pods, self.subject, self.now)
 
 
-def life_of(facts: BackupFacts, backup: Backup, now: datetime) -> Life:
+@frozen(kw_only=True)
+class BackupLife(Life[BackupStatus]):
+    """All that is known of a Backup now."""
+
+    backup: Backup
+    facts: BackupFacts
+    problems: tuple[Problem, ...]
+    """What is wrong with its spec: while anything is, no Job can be made of it."""
+    aftermath: JobState
+    """The Job that does what is left to do after a run."""
+
+
+def life_of(facts: BackupFacts, backup: Backup, now: datetime) -> BackupLife:
     """The life of `backup`, which the facts are about."""
-    return Life(
-        backup,
-        facts,
-        now,
-        problems(backup.spec),
+    return BackupLife(
+        subject=backup,
+        backup=backup,
+        facts=facts,
+        now=now,
+        status=backup.status,
+        notices=notices(backup.spec),
+        problems=problems(backup.spec),
         run=job_state(facts.job, facts.pods, backup, now),
         aftermath=job_state(facts.aftermath_job, facts.aftermath_pods, backup, now),
     )

@@ -1,4 +1,4 @@
-"""Which Jobs and pods are a Backup's own, and what they are called.
+"""Which Jobs and pods are a Backup's or Restore's own, and what they are called.
 
 Must not know what is to be done about them.
 """
@@ -20,9 +20,9 @@ POD_KIND = "Pod"
 EVENT_KIND = "Event"
 
 
-def owned_by(job: Job, backup: Backup) -> bool:
-    """Whether the Job is this very Backup's, not that of another of the same name."""
-    return owner_uid(job, backup) == backup.metadata.uid
+def owned_by(job: Job, subject: Subject) -> bool:
+    """Whether the Job is this very Backup's or Restore's, not that of another of the same name."""
+    return owner_uid(job, subject) == subject.metadata.uid
 
 
 def owner_uid(job: Job, subject: Subject) -> str:
@@ -37,11 +37,12 @@ def owner_uid(job: Job, subject: Subject) -> str:
     return owner.uid
 
 
-def job_key(verb: str, backup: Backup) -> ObjectKey:
-    """The key of this Backup's Job of that verb."""
+def job_key(verb: str, subject: Subject) -> ObjectKey:
+    """The key of this Backup's or Restore's Job of that verb."""
     # What is left to do after a run is done by one Job, whichever attempt has left it.
-    name = job_name(verb, backup.metadata.name, backup.attempt if verb == "backup" else 1)
-    return ObjectKey(JOB_KIND, backup.metadata.namespace, name)
+    attempt = subject.attempt if isinstance(subject, Backup) and verb == "backup" else 1
+    name = job_name(verb, subject.metadata.name, attempt)
+    return ObjectKey(JOB_KIND, subject.metadata.namespace, name)
 
 
 def look_for_job(key: ObjectKey) -> Look:
@@ -49,10 +50,14 @@ def look_for_job(key: ObjectKey) -> Look:
     return Look(JOB_KIND, key.namespace, name=key.name)
 
 
-def may_work_for(pod: Pod, backup: Subject) -> bool:
-    """A pod whose worker has not ended, and not older than the Backup, so not of a former one of its name."""
-    created, begun = pod.metadata.creationTimestamp, backup.metadata.creationTimestamp
-    return not pod.over and (created is None or begun is None or created >= begun)
+def may_work_for(pod: Pod, subject: Subject) -> bool:
+    """A pod whose worker has not ended, and not older than the Backup, so not of a former one of its name.
+
+    A former Restore's pod counts too: two would load into one server.
+    """
+    created, begun = pod.metadata.creationTimestamp, subject.metadata.creationTimestamp
+    older = isinstance(subject, Backup) and bool(created and begun and created < begun)
+    return not pod.over and not older
 
 
 def pods_made_by(job: Job, pods: Iterable[Pod]) -> list[Pod]:

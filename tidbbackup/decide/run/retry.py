@@ -14,7 +14,7 @@ from attrs import frozen
 
 from tidbbackup.decide.plan import Action, Plan
 from tidbbackup.decide.run.job_state import JobState, Ours, job_state
-from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, pods_of
 from tidbbackup.decide.status import Cause
@@ -92,7 +92,7 @@ def given_up(backup: Backup, now: datetime) -> Cause | None:
     return _given_up(cause, f"that would be after retryTimeout {policy.retryTimeout}") if late else None
 
 
-def make_way(life: Life) -> Plan | None:
+def make_way(life: BackupLife) -> Plan | None:
     """What has to be done or awaited before the next attempt; None: it may begin.
 
     A pod of the former attempt that has not ended might still write to the same key.
@@ -107,12 +107,12 @@ def make_way(life: Life) -> Plan | None:
     return None
 
 
-def clear(life: Life) -> tuple[Action, ...]:
+def clear(life: BackupLife) -> tuple[Action, ...]:
     """The former attempt's Jobs go, and with them its staging volume."""
     return tuple(action for job in _left(life) for action in remove(job).actions)
 
 
-def _left(life: Life) -> list[Ours]:
+def _left(life: BackupLife) -> list[Ours]:
     """The former attempt's Jobs that are still there."""
     backup, status = life.backup, life.status
     records = status.backoffRetryStatus[:-1]

@@ -13,34 +13,33 @@ import attrs
 from tidbbackup.decide.plan import Action, Delete, Plan
 from tidbbackup.decide.run.beginning import begun
 from tidbbackup.decide.run.diagnosis import has_run, is_out_of_reach
-from tidbbackup.decide.run.job_state import Ours, Silent, job_state
-from tidbbackup.decide.run.life import Life
+from tidbbackup.decide.run.job_state import Ours, Silent
+from tidbbackup.decide.run.life import BackupLife, Life, S
 from tidbbackup.decide.run.name_lock import remove
-from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, pods_of
+from tidbbackup.decide.run.ownership import may_work_for, pods_of
 from tidbbackup.decide.status import Cause, mend, move
 from tidbbackup.model import reasons
-from tidbbackup.model.resource.backup import BackupStatus, Phase, RunEnd
-from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.backup import Phase, RunEnd
+from tidbbackup.model.resource.kubernetes import Pod
 
 _NEXT_LOOK = timedelta(seconds=10)
 
 
-def ended(life: Life, cause: Cause, *, stopped: bool = False, began: bool = True) -> BackupStatus:
+def ended(life: Life[S], cause: Cause, *, stopped: bool = False, began: bool = True) -> S:
     """The status once it is known that the run has ended, or is to be stopped, by `cause`.
 
-    `began`: its worker may have begun, so it may have left anything.
+    `began`: its worker may have begun, so a Backup's may have left anything.
     """
-    status = begun(life.backup, life.now)
-    return attrs.evolve(
-        status,
-        # When it is seen: whatever is tried after it has its whole time, also if the controller was away.
-        runEnded=RunEnd(life.now.replace(microsecond=0), cause.reason, cause.message, stopped),
-        uploadLeftOpen=status.uploadLeftOpen or began,
-        gcLifeTimeHeld=status.gcLifeTimeHeld or began,
-    )
+    # When it is seen: whatever is tried after it has its whole time, also if the controller was away.
+    end = RunEnd(life.now.replace(microsecond=0), cause.reason, cause.message, stopped)
+    if isinstance(life, BackupLife):
+        status = begun(life)
+        upload, held = status.uploadLeftOpen or began, status.gcLifeTimeHeld or began
+        return attrs.evolve(status, runEnded=end, uploadLeftOpen=upload, gcLifeTimeHeld=held)
+    return attrs.evolve(begun(life), runEnded=end)
 
 
-def never_began(life: Life, run: Silent) -> bool:
+def never_began(life: BackupLife, run: Silent) -> bool:
     """Its pod ended (drained, evicted) while it waited, and its node was there to say so.
 
     A kubelet that has lost a container that worked may tell neither that it began nor that it ended.
@@ -51,46 +50,51 @@ def never_began(life: Life, run: Silent) -> bool:
     return bool(run.pods) and all(pod.ended and pod.state.waiting is None for pod in run.pods)
 
 
-def stop(life: Life, run: Ours, cause: Cause) -> Plan:
+def stop(life: Life[S], run: Ours, cause: Cause) -> Plan:
     """Write that the run is stopped, then delete its Job, its pods first."""
     began = run.begun or life.status.phase == Phase.RUNNING
     status = ended(life, cause, stopped=True, began=began)
     phase = Phase.RUNNING if began else Phase.SCHEDULED
-    write = move(life.backup, phase, cause, life.now, status=status)
+    write: tuple[Action, ...] = move(life.subject, phase, cause, life.now, status=status)
     # Dying here: the next run finds in the status that it is stopped, and deletes the Job.
-    return Plan((*write, Delete(job_key("backup", life.backup), run.job.metadata.uid)))
+    return Plan((*write, Delete(life.job_key, run.job.metadata.uid)))
 
 
-def until_it_is_gone(life: Life) -> Plan | None:
+def until_it_is_gone(life: Life[S]) -> Plan | None:
     """What to do, or to wait for, until a run that is stopped is gone; None: it is."""
     run = life.run
     note = _note_that_it_began(life)
     if isinstance(run, Ours):
         away = remove(run)
-        return Plan((*note, *away.actions), away.wake_at)
+        return Plan(note + away.actions, away.wake_at)
     if note or life.awaited:
         # Stopped means that its pods are gone too: their end wakes us.
         return Plan(note, life.lost_at)
     return look_for_a_run(life)
 
 
-def look_for_a_run(life: Life) -> Plan | None:
+def look_for_a_run(life: Life[S]) -> Plan | None:
     """A live look for a Job or pod that the cache may not show yet; None once there surely is none that goes
-    on. A pod that is out of reach may be at work all the same, on a node that is only cut off."""
-    backup, now = life.backup, life.now
-    for found in life.look_up(look_for_job(job_key("backup", backup)), Job):
-        state = job_state(found, life.facts.pods, backup, now)
-        if isinstance(state, Ours) and not isinstance(life.run, Ours):
-            return Plan(wake_at=now + _NEXT_LOOK)  # What it tells comes with the cache.
-    pods = life.look_up(pods_of(backup, "backup"), Pod)
-    awaited = [pod for pod in pods if may_work_for(pod, backup) and not is_out_of_reach(pod, now)]
+    on."""
+    unseen = not isinstance(life.run, Ours)
+    if life.has_unseen_job() and unseen:
+        return Plan(wake_at=life.now + _NEXT_LOOK)  # What it tells comes with the cache.
+    return look_for_a_pod(life)
+
+
+def look_for_a_pod(life: Life[S]) -> Plan | None:
+    """A live look for a pod that goes on; None once there surely is none. One that is out of reach may be at
+    work all the same, on a node that is only cut off."""
+    subject, now = life.subject, life.now
+    pods = life.look_up(pods_of(subject, life.verb), Pod)
+    awaited = [pod for pod in pods if may_work_for(pod, subject) and not is_out_of_reach(pod, now)]
     return Plan(wake_at=now + _NEXT_LOOK) if awaited else None
 
 
-def _note_that_it_began(life: Life) -> tuple[Action, ...]:
+def _note_that_it_began(life: Life[S]) -> tuple[Action, ...]:
     """A worker that began just before its Job was deleted may have left anything. (One that ends before
     anybody saw it run has not come so far as to open an upload.)"""
-    if life.status.uploadLeftOpen or not any(map(has_run, life.facts.pods)):
+    began = any(map(has_run, life.facts.pods))
+    if not began or not isinstance(life, BackupLife) or life.status.uploadLeftOpen:
         return ()
-    left = attrs.evolve(life.status, uploadLeftOpen=True, gcLifeTimeHeld=True)
-    return mend(life.backup, left)
+    return mend(life.backup, attrs.evolve(life.status, uploadLeftOpen=True, gcLifeTimeHeld=True))
