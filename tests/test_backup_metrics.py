@@ -105,6 +105,7 @@ def test_half_a_picture_is_not_shown() -> None:
 
 
 NEXT, OVERDUE = "tidbbackup_schedule_next_run_timestamp_seconds", "tidbbackup_schedule_overdue_seconds"
+SUCCESS_DUE = "tidbbackup_schedule_success_due_timestamp_seconds"
 
 
 def schedule_shown(*found: BackupSchedule, at: datetime = NOW) -> dict[str, dict[tuple[str, ...], float]]:
@@ -120,7 +121,18 @@ def schedule_shown(*found: BackupSchedule, at: datetime = NOW) -> dict[str, dict
 def test_when_a_schedule_is_due_next() -> None:
     due = schedule(BackupScheduleStatus(nextBackupTime=later(60)))
 
-    assert schedule_shown(due) == {NEXT: {("ns", "s"): later(60).timestamp()}, OVERDUE: {("ns", "s"): 0}}
+    assert schedule_shown(due) == {
+        NEXT: {("ns", "s"): later(60).timestamp()},
+        OVERDUE: {("ns", "s"): 0},
+        SUCCESS_DUE: {},
+    }
+
+
+def test_by_when_a_schedule_owes_a_success_also_if_it_is_never_due() -> None:
+    owed = BackupScheduleStatus(successDueTime=later(60))
+
+    assert schedule_shown(schedule(owed))[SUCCESS_DUE] == {("ns", "s"): later(60).timestamp()}
+    assert schedule_shown(schedule(owed, pause=True))[SUCCESS_DUE] == {}
 
 
 def test_how_long_a_backup_is_overdue() -> None:
@@ -132,7 +144,7 @@ def test_how_long_a_backup_is_overdue() -> None:
 def test_a_paused_one_and_one_that_is_never_due_are_not_overdue() -> None:
     paused = schedule(BackupScheduleStatus(nextBackupTime=NOW), pause=True)
     for found in (paused, schedule()):
-        assert schedule_shown(found, at=later(60)) == {NEXT: {}, OVERDUE: {}}
+        assert schedule_shown(found, at=later(60)) == {NEXT: {}, OVERDUE: {}, SUCCESS_DUE: {}}
 
 
 def test_a_schedule_has_the_same_label_as_its_backups() -> None:

@@ -147,7 +147,7 @@ def _of_restores(found: Iterable[object]) -> Iterator[Metric]:
 
 
 def schedule_gauges(cache: Cache[BackupSchedule], now: Callable[[], datetime]) -> Iterable[Metric]:
-    """The gauges over all BackupSchedules, without those that are paused or not valid."""
+    """The gauges over all BackupSchedules, without those that are paused."""
     return _of_schedules(cache.all(), now().timestamp()) if cache.synced else []
 
 
@@ -159,16 +159,23 @@ def _of_schedules(every: Iterable[object], moment: float) -> Iterator[Metric]:
         "tidbbackup_schedule_overdue_seconds",
         "How long ago the oldest due time passed whose Backup is not created yet.",
     )
+    success = _gauge(
+        "tidbbackup_schedule_success_due_timestamp_seconds",
+        "By when a Backup of a schedule has to be complete: two intervals after the newest one.",
+    )
     found = (view for view in every if isinstance(view, BackupSchedule) and not view.spec.pause)
     for meta, status in sorted(
         ((each.metadata, each.status) for each in found), key=lambda each: each[0].uid
     ):
+        group = meta.namespace, short(meta.name)
+        if status.successDueTime is not None:
+            success.add_metric(group, status.successDueTime.timestamp())
         if status.nextBackupTime is None:
             continue
-        group, due = (meta.namespace, short(meta.name)), status.nextBackupTime.timestamp()
+        due = status.nextBackupTime.timestamp()
         next_run.add_metric(group, due)
         overdue.add_metric(group, max(moment - due, 0.0))
-    yield from (next_run, overdue)
+    yield from (next_run, overdue, success)
 
 
 def _phases(backups: Iterable[Backup]) -> Metric:

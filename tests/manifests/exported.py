@@ -67,7 +67,7 @@ def _backup(phase: str) -> Backup:
 
 def _schedule() -> BackupSchedule:
     meta = {"name": "nightly", "namespace": "ns", "uid": "s", "resourceVersion": "1"}
-    status = {"nextBackupTime": "2026-11-24T03:00:00Z"}
+    status = {"nextBackupTime": "2026-11-24T03:00:00Z", "successDueTime": "2026-11-25T03:00:00Z"}
     return decode_schedule(
         msgspec.json.encode({"metadata": meta, "spec": {"schedule": "@daily"}, "status": status})
     )

@@ -6,7 +6,7 @@ decide/schedule/status.py promise.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -285,6 +285,41 @@ def test_success_is_remembered_when_its_backup_is_gone() -> None:
     world.reconcile()
     status = world.schedule.status
     assert (status.lastSuccessfulBackup, status.lastBackup, status.lastBackupTime) == (NAME, NAME, DUE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "completed", "due"),
+    [
+        ({}, later(65), later(65 + 120)),
+        ({}, None, later(120)),
+        ({"schedule": "@every 90m"}, later(95), later(95 + 180)),
+        # On a Saturday: Friday's, then Monday and Tuesday are two intervals after it.
+        ({"schedule": "0 11 * * 1-5"}, later(5), later(5) + timedelta(days=4)),
+    ],
+)
+def test_a_success_is_due_two_intervals_after_the_last(
+    spec: dict[str, Any], completed: datetime | None, due: datetime
+) -> None:
+    made = child(DUE)
+    done = attrs.evolve(made, status=attrs.evolve(made.status, timeCompleted=completed))
+    found = plan(schedule(**spec), later(100), *([done] if completed else []))
+
+    assert patch_of(found)["successDueTime"] == f"{due:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_success_that_was_deleted_does_not_count() -> None:
+    world = World(settled(), now=later(62), backups={NAME: child(DUE)})
+    world.reconcile()
+    assert world.schedule.status.successDueTime == DUE + timedelta(hours=2)
+    world.backups = {}
+    world.reconcile()
+    assert world.schedule.status.successDueTime == later(120)
+
+
+def test_a_schedule_in_a_pause_owes_no_success_and_one_that_is_not_valid_owes_it_at_once() -> None:
+    assert settled(pause=True).status.successDueTime is None
+    assert settled(schedule="never").status.successDueTime == BEGIN
+    assert settled(backupTemplate={}).status.successDueTime == BEGIN
 
 
 def test_a_clock_put_back_does_not_silence_it() -> None:

@@ -30,7 +30,7 @@ SCHEDULE_FIELDS = """schedule timeZone pause maxBackups maxReservedTime minBacku
 startingDeadlineSeconds concurrencyPolicy storageClassName storageSize
 serviceAccount imagePullSecrets backupTemplate"""
 SCHEDULE_STATUS_FIELDS = """lastBackup lastBackupTime lastSuccessfulBackup lastSuccessfulTime nextBackupTime
-scheduleSince missedRuns active conditions observedGeneration"""
+successDueTime scheduleSince missedRuns active conditions observedGeneration"""
 
 
 def part(crd: dict[str, Any], path: str) -> dict[str, Any]:

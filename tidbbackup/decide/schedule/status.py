@@ -7,7 +7,7 @@ Must not decide what becomes of a due time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
@@ -32,6 +32,7 @@ def wanted(facts: ScheduleFacts, ledger: Ledger, reading: Reading, now: datetime
         scheduleSince=ledger.since,
         lastDueTime=ledger.settled,
         nextBackupTime=due,
+        successDueTime=None if spec.pause else _success_due(facts, ledger.since, reading),
         missedRuns=_total(status.missedRuns, ledger.passed, "Missed"),
         skippedRuns=_total(status.skippedRuns, ledger.passed, reasons.SKIPPED_OVERLAP),
         pausedRuns=_total(status.pausedRuns, ledger.passed, reasons.SKIPPED_PAUSED),
@@ -46,6 +47,18 @@ def wanted(facts: ScheduleFacts, ledger: Ledger, reading: Reading, now: datetime
     if warning:
         conditions.append(_condition(schedule.status, WARNING, True, warning, now))
     return attrs.evolve(status, conditions=tuple(conditions))
+
+
+def _success_due(facts: ScheduleFacts, since: datetime, reading: Reading) -> datetime:
+    """Two intervals, which may differ, after the newest good Backup that is still there.
+
+    A schedule that is not valid makes none: for it that moment has passed.
+    """
+    start = max([since, *(at for each in facts.made if (at := _completed(each.backup)))])
+    if reading.table is None or reading.faulty:
+        return start
+    before = reading.table.last_due(datetime.min.replace(tzinfo=UTC), start) or start
+    return start + (reading.table.next_due(reading.table.next_due(start)) - before)
 
 
 def condition(status: BackupScheduleStatus, kind: str) -> Condition | None:

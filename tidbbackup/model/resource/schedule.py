@@ -96,6 +96,9 @@ class BackupScheduleStatus:
     lastSuccessfulBackup: str = declared("", "Name of the newest Backup that is Complete.")
     lastSuccessfulTime: datetime | None = declared(None, "When it completed.")
     nextBackupTime: datetime | None = declared(None, "When the next Backup is due.")
+    successDueTime: datetime | None = declared(
+        None, "By then a Backup has to be Complete: two intervals after the newest. Absent in a pause."
+    )
     scheduleSince: datetime | None = declared(
         None, "Due times count from here: creation, or the last change of schedule, zone or pause."
     )
