@@ -8,7 +8,7 @@ import pytest
 from tidbbackup import __version__
 from tidbbackup.cli import main
 
-VERBS = ("controller", "worker", "check", "explain", "render", "run", "verify", "restore", "list")
+VERBS = ("controller", "worker", "check", "explain", "render", "run", "verify", "restore", "list", "adopt")
 
 
 def exit_of(*argv: str) -> int:
@@ -43,6 +43,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["restore"], "the following arguments are required: url, --to"),
         (["restore", "s3://b/k.tgz", "--to", "db", "--overwrite", "all"], "invalid choice: 'all'"),
         (["list"], "the following arguments are required: url"),
+        (["adopt", "s3://b"], "the following arguments are required: -n/--namespace"),
         (["no-such-verb"], "invalid choice: 'no-such-verb'"),
         (["check"], "file"),
         (["explain"], "file"),

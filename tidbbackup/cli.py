@@ -51,6 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             place = _place(options)
             return list_archives(options.url, place, options.output, os.environ, sys.stdout, sys.stderr)
+        case "adopt":
+            from tidbbackup.adopt import Adoption, adopt
+
+            adoption = Adoption(options.namespace, options.secret, options.ca_secret)
+            return adopt(options.url, _place(options), adoption, os.environ, sys.stdout, sys.stderr)
         case "explain":
             from tidbbackup.explain import explain
 
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(verbs.add_parser("verify", help="check whether an archive in a bucket is whole"))
     _add_restore(verbs.add_parser("restore", help="load an archive of a bucket into a server"))
     _add_list(verbs.add_parser("list", help="list the archives in a bucket"))
+    _add_adopt(verbs.add_parser("adopt", help="print Backups for the archives that a lost cluster has left"))
     explain = verbs.add_parser(
         "explain", help="show when the schedules in a file are due, and which of its Backups they keep"
     )
@@ -164,6 +170,22 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.description = "Reads the manifests. Access keys as for verify."
     parser.add_argument("url", help="s3://bucket or s3://bucket/prefix")
     parser.add_argument("-o", "--output", default="table", choices=("table", "json"))
+    _add_place(parser)
+
+
+def _add_adopt(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Reads the manifests and prints a Backup for each whole archive: it is never run, and its archive is "
+        "never deleted. Access keys as for verify."
+    )
+    parser.add_argument("url", help="s3://bucket or s3://bucket/prefix")
+    parser.add_argument("-n", "--namespace", required=True, help="of the Backups")
+    parser.add_argument(
+        "--secret", default="", metavar="NAME", help="Secret in it with the access keys: spec.s3.secretName"
+    )
+    parser.add_argument(
+        "--ca-secret", default="", metavar="NAME", help="Secret in it with ca.crt: spec.s3.caSecretName"
+    )
     _add_place(parser)
 
 

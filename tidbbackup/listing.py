@@ -44,6 +44,7 @@ class Listed:
     whole: str
     """`yes`, or why not."""
     created: datetime | None = None
+    finished: datetime | None = None
     databases: tuple[str, ...] = ()
     rows: int | None = None
     serverVersion: str = ""
@@ -66,7 +67,7 @@ def list_archives(
         err: gets everything else.
     """
     try:
-        found = asyncio.run(_list(folder_of(url, place), place, environ))
+        found = asyncio.run(find_archives(folder_of(url, place), place, environ))
     except Unusable as error:
         print(f"tidbbackup list: {error}", file=err)
         return USAGE
@@ -82,7 +83,8 @@ def list_archives(
     return OK
 
 
-async def _list(target: ObjectTarget, place: Place, environ: Mapping[str, str]) -> list[Listed]:
+async def find_archives(target: ObjectTarget, place: Place, environ: Mapping[str, str]) -> list[Listed]:
+    """The archives below a key, the oldest first. Raises StorageError."""
     async with client_of(target, place, environ, Patience()) as client:
         sizes: dict[str, int | None] = {}
         manifests = set()
@@ -129,6 +131,7 @@ def _from_manifest(url: str, size: int | None, whole: str, summary: Summary) -> 
         size=size,
         whole=whole,
         created=summary.started,
+        finished=summary.finished,
         databases=tuple(database.name for database in summary.databases),
         rows=summary.rows,
         serverVersion=summary.serverVersion,
