@@ -16,6 +16,7 @@ import pytest
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts, Facts, Unknown
 from tidbbackup.decide.plan import (
+    Action,
     Announce,
     Ask,
     Create,
@@ -31,10 +32,10 @@ from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import ends
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.aftermath import Part, PartResult
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult, encode_result
 from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import AFTERMATH, API_VERSION, BEGUN_UID, FINALIZER, job_name, labels
+from tidbbackup.model.names import API_VERSION, BEGUN_UID, FINALIZER, job_name, labels
 from tidbbackup.model.resource.backup import (
     KIND,
     Backup,
@@ -54,6 +55,7 @@ from tidbbackup.model.resource.kubernetes import (
     Running,
     Terminated,
     Waiting,
+    decode_job,
 )
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "look_of",
     "notice",
     "outline",
+    "parts",
     "patch_of",
     "plan_or_look",
     "pod",
@@ -97,6 +100,7 @@ __all__ = [
     "status",
     "tallies",
     "terminated",
+    "told_by",
     "true",
     "waiting",
     "without_run",
@@ -351,10 +355,23 @@ def going(policy: str | None = None, told: BackupStatus | None = None, **meta: A
     return backup(spec, told, deletionTimestamp=NOW, **meta)
 
 
-def aftermath(*conditions: Condition, told: str = "clean delete", **meta: Any) -> Job:
+def parts(words: str) -> Aftermath:
+    """What is left to do, as words: its parts, and what becomes of the data unless it is kept."""
+    asked = words.split()
+    data = next((Data(word) for word in asked if word in set(Data)), Data.KEEP)
+    return Aftermath(tuple(Part(word) for word in asked if word in set(Part)), data)
+
+
+def aftermath(*conditions: Condition, told: Aftermath | str = "clean delete", **meta: Any) -> Job:
     """The Job that does what is left to do after a run, and what it was told to do."""
-    annotations = {"annotations": {AFTERMATH: told}}
-    return job(*conditions, verb="aftermath", **({"uid": "aftermath-uid"} | annotations | meta))
+    made = job(*conditions, verb="aftermath", **({"uid": "aftermath-uid"} | meta))
+    return attrs.evolve(made, aftermath=parts(told) if isinstance(told, str) else told)
+
+
+def told_by(action: Action) -> Aftermath | None:
+    """What the worker is told to do by the Job that this creates."""
+    assert isinstance(action, Create)
+    return decode_job(msgspec.json.encode(action.manifest)).aftermath
 
 
 def aftermath_pod(phase: str = "Pending", state: ContainerState | None = None, **fields: Any) -> Pod:

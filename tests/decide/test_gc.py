@@ -13,7 +13,7 @@ from tidbbackup.decide.gc import decide
 from tidbbackup.decide.plan import Announce, Plan
 from tidbbackup.decide.rows import Leaving
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.aftermath import Part, PartResult
+from tidbbackup.model.contract.aftermath import Aftermath, Part, PartResult
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
@@ -303,7 +303,7 @@ def test_the_status_of_one_that_goes_observes_its_generation() -> None:
 def test_the_release_is_tried_beside_the_cleaning_and_then_for_45_seconds() -> None:
     found = going("Retain", STOPPED)
     (create,) = decide(without_run(found), NOW).actions
-    assert "'tidb.pingcap.com/aftermath': 'clean release'" in str(create)
+    assert told_by(create) == Aftermath((Part.CLEAN, Part.RELEASE))
     cleaned = going("Retain", failed("Killed", "Clean"))
     told = attrs.evolve(true("Clean"), lastTransitionTime=later(600))
     conditions = tuple(told if each.type == "Clean" else each for each in cleaned.status.conditions)

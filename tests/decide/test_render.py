@@ -5,10 +5,16 @@ from typing import Any
 import pytest
 
 from tests.decide.builders import IMAGE, UID, backup, going
-from tidbbackup.decide.render import WorkerImage, aftermath_job, backup_job, pod_annotations
+from tidbbackup.decide.render import (
+    AFTERMATH_SECONDS,
+    WorkerImage,
+    aftermath_job,
+    backup_job,
+    pod_annotations,
+)
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.contract.task import decode_task
-from tidbbackup.model.names import AFTERMATH, BACKUP_LABEL, COMPONENT, MADE_OF
+from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, MADE_OF
 from tidbbackup.model.resource.backup import Backup
 
 ALL = Aftermath((Part.CLEAN, Part.RELEASE), Data.DELETE)
@@ -237,13 +243,12 @@ def test_the_job_of_the_aftermath() -> None:
 
     assert job["metadata"]["name"] == "aftermath-demo"
     assert job["metadata"]["labels"]["app.kubernetes.io/component"] == "aftermath"
-    assert job["metadata"]["annotations"][AFTERMATH] == "clean release delete"
     assert container["command"] == ["tidbbackup", "worker", "aftermath"]
     assert container["imagePullPolicy"] == "Always"
     assert decode_task(environment(container)["TIDBBACKUP_TASK"]).aftermath == ALL
     assert pod["serviceAccountName"] == "sa"
     # Neither the dump's deadline nor a Secret that is gone keeps it from its work.
-    assert "activeDeadlineSeconds" not in pod
+    assert pod["activeDeadlineSeconds"] == AFTERMATH_SECONDS
     secrets = [each["secret"] for each in pod["volumes"] if "secret" in each]
     assert [(each["secretName"], each["optional"]) for each in secrets] == [("gone", True), ("ca", True)]
     keys = [value["secretKeyRef"] for value in environment(container).values() if "secretKeyRef" in value]

@@ -11,7 +11,7 @@ from tests.decide.builders import backup, job
 from tests.decide.lives import POLICIES, is_kept, new_world, nothing, settle, stage
 from tests.decide.troubles import Troubled
 from tests.decide.world import World
-from tidbbackup.model.names import AFTERMATH
+from tidbbackup.model.contract.aftermath import Part
 from tidbbackup.model.resource.backup import CleanPolicy
 
 SCRIPTS = ["complete", "fail", "die", "half", "late", "evict"]
@@ -86,7 +86,7 @@ def test_one_that_stays_full_fails_the_backup_and_leaves_nothing() -> None:
 def going(world: World) -> bool:
     """Its cleaning waits."""
     found = world.jobs.get("aftermath-demo")
-    return found is not None and "clean" in found.metadata.annotations[AFTERMATH]
+    return found is not None and found.aftermath is not None and Part.CLEAN in found.aftermath
 
 
 @pytest.mark.parametrize("script", ["complete", "late", "die", "half"])

@@ -11,7 +11,7 @@ from tests.decide.world import Refused, Rejected, World
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import Refusal
 from tidbbackup.decide.plan import Action, Ask, Create, Look
-from tidbbackup.model.contract.aftermath import Part, PartResult
+from tidbbackup.model.contract.aftermath import Aftermath, Part, PartResult
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.resource.backup import BackupSpec
 
@@ -91,7 +91,7 @@ class Troubled(World):
             return False
         return super()._start(name, job)
 
-    def _part(self, part: Part, told: list[str]) -> PartResult:
+    def _part(self, part: Part, told: Aftermath) -> PartResult:
         if not self.fails.get(part, 0):
             return super()._part(part, told)
         self.fails[part] -= 1

@@ -30,12 +30,11 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.contract.aftermath import Data, Part, PartResult
+from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
 from tidbbackup.model.contract.result import Outcome, WorkerResult
-from tidbbackup.model.meta import Meta, OwnerReference
-from tidbbackup.model.names import AFTERMATH, FINALIZER
+from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
-from tidbbackup.model.resource.kubernetes import ContainerState, Job, JobStatus, Pod
+from tidbbackup.model.resource.kubernetes import ContainerState, Job, JobStatus, Pod, decode_job
 from tidbbackup.reconcile.act import is_ours
 
 IMAGE = WorkerImage("w")
@@ -150,20 +149,12 @@ class World:
             return
         self.version += 1
         self.runs_made += name.startswith("backup-")
-        references = (msgspec.convert(owner, OwnerReference),)
-        annotations = meta.get("annotations", {})
         uid = f"{name}-{self.version}"
         if owner["blockOwnerDeletion"]:
             self.blocking.add(uid)
-        self.jobs[name] = Job(
-            Meta(
-                name=name,
-                namespace="ns",
-                uid=uid,
-                creationTimestamp=self.now,
-                ownerReferences=references,
-                annotations=annotations,
-            )
+        made = decode_job(msgspec.json.encode(manifest))
+        self.jobs[name] = attrs.evolve(
+            made, metadata=attrs.evolve(made.metadata, uid=uid, creationTimestamp=self.now)
         )
 
     def _patch(self, version: str, changes: dict[str, Any]) -> None:
@@ -335,7 +326,8 @@ class World:
     def _end(self, name: str, job: Job) -> None:
         owner = {"owner": job.metadata.uid, "name": name}
         if name.startswith("aftermath-"):
-            report = self._aftermath(job.metadata.annotations[AFTERMATH].split())
+            assert job.aftermath is not None
+            report = self._aftermath(job.aftermath)
             good = report.outcome is not Outcome.FAILED
             self.pods[name] = pod("Succeeded" if good else "Failed", said(report), **owner)
         elif self.script in ("complete", "mute", "late"):
@@ -361,20 +353,21 @@ class World:
             self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
         self.pods[name] = _began(self.pods[name], self.now)
 
-    def _aftermath(self, told: list[str]) -> WorkerResult:
+    def _aftermath(self, told: Aftermath) -> WorkerResult:
         """What the worker does and says; tests that make it fail lay their own over it."""
         parts = tuple(self._part(part, told) for part in Part if part in told)
         failed = not all(part.done for part in parts)
         found = result() if Part.INSPECT in told and self.archive and self.manifest else result(Outcome.DONE)
         return attrs.evolve(found, outcome=Outcome.FAILED if failed else Outcome.DONE, parts=parts)
 
-    def _part(self, part: Part, told: list[str]) -> PartResult:
+    def _part(self, part: Part, told: Aftermath) -> PartResult:
         if part is Part.RELEASE:
             self.raised = False
             return PartResult(part)
         if part is Part.INSPECT:
             return PartResult(part, reason=self._not_whole(), message="no" if self._not_whole() else "")
-        deletes = Data.DELETE in told or (Data.DELETE_UNLESS_WHOLE in told and bool(self._not_whole()))
+        unless_whole = told.data is Data.DELETE_UNLESS_WHOLE
+        deletes = told.data is Data.DELETE or (unless_whole and bool(self._not_whole()))
         self._clean(deletes)
         return PartResult(part, reason="ArchiveDeleted" if deletes else "DataKept")
 

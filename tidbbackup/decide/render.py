@@ -22,7 +22,6 @@ from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.flags.rclone import asked
 from tidbbackup.model.names import (
-    AFTERMATH,
     API_VERSION,
     MADE_OF,
     RESTORE,
@@ -42,6 +41,8 @@ RUN_DIR = "/run/tidbbackup"
 DB_TLS_DIR = "/tls/db"
 S3_TLS_DIR = "/tls/s3"
 TERMINATION_LOG = "/dev/termination-log"
+AFTERMATH_SECONDS = 3600
+"""A pod of an aftermath that takes longer hangs: its node ends it, and it is tried again after a pause."""
 # An aftermath runs in that. A limit below it may be why the dump failed: the aftermath must not.
 _ENOUGH_MEMORY = "128Mi"
 _USER = 65532
@@ -102,7 +103,7 @@ def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> d
     Every Secret of it is optional: one that is missing keeps the worker from one part, not from the others.
     """
     # A deadline that is short for a dump must not keep it from its work.
-    spec = attrs.evolve(backup.spec, activeDeadlineSeconds=None)
+    spec = attrs.evolve(backup.spec, activeDeadlineSeconds=AFTERMATH_SECONDS)
     password = _secret_key(_source_secret(spec), "password", optional=True)
     volumes, mounts = _ca_volume(spec)
     work = _Work(
@@ -115,7 +116,7 @@ def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> d
         secrets_optional=True,
     )
     job = _job(work, backup, image, spec)
-    job["metadata"]["annotations"] = {AFTERMATH: str(aftermath), **_made_of(job)}
+    job["metadata"]["annotations"] = _made_of(job)
     return job
 
 

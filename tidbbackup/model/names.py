@@ -32,10 +32,8 @@ RESTORE_LABEL = "tidb.pingcap.com/restore"
 SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
 DUE_TIME = "tidb.pingcap.com/due-time"
 SCHEDULE_UID = "tidb.pingcap.com/schedule-uid"
-AFTERMATH = "tidb.pingcap.com/aftermath"
-"""On the Job aftermath-<bk>: what it was told to do. What is wanted may have changed since."""
 MADE_OF = "tidb.pingcap.com/made-of"
-"""On the same: a digest of the spec and image it was made from."""
+"""On the Job aftermath-<bk>: a digest of the spec and image it was made from."""
 
 _LABEL_LIMIT = 63
 _KEPT = 54

@@ -27,7 +27,7 @@ from tidbbackup.model.names import (
     short,
 )
 from tidbbackup.model.resource.backup import Backup, decode_backup
-from tidbbackup.model.resource.kubernetes import Happening, Job, Pod
+from tidbbackup.model.resource.kubernetes import Happening, Job, Pod, decode_job
 from tidbbackup.model.resource.restore import Restore, decode_restore
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 
@@ -115,7 +115,7 @@ KINDS = {
         Kind(BACKUPS, Backup, decode_backup, {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule}),
         Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
         Kind(RESTORES, Restore, decode_restore, {BY_SHORT_NAME: by_short_name, BY_BACKUP: by_backup}),
-        _plain(JOBS, Job, {BY_RUN: by_run}, _OURS),
+        Kind(JOBS, Job, decode_job, {BY_RUN: by_run}, _OURS),
         _plain(PODS, Pod, {BY_RUN: by_run}, _OURS),
         _plain(EVENTS, Happening),
         _plain(CRDS, Definition),

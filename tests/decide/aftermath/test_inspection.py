@@ -11,7 +11,7 @@ from tidbbackup.decide.backup import decide
 from tidbbackup.decide.facts import BackupFacts, Refusal
 from tidbbackup.decide.plan import Plan
 from tidbbackup.decide.rows import Inspecting
-from tidbbackup.model.contract.aftermath import Part, PartResult
+from tidbbackup.model.contract.aftermath import Aftermath, Part, PartResult
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.resource.backup import BackupStatus
 from tidbbackup.model.resource.kubernetes import ContainerState, Job, Pod
@@ -212,7 +212,7 @@ def test_a_part_that_is_released_is_not_released_again() -> None:
     assert "delete aftermath-demo aftermath-uid" in outline(decide(rest, later(120)))
     anew = decide(facts(released), later(130))
     (create,) = anew.actions
-    assert "'tidb.pingcap.com/aftermath': 'inspect'" in str(create)
+    assert told_by(create) == Aftermath((Part.INSPECT,))
 
 
 @pytest.mark.parametrize("found", [aftermath(COMPLETE, told="inspect"), aftermath(FAILED, told="inspect")])

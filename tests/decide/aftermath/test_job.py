@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from tests.decide.builders import *
@@ -17,7 +18,7 @@ from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResul
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.contract.task import decode_task
 from tidbbackup.model.resource.backup import Backup
-from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.kubernetes import Job, Pod, decode_job
 from tidbbackup.model.resource.storage_spec import S3Spec
 
 ALL = Aftermath((Part.CLEAN, Part.RELEASE), Data.DELETE)
@@ -63,13 +64,13 @@ EXAMPLES: dict[AftermathJob, tuple[Step, list[str], float | None, str]] = {
     AftermathJob.LEAVES: (step(aftermath(owner="old")), [GONE], None, ""),
     AftermathJob.OUTDATED: (step(aftermath(told="inspect release")), [GONE], None, ""),
     AftermathJob.FAILED: (
-        step(aftermath(FAILED, told=str(ALL)), reported(NO, NOT_RELEASED), seconds=9),
+        step(aftermath(FAILED, told=ALL), reported(NO, NOT_RELEASED), seconds=9),
         *([], 10, "AccessDenied"),
     ),
-    AftermathJob.STARTS: (step(aftermath(told=str(ALL)), NO_NODE, seconds=29), [], 30, ""),
-    AftermathJob.STUCK: (step(aftermath(told=str(ALL)), NO_NODE, seconds=30), [], 60, "Unschedulable"),
+    AftermathJob.STARTS: (step(aftermath(told=ALL), NO_NODE, seconds=29), [], 30, ""),
+    AftermathJob.STUCK: (step(aftermath(told=ALL), NO_NODE, seconds=30), [], 60, "Unschedulable"),
     AftermathJob.WORKS: (
-        step(aftermath(told=str(ALL)), aftermath_pod("Running", running()), seconds=999),
+        step(aftermath(told=ALL), aftermath_pod("Running", running()), seconds=999),
         *([], None, ""),
     ),
     AftermathJob.INVALID: (step(of=WRONG), ["ask aftermath-demo"], 30, "InvalidSpec"),
@@ -91,7 +92,6 @@ def test_it_is_made_for_all_that_is_wanted_and_needs_no_secret() -> None:
     """A Secret that is missing keeps it from one part, not from the others."""
     (create,) = step().actions
     assert isinstance(create, Create)
-    assert create.manifest["metadata"]["annotations"]["tidb.pingcap.com/aftermath"] == str(ALL)
     (container,) = create.manifest["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["tidbbackup", "worker", "aftermath"]
     secrets = [each["valueFrom"]["secretKeyRef"] for each in container["env"] if "secretKeyRef" in str(each)]
@@ -102,13 +102,13 @@ def test_it_is_made_for_all_that_is_wanted_and_needs_no_secret() -> None:
 
 
 def test_each_part_that_is_done_counts_at_once() -> None:
-    one = step(aftermath(FAILED, told=str(ALL)), reported(CLEANED, NOT_RELEASED))
+    one = step(aftermath(FAILED, told=ALL), reported(CLEANED, NOT_RELEASED))
     assert one.report is not None
     assert one.trouble is not None
     assert one.trouble.message == "no route"
     # Once that is written, the rest is tried again by a Job of its own.
     rest = Aftermath((Part.RELEASE,))
-    found = aftermath(true("Failed", at=later(5)), told=str(ALL))
+    found = aftermath(true("Failed", at=later(5)), told=ALL)
     pods = reported(CLEANED, NOT_RELEASED)
     assert step(found, pods, wanted=rest, seconds=14).report is None
     assert words(step(found, pods, wanted=rest, seconds=14)) == []
@@ -130,11 +130,11 @@ def test_a_cleaning_counts_only_if_it_did_what_is_wanted_of_the_data(
     told: Data, wanted: Data, counts: bool
 ) -> None:
     """The policy may be edited while the Job works."""
-    found = aftermath(COMPLETE, told=str(Aftermath((Part.CLEAN,), told)))
+    found = aftermath(COMPLETE, told=Aftermath((Part.CLEAN,), told))
     over = step(found, reported(CLEANED), wanted=Aftermath((Part.CLEAN,), wanted))
     assert (over.report is not None) == counts
     assert words(over) == ([] if counts else [GONE])
-    at_work = aftermath(told=str(Aftermath((Part.CLEAN,), told)))
+    at_work = aftermath(told=Aftermath((Part.CLEAN,), told))
     busy = step(at_work, aftermath_pod("Running", running()), wanted=Aftermath((Part.CLEAN,), wanted))
     assert words(busy) == ([] if told is wanted else [GONE]), "it must not delete what is to be kept"
 
@@ -143,7 +143,7 @@ def test_a_cleaning_counts_only_if_it_did_what_is_wanted_of_the_data(
     ("failed_after", "pause"), [(0, 10), (5, 10), (20, 20), (300, 300), (600, 600), (9999, 600)]
 )
 def test_each_pause_before_the_next_try_is_longer(failed_after: float, pause: float) -> None:
-    found = aftermath(true("Failed", at=later(failed_after)), told=str(ALL))
+    found = aftermath(true("Failed", at=later(failed_after)), told=ALL)
     early = step(found, reported(NO, NOT_RELEASED), seconds=failed_after)
     assert early.wake_at == later(failed_after + min(pause, 30)), "the CRD may be deleted meanwhile"
     assert words(step(found, reported(NO, NOT_RELEASED), seconds=failed_after + pause - 1)) == []
@@ -161,7 +161,7 @@ def test_each_pause_before_the_next_try_is_longer(failed_after: float, pause: fl
     ],
 )
 def test_why_it_failed(pods: list[Pod], reason: str) -> None:
-    found = step(aftermath(FAILED, told=str(CLEAN)), *pods, wanted=CLEAN)
+    found = step(aftermath(FAILED, told=CLEAN), *pods, wanted=CLEAN)
     assert found.trouble is not None
     assert found.trouble.reason == reason
     assert found.trouble.message
@@ -170,18 +170,18 @@ def test_why_it_failed(pods: list[Pod], reason: str) -> None:
 def test_a_job_that_has_ended_and_shows_no_pod_is_looked_at() -> None:
     """The cache of pods may lag behind that of Jobs; without its report all is done once more."""
     with pytest.raises(Unknown) as raised:
-        step(aftermath(COMPLETE, told=str(CLEAN)), wanted=CLEAN)
+        step(aftermath(COMPLETE, told=CLEAN), wanted=CLEAN)
     assert raised.value.look == PODS
-    there = step(aftermath(COMPLETE, told=str(CLEAN)), wanted=CLEAN, evidence={PODS: (reported(CLEANED),)})
+    there = step(aftermath(COMPLETE, told=CLEAN), wanted=CLEAN, evidence={PODS: (reported(CLEANED),)})
     assert there.row is AftermathJob.DONE
     # By its exit code all is done; only what an inspection has found is lost with its result.
-    gone = step(aftermath(COMPLETE, told=str(CLEAN)), wanted=CLEAN, evidence={PODS: ()})
+    gone = step(aftermath(COMPLETE, told=CLEAN), wanted=CLEAN, evidence={PODS: ()})
     assert gone.report == WorkerResult(Outcome.DONE, parts=(CLEANED,))
     look = Aftermath((Part.INSPECT, Part.RELEASE))
-    both = step(aftermath(COMPLETE, told=str(look)), wanted=look, evidence={PODS: ()})
+    both = step(aftermath(COMPLETE, told=look), wanted=look, evidence={PODS: ()})
     assert both.report == WorkerResult(Outcome.DONE, parts=(RELEASED,))
     alone = Aftermath((Part.INSPECT,))
-    again = step(aftermath(COMPLETE, told=str(look)), wanted=alone, evidence={PODS: ()})
+    again = step(aftermath(COMPLETE, told=look), wanted=alone, evidence={PODS: ()})
     assert (again.row, again.wake_at) == (AftermathJob.FAILED, later(10))
 
 
@@ -189,24 +189,59 @@ def test_a_job_that_has_ended_and_shows_no_pod_is_looked_at() -> None:
 def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Look) -> None:
     """A service account or quota that is gone: without this the Backup would hang without a reason."""
     with pytest.raises(Unknown) as raised:
-        step(aftermath(told=str(ALL)), *pods, seconds=30)
+        step(aftermath(told=ALL), *pods, seconds=30)
     assert raised.value.look == look
-    told = step(aftermath(told=str(ALL)), *pods, seconds=30, evidence={look: (EVENT,)})
+    told = step(aftermath(told=ALL), *pods, seconds=30, evidence={look: (EVENT,)})
     assert told.trouble is not None
     assert told.trouble.reason == "ServiceAccountMissing"
-    nothing = step(aftermath(told=str(ALL)), *pods, seconds=30, evidence={look: ()})
+    nothing = step(aftermath(told=ALL), *pods, seconds=30, evidence={look: ()})
     assert (nothing.row, nothing.wake_at) == (AftermathJob.STARTS, later(60))
-    overdue = step(aftermath(told=str(ALL)), *pods, seconds=1800, evidence={look: ()})
+    overdue = step(aftermath(told=ALL), *pods, seconds=1800, evidence={look: ()})
     assert overdue.trouble is not None
     assert overdue.trouble.reason == "PendingTooLong"
 
 
+def test_one_that_a_webhook_has_stripped_of_its_annotations_goes_on() -> None:
+    """What it was told stands in its pod template, which nobody can change: it was deleted and created anew
+    without a pause."""
+    (create,) = step().actions
+    assert isinstance(create, Create)
+    meta = create.manifest["metadata"]
+    meta |= {"annotations": {}, "uid": "aftermath-uid", "creationTimestamp": NOW.isoformat()}
+    meta["ownerReferences"][0]["uid"] = UID
+    found = decode_job(msgspec.json.encode(create.manifest))
+    waits, works = aftermath_pod(), aftermath_pod("Running", running())
+    assert [step(found, each).row for each in (waits, works)] == [AftermathJob.STARTS, AftermathJob.WORKS]
+    assert step(found, reported(CLEANED, RELEASED)).row is AftermathJob.DONE
+    assert words(step(found, works, wanted=CLEAN)) == [GONE]
+
+
+def test_one_that_shows_no_task_is_awaited() -> None:
+    found = attrs.evolve(aftermath(), aftermath=None)
+    assert words(step(found, aftermath_pod("Running", running()))) == []
+    assert words(step(found, reported(NO), seconds=9)) == []
+    assert words(step(found, reported(NO), seconds=10)) == [GONE]
+
+
+def test_one_that_hangs_is_ended_by_its_node_and_tried_again_after_a_pause() -> None:
+    (create,) = step().actions
+    assert isinstance(create, Create)
+    assert create.manifest["spec"]["template"]["spec"]["activeDeadlineSeconds"] == 3600
+    late = aftermath_pod("Failed", reason="DeadlineExceeded", message="Pod was active too long")
+    found = step(aftermath(true("Failed", at=later(3600)), told=ALL), late, seconds=3601)
+    assert words(found) == []
+    assert found.trouble is not None
+    assert found.trouble.reason == "DeadlineExceeded"
+    assert "worked for longer than 60 minutes" in found.trouble.message
+    assert words(step(aftermath(true("Failed", at=later(3600)), told=ALL), late, seconds=4200)) == [GONE]
+
+
 def test_one_that_does_not_start_is_made_anew_after_such_pauses() -> None:
     """What kept it may be mended where no pod looks twice: a LimitRange, a webhook."""
-    found = aftermath(told=str(ALL))
+    found = aftermath(told=ALL)
     assert words(step(found, NO_NODE, seconds=59)) == []
     assert words(step(found, NO_NODE, seconds=60)) == [GONE]
-    late = aftermath(told=str(ALL), creationTimestamp=later(570))
+    late = aftermath(told=ALL, creationTimestamp=later(570))
     assert words(step(late, NO_NODE, seconds=1199)) == []
     assert words(step(late, NO_NODE, seconds=1200)) == [GONE]
 
@@ -214,7 +249,7 @@ def test_one_that_does_not_start_is_made_anew_after_such_pauses() -> None:
 def made_of(found: Backup, *conditions: Any) -> Job:
     """The Job as it is made of this Backup now."""
     annotations = aftermath_job(found, IMAGE, ALL)["metadata"]["annotations"]
-    return aftermath(*conditions, annotations=annotations)
+    return aftermath(*conditions, told=ALL, annotations=annotations)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +295,7 @@ def test_of_a_spec_that_is_wrong_none_is_made_but_one_that_is_there_goes_on(wron
     ) in found.trouble.message
     asked = step(of=live, refusal=Refusal(403, "a webhook says no"))
     assert (asked.row, words(asked)) == (AftermathJob.INVALID, [])
-    over = step(aftermath(COMPLETE, told=str(ALL)), reported(CLEANED), of=live)
+    over = step(aftermath(COMPLETE, told=ALL), reported(CLEANED), of=live)
     assert over.row is AftermathJob.DONE
 
 
@@ -289,7 +324,7 @@ def test_one_on_a_lost_node_is_abandoned() -> None:
     """Deleted with its pods it would hold the name for as long as the node is away."""
     on_it = aftermath_pod("Running", running(), deletionTimestamp=NOW)
     for deleting in (None, NOW):
-        found = aftermath(told=str(ALL), deletionTimestamp=deleting)
+        found = aftermath(told=ALL, deletionTimestamp=deleting)
         assert step(found, on_it, seconds=299).wake_at == later(300)
         (delete,) = step(found, on_it, seconds=300).actions
         assert isinstance(delete, Delete)

@@ -38,16 +38,16 @@ def test_of_a_backup_that_is_being_deleted(
     told: BackupStatus, retain: str, on_failure: str, delete: str
 ) -> None:
     for policy, wanted in (("Retain", retain), (None, retain), ("OnFailure", on_failure), ("Delete", delete)):
-        assert str(left_to_clean(going(policy, told))) == wanted, policy
+        assert left_to_clean(going(policy, told)) == parts(wanted), policy
 
 
 def test_a_run_that_left_no_result_is_inspected_and_what_it_holds_is_released_at_once() -> None:
-    assert str(left_to_inspect(backup(status=ended()))) == "inspect release"
-    assert str(left_to_inspect(backup(status=ended(gcLifeTimeHeld=False)))) == "inspect"
+    assert left_to_inspect(backup(status=ended())) == parts("inspect release")
+    assert left_to_inspect(backup(status=ended(gcLifeTimeHeld=False))) == parts("inspect")
 
 
 def test_a_backup_that_has_ended_keeps_its_data_and_is_released() -> None:
-    assert str(left_to_release(backup({"cleanPolicy": "Delete"}, failed()))) == "release"
+    assert left_to_release(backup({"cleanPolicy": "Delete"}, failed())) == parts("release")
     assert not left_to_release(backup({"cleanPolicy": "Delete"}, failed("DumpFailed")))
 
 

@@ -18,7 +18,7 @@ from tidbbackup.decide.plan import Create, Delete, Look, Plan
 from tidbbackup.decide.run.job_state import Foreign, Former, Ours, job_state
 from tidbbackup.decide.run.ownership import events_of_start, job_key, pods_made_by
 from tidbbackup.model.meta import ObjectKey, OwnerReference
-from tidbbackup.model.names import AFTERMATH, job_name
+from tidbbackup.model.names import job_name
 from tidbbackup.model.resource.backup import RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod
 from tidbbackup.reconcile.act import is_ours
@@ -61,8 +61,10 @@ def held(verb: str, owner: OwnerReference | None) -> Job:
     """What has the name of our Job of that verb."""
     made_by = MADE_BY.get(verb, "aftermath")
     name = job_name(made_by, "demo", 2 if verb == "retry" else 1)
-    told = {AFTERMATH: TOLD[verb]} if verb in TOLD else {}
-    return job(verb=made_by, name=name, uid=HELD, ownerReferences=(owner,) if owner else (), annotations=told)
+    owners = (owner,) if owner else ()
+    if verb in TOLD:
+        return aftermath(told=TOLD[verb], uid=HELD, ownerReferences=owners)
+    return job(verb=made_by, name=name, uid=HELD, ownerReferences=owners)
 
 
 def beside(verb: str, found: Job) -> tuple[Any, BackupFacts]:

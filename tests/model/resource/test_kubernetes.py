@@ -3,7 +3,13 @@
 Here is also what model/meta.py promises.
 """
 
+import msgspec
+import pytest
+
+from tidbbackup.model.contract.aftermath import Aftermath, Part
+from tidbbackup.model.contract.task import WorkerTask, encode_task
 from tidbbackup.model.meta import Meta
+from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.model.resource.backup import Condition
 from tidbbackup.model.resource.kubernetes import (
     ContainerState,
@@ -14,7 +20,14 @@ from tidbbackup.model.resource.kubernetes import (
     PodStatus,
     Running,
     Terminated,
+    decode_job,
 )
+
+CLEAN = Aftermath((Part.CLEAN,))
+TASK = {
+    "name": "TIDBBACKUP_TASK",
+    "value": encode_task(WorkerTask("bk", "ns", "uid", ObjectTarget("aws", "b", "k"), aftermath=CLEAN)),
+}
 
 
 def test_a_job_has_ended_only_with_complete_or_failed_true() -> None:
@@ -42,3 +55,30 @@ def test_a_pods_condition_counts_whatever_its_status() -> None:
 
     assert pod.condition("Ready") is not None
     assert pod.condition("PodScheduled") is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({}, None),
+        ({"template": {"spec": {"containers": [{"name": "backup", "env": [{"name": "A"}]}]}}}, None),
+        (
+            {
+                "template": {
+                    "spec": {
+                        "containers": [
+                            {"name": "sidecar"},
+                            {"name": "backup", "env": [{"name": "A", "valueFrom": {}}, TASK]},
+                        ]
+                    }
+                }
+            },
+            CLEAN,
+        ),
+    ],
+)
+def test_a_job_shows_what_its_worker_is_told_to_do_after_a_run(
+    spec: dict[str, object], told: Aftermath | None
+) -> None:
+    found = decode_job(msgspec.json.encode({"metadata": {"name": "j"}, "spec": spec, "status": {}}))
+    assert (found.metadata.name, found.aftermath) == ("j", told)

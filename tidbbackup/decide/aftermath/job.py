@@ -14,7 +14,7 @@ from attrs import frozen
 
 from tidbbackup.decide import rows
 from tidbbackup.decide.plan import Action, Ask, Create
-from tidbbackup.decide.render import aftermath_job, idle_job, is_outdated
+from tidbbackup.decide.render import AFTERMATH_SECONDS, aftermath_job, idle_job, is_outdated
 from tidbbackup.decide.run.diagnosis import why_in_events
 from tidbbackup.decide.run.job_state import Absent, Foreign, Former, NotStarted, Ours, Reported, Silent
 from tidbbackup.decide.run.life import BackupLife
@@ -25,13 +25,13 @@ from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
 from tidbbackup.model.contract.result import Outcome, WorkerResult
-from tidbbackup.model.names import AFTERMATH
 from tidbbackup.model.resource.kubernetes import Happening
 
 # Its pod may take this long to start before that is worth a word.
 _START_PATIENCE = timedelta(seconds=30)
 # What is waited for tells nobody when it comes.
 _NEXT_QUESTION = timedelta(seconds=30)
+_LATE = f"its pod was ended because it worked for longer than {AFTERMATH_SECONDS // 60} minutes"
 _SHORTEST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(minutes=10)
 
@@ -61,7 +61,7 @@ def follow(life: BackupLife, wanted: Aftermath, trying_since: datetime) -> Step:
             return Step(wake_at=again, trouble=taken(job), row=rows.AftermathJob.NAME_TAKEN)
         case Reported(result=result) if _has_done_some(job, wanted):
             return Step(report=result, trouble=_why_not_done(job, wanted), row=rows.AftermathJob.DONE)
-        case Silent(completed=True) if _told(job) == str(wanted) and wanted.parts != (Part.INSPECT,):
+        case Silent(completed=True) if job.job.aftermath == wanted and wanted.parts != (Part.INSPECT,):
             # It exits with 0 only if all is done; what an inspection has found is lost with its result.
             return Step(report=_by_its_exit_code(wanted), row=rows.AftermathJob.DONE)
         case Former() | Ours(leaving=True):
@@ -105,7 +105,9 @@ def _why_not_made(life: BackupLife) -> str:
 def _is_of_another_time(life: BackupLife, job: Ours, wanted: Aftermath) -> bool:
     """Whether it was told something else than what is wanted now, or would be made otherwise now: its pod may
     wait for what the spec no longer names."""
-    if _told(job) != str(wanted):
+    told = job.job.aftermath
+    # One that shows no task is awaited: deleted, it would be created again just so, without a pause.
+    if told is not None and told != wanted:
         return not isinstance(job, Reported | Silent)
     if not isinstance(job, NotStarted | Reported | Silent) or _why_not_made(life):
         return False
@@ -139,10 +141,6 @@ def tried_until(life: BackupLife, until: datetime, one_try: timedelta) -> dateti
     return until
 
 
-def _told(job: Ours) -> str:
-    return job.job.metadata.annotations.get(AFTERMATH, "")
-
-
 def _by_its_exit_code(wanted: Aftermath) -> WorkerResult:
     kept = {Data.KEEP: reasons.DATA_KEPT, Data.DELETE: reasons.ARCHIVE_DELETED}.get(wanted.data, "")
     done = [
@@ -155,14 +153,17 @@ def _by_its_exit_code(wanted: Aftermath) -> WorkerResult:
 
 def _has_done_some(job: Reported, wanted: Aftermath) -> bool:
     """Whether a part that is wanted is done. A cleaning only counts if it did what is wanted of the data."""
-    covered = wanted.data in (Data.KEEP, *_told(job).split())
+    told = job.job.aftermath
+    covered = wanted.data is Data.KEEP or (told is not None and told.data is wanted.data)
     done = {each.part for each in job.result.parts if each.done and (covered or each.part is not Part.CLEAN)}
     return any(part in done for part in wanted.parts)
 
 
 def _why_not_done(job: Reported | Silent, wanted: Aftermath) -> Cause | None:
     if isinstance(job, Silent):
-        return job.cause
+        # The deadline is not the one of the spec, which is for the dump.
+        late = job.cause.reason == reasons.DEADLINE_EXCEEDED
+        return Cause(job.cause.reason, _LATE) if late else job.cause
     for each in job.result.parts:
         if each.part in wanted and not each.done:
             return Cause(each.reason, each.message)

@@ -42,9 +42,6 @@ class Aftermath:
     def __contains__(self, part: Part) -> bool:
         return part in self.parts
 
-    def __str__(self) -> str:
-        return " ".join((*self.parts, *((self.data,) if self.data is not Data.KEEP else ())))
-
 
 @frozen
 class PartResult:

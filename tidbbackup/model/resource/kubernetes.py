@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 from attrs import field, frozen
 
+from tidbbackup.model.contract.aftermath import Aftermath
+from tidbbackup.model.contract.task import TASK_VARIABLE, decode_task
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import Condition
 
@@ -30,6 +33,8 @@ class Job:
 
     metadata: Meta
     status: JobStatus = field(factory=JobStatus)
+    aftermath: Aftermath | None = None
+    """What its worker is told to do after a run. None: its pod template has no task that can be read."""
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type if it is True."""
@@ -39,6 +44,54 @@ class Job:
     def ended(self) -> bool:
         """No pod of it runs any more, and none will be created."""
         return self.condition("Complete") is not None or self.condition("Failed") is not None
+
+
+class _Variable(msgspec.Struct):
+    name: str
+    value: str = ""
+
+
+class _Container(msgspec.Struct):
+    name: str
+    env: tuple[_Variable, ...] = ()
+
+
+class _PodTemplateSpec(msgspec.Struct):
+    containers: tuple[_Container, ...] = ()
+
+
+class _PodTemplate(msgspec.Struct):
+    spec: _PodTemplateSpec = msgspec.field(default_factory=_PodTemplateSpec)
+
+
+class _JobSpec(msgspec.Struct):
+    template: _PodTemplate = msgspec.field(default_factory=_PodTemplate)
+
+
+class _Undecoded(msgspec.Struct):
+    metadata: Meta
+    spec: _JobSpec = msgspec.field(default_factory=_JobSpec)
+    status: JobStatus = msgspec.field(default_factory=JobStatus)
+
+
+_JOB = msgspec.json.Decoder(_Undecoded)
+
+
+def decode_job(data: bytes | msgspec.Raw) -> Job:
+    """A Job from its JSON; of its spec only what its worker is told to do after a run.
+
+    Raises:
+        msgspec.ValidationError: not a Job; the message names the path.
+    """
+    raw = _JOB.decode(data)
+    variables = [
+        each for one in raw.spec.template.spec.containers if one.name == CONTAINER for each in one.env
+    ]
+    try:
+        task = decode_task(next((each.value for each in variables if each.name == TASK_VARIABLE), ""))
+    except ValueError:
+        return Job(raw.metadata, raw.status)
+    return Job(raw.metadata, raw.status, task.aftermath)
 
 
 @frozen
