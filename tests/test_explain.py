@@ -52,7 +52,7 @@ def explained(tmp_path: Path, *found: dict[str, Any], at: datetime = AT) -> tupl
     """Exit code and lines of `explain` on a file with these."""
     file, out, err = tmp_path / "file.yaml", io.StringIO(), io.StringIO()
     file.write_text(yaml.safe_dump_all(found))
-    code = explain(str(file), at, out, err)
+    code = explain([str(file)], at, out, err)
     return code, (err if code == 2 else out).getvalue().splitlines()
 
 

@@ -10,7 +10,7 @@ from tidbbackup.kubectl_yaml import NotYaml, read
 
 def values(text: str) -> list[Any]:
     """What is in a text."""
-    return [value for value, _ in read(text.encode())]
+    return [each.value for each in read(text.encode())]
 
 
 @pytest.mark.parametrize("text", SCALARS)
@@ -27,7 +27,7 @@ def test_a_value(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a: [\n---\nb: 1", "line 2: did not find expected node content"),
+        ("a: [\n---\nb: 1", "line 2: did not find expected node content (is its indentation right?)"),
         ("a: 1\n---\nb: 1\nc: .inf\n", "line 4: inf is no value in Kubernetes"),
         ("# x\n---\r\n--- 5\n", "line 3: write nothing behind --- but a comment"),
         ('{"a": 1}\n\n{"a": 2} ~', "value 3 is not JSON: "),
@@ -53,15 +53,32 @@ def test_documents_and_json_values_come_one_after_the_other() -> None:
     assert values("") == values("# x") == values("null") == []
 
 
-def test_a_field_that_stands_twice_is_doubtful() -> None:
-    ((found, doubts),) = read(b"# x\n---\na: {b: 1,\n  b: 2}\nc: {<<: {d: 1}, d: 2}\n")
+def test_a_field_that_stands_twice_is_told() -> None:
+    (found,) = read(b"# x\n---\na: {b: 1,\n  b: 2}\nc: {<<: {d: 1}, d: 2}\n")
 
-    assert found == {"a": {"b": 2}, "c": {"d": 2}}
-    assert doubts == ["line 4: b stands twice in the same object: the last one counts"]
+    assert found.value == {"a": {"b": 2}, "c": {"d": 2}}
+    assert found.twice == ["a.b"]
+
+
+def test_each_path_has_its_line() -> None:
+    one, two = read(b"# x\n---\na:\n  b: 1\n  c:\n  - d: 2\n  -\n    e: 3\n---\nf: 4\n")
+
+    assert one.lines == {
+        "": 3,
+        "a": 3,
+        "a.b": 4,
+        "a.c": 5,
+        "a.c[0]": 6,
+        "a.c[0].d": 6,
+        "a.c[1]": 8,
+        "a.c[1].e": 8,
+    }
+    assert two.lines == {"": 10, "f": 10}
+    assert [each.lines for each in read(b'{"a": 1}')] == [{}]
 
 
 @pytest.mark.parametrize("name", ["UTF-8 with BOM", "UTF-16, little endian", "UTF-16, big endian", "CRLF"])
 def test_encodings_and_ends_of_lines_make_no_difference(name: str) -> None:
-    ((plain, _),) = read(BASE.encode())
+    (plain,) = read(BASE.encode())
 
-    assert next(read(FILES[name].data()))[0] == plain
+    assert next(read(FILES[name].data())).value == plain.value

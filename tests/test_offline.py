@@ -1,11 +1,12 @@
 """`tidbbackup check` and `render`: what is said of a file, and with which exit code.
 
-Here is also what metadata_schema.py and schema_check.py promise.
+Here is also what metadata_schema.py, schema_check.py and yaml_files.py promise.
 """
 
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,14 @@ def checked(tmp_path: Path, text: str) -> tuple[int, str]:
     """Exit code and output of `check`."""
     file, out = tmp_path / "file.yaml", io.StringIO()
     file.write_text(text)
-    return check(str(file), out), out.getvalue()
+    return check([str(file)], out, sys.stderr), out.getvalue()
 
 
 def rendered(tmp_path: Path, text: str) -> tuple[int, str, str]:
     """Exit code, output and error output of `render`."""
     file, out, err = tmp_path / "file.yaml", io.StringIO(), io.StringIO()
     file.write_text(text)
-    return render(str(file), "image:1", out, err), out.getvalue(), err.getvalue()
+    return render([str(file)], "image:1", out, err), out.getvalue(), err.getvalue()
 
 
 def test_a_good_one(tmp_path: Path) -> None:
@@ -230,7 +231,8 @@ def test_what_kubectl_takes_is_ok_and_nothing_else(tmp_path: Path, name: str) ->
     file, out = tmp_path / "file.yaml", io.StringIO()
     file.write_bytes(FILES[name].data())
 
-    assert (check(str(file), out) == 0) is FILES[name].taken, out.getvalue()
+    fine = FILES[name].taken and not FILES[name].twice
+    assert (check([str(file)], out, sys.stderr) == 0) is fine, out.getvalue()
 
 
 def test_all_that_is_wrong_with_the_metadata_is_told_at_once(tmp_path: Path) -> None:
@@ -244,13 +246,13 @@ def test_all_that_is_wrong_with_the_metadata_is_told_at_once(tmp_path: Path) -> 
     assert code == 3
     ends = "a letter or digit at both ends"
     key = f"write a key such as example.com/name: at most 63 letters, digits, -, _ and ., {ends}"
-    assert [line.strip() for line in out.splitlines()[1:]] == [
+    assert [line.strip().removesuffix(" (line 4)") for line in out.splitlines()[1:]] == [
         "metadata.annotations.e: False: must be of type string: write it in quotes",
         f"metadata.annotations: 'a/b/c': {key}",
         "metadata.labels.a: 15: must be of type string: write it in quotes",
         f"metadata.labels.d: 'x y': write letters, digits, -, _ and ., {ends}",
         f"metadata.labels: 'b c': {key}",
-        "metadata.nam: no such field",
+        "metadata.nam: no such field; did you mean name?",
         f"metadata.name: 'Demo': write lower case letters, digits, - and ., {ends} of each part",
         f"metadata.namespace: 'a.b': write lower case letters, digits and -, {ends}",
     ]
@@ -266,11 +268,101 @@ def test_a_name_to_be_generated(tmp_path: Path) -> None:
     assert re.fullmatch("backup-demo-[0-9a-f]{5}", job["metadata"]["name"])
 
 
-def test_a_field_that_stands_twice_is_a_warning(tmp_path: Path) -> None:
+def test_a_field_that_stands_twice_is_refused(tmp_path: Path) -> None:
     code, out = checked(tmp_path, GOOD + "  cleanPolicy: Retain\n  cleanPolicy: Delete\n")
 
+    assert code == 3
+    assert "  spec.cleanPolicy: stands twice in the same object: remove one (line 9)" in out
+
+
+def test_every_problem_has_its_line(tmp_path: Path) -> None:
+    """A value of a wrong type hides no other problem; what is missing has the line of what lacks it."""
+    text = GOOD.replace("host: tidb", "host: a b, port: '4000'").replace("provider: aws, ", "")
+    code, out = checked(tmp_path, f"{GOOD}---{text}  ttl: 1\n")
+
+    assert code == 3
+    assert [line.strip() for line in out.splitlines()[2:]] == [
+        "spec.from.port: '4000': must be of type integer (line 13)",
+        "spec.s3.provider: is missing (line 14)",
+        "spec.ttl: no such field (line 15)",
+        "spec.from.host: 'a b': write a host name or an IP address, nothing else (line 13)",
+    ]
+
+
+def test_a_problem_in_a_list_has_its_line_in_the_file(tmp_path: Path) -> None:
+    item = GOOD.replace("host: tidb", "host: a b").replace("\n", "\n  ").rstrip()
+    code, out = checked(tmp_path, f"apiVersion: v1\nkind: List\nitems:\n-{item}\n")
+
+    assert code == 3
+    assert "spec.from.host: 'a b': write a host name or an IP address, nothing else (line 9)" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("bucket: my", "bukket: my"), "spec.s3.bukket: no such field; did you mean bucket? (line"),
+        (("provider: aws", "provider: AWS"), "spec.s3.provider: 'AWS': write one of aws, "),
+        (("provider: aws", "provider: AWS"), "did you mean aws? (line"),
+        (
+            ("bucket: my-bucket", "bucket: s3://b/x"),
+            "spec.s3.bucket: 's3://b/x': write b/x, without s3:// (line",
+        ),
+        (("spec:", "spec:\n  storageSize: 10GB"), "write a quantity such as 10Gi; did you mean 10G? (line"),
+        (("spec:", "spec:\n  cleanPolicy: delete"), "did you mean Delete? (line"),
+        (("host: tidb", "host: tidb:4000"), "write the port into spec.from.port (line"),
+        (("kind: Backup", "kind: BackUp"), "kind: 'BackUp': write Backup (line 10)"),
+        (("v1alpha1", "v1"), "apiVersion: 'pingcap.com/v1': write pingcap.com/v1alpha1 (line 9)"),
+    ],
+)
+def test_what_is_nearly_right_is_told_how_to_write_it(
+    tmp_path: Path, change: tuple[str, str], line: str
+) -> None:
+    code, out = checked(tmp_path, f"{GOOD}---{GOOD.replace(*change)}")
+
+    assert code == 3
+    assert line in out, out
+
+
+def test_what_is_not_ours_is_named_and_not_checked(tmp_path: Path) -> None:
+    others = "".join(
+        f"---\napiVersion: {api}\nkind: {kind}\nmetadata: {{name: x}}\n"
+        for api, kind in (
+            ("v1", "Secret"),
+            ("velero.io/v1", "Backup"),
+            ("pingcap.com/v1alpha1", "TidbCluster"),
+        )
+    )
+    code, out = checked(tmp_path, GOOD + others)
+
     assert code == 0
-    assert "  warning: line 9: cleanPolicy stands twice in the same object: the last one counts" in out
+    assert out.splitlines()[1:] == [
+        "Secret x: not checked",
+        "Backup x: not checked",
+        "TidbCluster x: not checked",
+    ]
+
+
+def test_more_kept_than_the_limit_is_a_warning(tmp_path: Path) -> None:
+    code, out = checked(tmp_path, SCHEDULE.replace("spec:", "spec:\n  minBackups: 9\n  maxBackups: 7", 1))
+
+    assert code == 0
+    assert "  warning: spec.minBackups: 9: is more than spec.maxBackups, 7: 9 are kept" in out
+
+
+def test_several_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("folder/b.yaml", "folder/a.yml", "folder/notes.md", "c.yaml"):
+        (tmp_path / name).write_text(GOOD if name != "c.yaml" else SCHEDULE)
+
+    assert main(["check", "-f", str(tmp_path / "c.yaml"), str(tmp_path / "folder")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path}/folder/a.yml: Backup demo: ok",
+        f"{tmp_path}/folder/b.yaml: Backup demo: ok",
+        f"{tmp_path}/c.yaml: BackupSchedule nightly: ok",
+    ]
+    (tmp_path / "empty").mkdir()
+    assert main(["check", str(tmp_path / "empty")]) == 2
+    assert "no file in this folder ends in .yaml, .yml, .json" in capsys.readouterr().err
 
 
 def test_what_the_controller_could_not_read_is_refused(tmp_path: Path) -> None:
@@ -305,6 +397,7 @@ def test_what_is_left_empty_is_fine(tmp_path: Path, text: str) -> None:
         ("just words", "holds something without apiVersion or without kind"),
         ("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "holds no"),
         (GOOD.replace("kind: Backup", "kind: Sketch"), "holds no"),
+        ("apiVersion: v1\nkind: List\nitems: x\n", "holds something without apiVersion"),
         (LOST, "a Backup has no metadata.name or generateName (was its indentation lost?)"),
     ],
 )
@@ -321,8 +414,6 @@ def test_what_is_no_file_of_ours(
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml: No such file or directory" in capsys.readouterr().err
-    assert main(["render", str(tmp_path)]) == 2
-    assert "Is a directory" in capsys.readouterr().err
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
     assert main(["check", str(tmp_path / "binary")]) == 2
 

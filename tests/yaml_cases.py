@@ -149,15 +149,18 @@ class File:
 
     text: str
     taken: bool
+    """By kubectl."""
     encoding: str
+    twice: bool = False
+    """A field stands twice: kubectl takes the last one, `check` refuses the file."""
 
     def data(self, case: str = "CASE") -> bytes:
         """Its bytes; `case` is in an annotation of each object."""
         return self.text.replace("CASE", case).encode(self.encoding)
 
 
-def _file(text: str, *, taken: bool, encoding: str = "utf-8") -> File:
-    return File(text, taken, encoding)
+def _file(text: str, *, taken: bool, encoding: str = "utf-8", twice: bool = False) -> File:
+    return File(text, taken, encoding, twice)
 
 
 def _with(change: str, *, taken: bool, at: str = "  namespace: default\n") -> File:
@@ -194,7 +197,11 @@ _UTF_16 = "\ufeff" + BASE.replace("\n", "\r\n") + "---\r\n" + _OTHER
 
 FILES: dict[str, File] = {
     **{
-        f"v: {text}"[:40]: _spec(f"cleanOption:\n    v: {text}", taken=value is not REFUSED)
+        f"v: {text}"[:40]: _file(
+            BASE.replace("spec:\n", f"spec:\n  cleanOption:\n    v: {text}\n", 1),
+            taken=value is not REFUSED,
+            twice=text == "{a: 1, a: 2}",
+        )
         for text, value in SCALARS.items()
     },
     # Fields that have a type.
@@ -207,7 +214,7 @@ FILES: dict[str, File] = {
     "host n": _from("host: n", taken=False),
     "host 1e9": _from("host: 1e9", taken=False),
     "host null": _from("host:", taken=False),
-    "host twice": _from("host: other, host: tidb", taken=True),
+    "host twice": _file(BASE.replace("host: tidb", "host: other, host: tidb"), taken=True, twice=True),
     "host by <<": _from("<<: {host: tidb}", taken=True),
     "bucket a date": _file(BASE.replace("my-bucket", "2026-11-29"), taken=True),
     "useKMS off": _spec("useKMS: off", taken=True),
@@ -310,7 +317,7 @@ FILES: dict[str, File] = {
     "no apiVersion": _file(BASE.replace("apiVersion: pingcap.com/v1alpha1\n", ""), taken=False),
     "kind backup": _file(BASE.replace("Backup", "backup"), taken=False),
     "an anchor of another document": _file(f"a: &n demo\n---\n{BASE.replace('demo', '*n')}", taken=False),
-    "spec twice": _file(BASE.replace("spec:", "spec: {on: 1}\nspec:"), taken=True),
+    "spec twice": _file(BASE.replace("spec:", "spec: {on: 1}\nspec:"), taken=True, twice=True),
     # Lists.
     "List": _file(f"apiVersion: v1\nkind: List\nitems:\n{_ITEM}", taken=True),
     "BackupList": _file(

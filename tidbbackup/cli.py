@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         case "check":
             from tidbbackup.offline import check
 
-            return check(options.file, sys.stdout)
+            return check(_files(options), sys.stdout, sys.stderr)
         case "run":
             return _run(options)
         case "verify":
@@ -60,42 +60,61 @@ def main(argv: Sequence[str] | None = None) -> int:
             from tidbbackup.explain import explain
 
             at = options.at or datetime.now(UTC).replace(microsecond=0)
-            return explain(options.file, at, sys.stdout, sys.stderr)
+            return explain(_files(options), at, sys.stdout, sys.stderr)
         case _:
             from tidbbackup.offline import render
 
-            return render(options.file, options.worker_image, sys.stdout, sys.stderr)
+            return render(_files(options), options.worker_image, sys.stdout, sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tidbbackup", description="Backs up TiDB and MySQL to S3-compatible storage, on Kubernetes."
+        prog="tidbbackup",
+        description="Backs up TiDB, MySQL and MariaDB to S3-compatible storage, on Kubernetes.",
     )
     parser.add_argument("--version", action="version", version=f"tidbbackup {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_controller(verbs.add_parser("controller", help="run the controller"))
     worker = verbs.add_parser("worker", help="the program in the Job; reads its environment")
     worker.add_argument("task", choices=("dump", "restore", "aftermath"))
-    check = verbs.add_parser("check", help="check the Backups in a file, without a cluster")
-    check.add_argument("file", help="a YAML file, or - for standard input")
+    _add_files(verbs.add_parser("check", help="check the objects in files, without a cluster"), "")
     _add_run(verbs.add_parser("run", help="make the one Backup in a file on this machine, without a cluster"))
     _add_verify(verbs.add_parser("verify", help="check whether an archive in a bucket is whole"))
     _add_restore(verbs.add_parser("restore", help="load an archive of a bucket into a server"))
     _add_list(verbs.add_parser("list", help="list the archives in a bucket"))
     _add_adopt(verbs.add_parser("adopt", help="print Backups for the archives that a lost cluster has left"))
     explain = verbs.add_parser(
-        "explain", help="show when the schedules in a file are due, and which of its Backups they keep"
+        "explain", help="show when the schedules in files are due, and which of the Backups there they keep"
     )
-    explain.add_argument(
-        "file", help="a YAML file, also from `kubectl get bks,bk -o yaml`, or - for standard input"
-    )
+    _add_files(explain, "also from `kubectl get bks,bk -o yaml`")
     explain.add_argument(
         "--at", type=_moment, metavar="TIME", help="such as 2026-11-23T03:00:00Z (default: now)"
     )
-    render = verbs.add_parser("render", help="print the Jobs of the Backups in a file")
-    render.add_argument("file", help="a YAML file, or - for standard input")
+    render = verbs.add_parser("render", help="print the Jobs of the Backups and Restores in files")
+    _add_files(render, "")
     render.add_argument("--worker-image", default=Settings().worker_image)
     return parser
+
+
+def _add_files(parser: argparse.ArgumentParser, more: str) -> None:
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help=f"YAML files{', ' if more else ''}{more}, folders with such files, or - for standard input",
+    )
+    # As kubectl has it.
+    parser.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", help="the same")
+    parser.set_defaults(usage_error=parser.error)
+
+
+def _files(options: argparse.Namespace) -> list[str]:
+    # Ends like every other program if its output is cut off, as by `| head`.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    files = [*options.files, *options.filename]
+    if not files:
+        options.usage_error("name a file, a folder, or - for standard input")
+    return files
 
 
 def _add_controller(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import TextIO
+from zoneinfo import ZoneInfo
 
 import attrs
 from attrs import frozen
@@ -22,8 +23,9 @@ from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.model.units import format_time
-from tidbbackup.offline import INVALID, OK, UNFIT, USAGE, Unreadable, encoded, objects
+from tidbbackup.offline import INVALID, OK, USAGE
 from tidbbackup.schema_check import schema_problems
+from tidbbackup.yaml_files import UNFIT, Found, Unreadable, encoded, found_in
 
 _DUE_TIMES = 5
 
@@ -43,10 +45,10 @@ class _File:
     backups: tuple[Backup, ...]
 
 
-def explain(path: str, at: datetime, out: TextIO, err: TextIO) -> int:
-    """Print what every BackupSchedule in the file does from `at` (UTC) on; returns the exit code."""
+def explain(paths: Sequence[str], at: datetime, out: TextIO, err: TextIO) -> int:
+    """Print what every BackupSchedule in the files does from `at` (UTC) on; returns the exit code."""
     try:
-        found = _read(path, at)
+        found = _read(paths, at)
     except Unreadable as error:
         print(f"tidbbackup explain: {error}", file=err)
         return USAGE
@@ -86,7 +88,13 @@ def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iter
     yield "due next, and skipped:" if reading.faulty or schedule.spec.pause else "due next:"
     for _ in range(_DUE_TIMES):
         due = table.next_due(due)
-        yield f"  {format_time(due)}  {backup_name(schedule.metadata.name, due)}"
+        there = _there(due, schedule.spec.timeZone)
+        yield f"  {format_time(due)}{there}  {backup_name(schedule.metadata.name, due)}"
+
+
+def _there(due: datetime, zone: str) -> str:
+    """The same time on the clocks of the schedule's zone; nothing for UTC."""
+    return "" if zone in ("", "UTC") else f" ({due.astimezone(ZoneInfo(zone)):%a %H:%M} {zone})"
 
 
 def _kept_and_deleted(schedule: BackupSchedule, backups: Sequence[Backup], at: datetime) -> Iterator[str]:
@@ -117,26 +125,29 @@ def _strangers(found: _File) -> list[Backup]:
     return [each for each in found.backups if (each.metadata.namespace, each.metadata.name) not in made]
 
 
-def _read(path: str, at: datetime) -> _File:
-    """The schedules and Backups in the file. Raises Unreadable."""
+def _read(paths: Sequence[str], at: datetime) -> _File:
+    """The schedules and Backups in the files. Raises Unreadable."""
     schedules: list[_Schedule] = []
     backups: list[Backup] = []
-    for title, value, _ in objects(path):
-        if value["kind"] == SCHEDULE_KIND:
-            schedules.append(_schedule(title, value, at))
-        elif value["kind"] == BACKUP_KIND:
-            backups.append(_backup(f"{path}: {title}", value))
+    for each in found_in(paths):
+        if each.kind == SCHEDULE_KIND and each.ours:
+            schedules.append(_schedule(each, at))
+        elif each.kind == BACKUP_KIND and each.ours:
+            backups.append(_backup(each))
+        elif each.wrong:
+            schedules.append(_Schedule(each.title, None, each.wrong))
     if not schedules:
-        raise Unreadable(f"{path}: holds no {API_VERSION} BackupSchedule")
+        raise Unreadable(f"{', '.join(paths)}: holds no {API_VERSION} BackupSchedule")
     return _File(tuple(schedules), tuple(backups))
 
 
-def _schedule(title: str, value: dict[str, Any], at: datetime) -> _Schedule:
-    refused = tuple(map(str, schema_problems(SCHEDULE_KIND, value)))
+def _schedule(found: Found, at: datetime) -> _Schedule:
+    wrong = (*found.wrong, *map(str, schema_problems(SCHEDULE_KIND, found.value)))
+    refused = tuple(map(found.at_its_line, wrong))
     try:
-        schedule = decode_schedule(encoded(value))
+        schedule = decode_schedule(encoded(found.value))
     except UNFIT as error:
-        return _Schedule(title, None, refused or (str(error),))
+        return _Schedule(found.title, None, refused or (str(error),))
     # A schedule that is not in a cluster yet is explained as if it were created now.
     meta = _placed(schedule.metadata)
     meta = attrs.evolve(meta, creationTimestamp=meta.creationTimestamp or at)
@@ -145,9 +156,10 @@ def _schedule(title: str, value: dict[str, Any], at: datetime) -> _Schedule:
     )
 
 
-def _backup(title: str, value: dict[str, Any]) -> Backup:
+def _backup(found: Found) -> Backup:
+    title = f"{found.file}: {found.title}"
     try:
-        backup = decode_backup(encoded(value))
+        backup = decode_backup(encoded(found.value))
     except UNFIT as error:
         raise Unreadable(f"{title}: {error}") from error
     meta = backup.metadata

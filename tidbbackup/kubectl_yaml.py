@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from attrs import frozen
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _WORDS: dict[Any, str] = {True: "y yes true on", False: "n no false off", None: "null"}
@@ -35,12 +36,23 @@ class NotYaml(ValueError):
     """What kubectl cannot read either; the message says where and why."""
 
 
-def read(data: bytes) -> Iterator[tuple[Any, list[str]]]:
-    """The values in a file, each with what is doubtful in it; null ones are left out. Raises NotYaml."""
+@frozen
+class Read:
+    """One value in a file."""
+
+    value: Any
+    twice: list[str]
+    """The paths of the fields that stand twice in the same object. kubectl silently takes the last one."""
+    lines: dict[str, int]
+    """The line in the file of each path, such as spec.s3.bucket or items[0]; of JSON there are none."""
+
+
+def read(data: bytes) -> Iterator[Read]:
+    """The values in a file; null ones are left out. Raises NotYaml."""
     mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
     text = data[len(mark) :].decode(_MARKS.get(mark, "utf-8"), "replace")
     found, begin = _json_values(text)
-    yield from ((value, []) for value in found if value is not None)
+    yield from (Read(value, [], {}) for value in found if value is not None)
     for line, chunk in _chunks(text[begin:], text.count("\n", 0, begin) + 1):
         try:
             loader = _Loader(chunk.encode())
@@ -48,13 +60,14 @@ def read(data: bytes) -> Iterator[tuple[Any, list[str]]]:
             value = document.value(loader.get_node()) if loader.check_node() else None
         except yaml.MarkedYAMLError as error:
             where = error.problem_mark.line if error.problem_mark else 0
-            raise NotYaml(f"line {line + where}: {error.problem}") from error
+            hint = " (is its indentation right?)" if "expected" in str(error.problem) else ""
+            raise NotYaml(f"line {line + where}: {error.problem}{hint}") from error
         except yaml.YAMLError as error:
             raise NotYaml(" ".join(str(error).split())) from error
         except RecursionError:
             raise NotYaml(f"line {line}: nested too deep, or an alias that contains itself") from None
         if value is not None:
-            yield value, document.doubts
+            yield Read(value, document.twice, document.lines)
 
 
 def _json_values(text: str) -> tuple[list[Any], int]:
@@ -98,39 +111,45 @@ _Loader.yaml_implicit_resolvers = {None: [("plain", re.compile(""))]}
 
 
 class _Document:
-    """Reads one document; `doubts` is what kubectl takes without a word and is likely a mistake."""
+    """Reads one document; `twice` and `lines` are as in Read."""
 
     def __init__(self, first_line: int, size: int) -> None:
-        self.doubts: list[str] = []
+        self.twice: list[str] = []
+        self.lines: dict[str, int] = {}
         self._first_line = first_line
         self._left = min(100 * size, size + 400_000)
 
-    def value(self, node: Any) -> Any:
+    def value(self, node: Any, path: str = "") -> Any:
         """The value of a node. Raises yaml.MarkedYAMLError."""
+        self.lines.setdefault(path, self._first_line + node.start_mark.line)
         self._left -= 1
         if not self._left:
             raise _wrong(node, "aliases make it too large")
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         if isinstance(node, yaml.SequenceNode):
-            return [_as_json(self.value(each), each) for each in node.value]
-        return self._object(node)
+            return [
+                _as_json(self.value(each, f"{path}[{number}]"), each)
+                for number, each in enumerate(node.value)
+            ]
+        return self._object(node, path)
 
-    def _object(self, node: Any) -> dict[str, Any]:
+    def _object(self, node: Any, path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         written = set()
         for name, member in node.value:
-            value = _as_json(self.value(member), member)
+            inside = f"{path}.{name.value}".lstrip(".")
+            self.lines[inside] = self._first_line + name.start_mark.line
+            value = _as_json(self.value(member, inside), member)
             if name.value == "<<" and name.tag == "plain":
                 for each in reversed(value if isinstance(value, list) else [value]):
                     if not isinstance(each, dict):
                         raise _wrong(member, "write an object, or a list of objects, behind <<")
                     found |= each
                 continue
-            key = _key(self.value(name), name)
+            key = _key(self.value(name, inside), name)
             if key in written:
-                line = self._first_line + name.start_mark.line
-                self.doubts.append(f"line {line}: {key} stands twice in the same object: the last one counts")
+                self.twice.append(inside)
             written.add(key)
             found[key] = value
         return found

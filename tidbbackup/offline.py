@@ -5,19 +5,15 @@ Must not know Kubernetes' API, and must not decide by itself.
 
 from __future__ import annotations
 
-import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import attrs
-import msgspec
 import yaml
 from attrs import frozen
 
-from tidbbackup import kubectl_yaml
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import WorkerImage, backup_job, restore_job
 from tidbbackup.decide.schedule import readiness
@@ -26,7 +22,6 @@ from tidbbackup.decide.spec.task import notices
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model import schedule_reasons
 from tidbbackup.model.meta import Meta
-from tidbbackup.model.names import API_VERSION
 from tidbbackup.model.resource.backup import (
     KIND,
     Backup,
@@ -39,21 +34,20 @@ from tidbbackup.model.resource.backup import (
 from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
 from tidbbackup.model.resource.restore import Restore, decode_restore
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
-from tidbbackup.model.resource.schedule import decode_schedule
+from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.model.resource.storage_spec import S3Spec
-from tidbbackup.model.wire import without_nulls
-from tidbbackup.schema_check import schema_problems
+from tidbbackup.schema_check import schema_problems, without
+from tidbbackup.yaml_files import UNFIT, Found, Unreadable, encoded, found_in
 
 OK, USAGE, INVALID = 0, 2, 3
 B = TypeVar("B", Backup, Restore)
+C = TypeVar("C", BackupSchedule, Restore)
 # Whether the Backup that a Restore names is Complete, only the cluster knows.
 _ANY_BACKUP = Backup(
     Meta(name="any"),
     BackupSpec(s3=S3Spec(provider="aws", bucket="bucket")),
     BackupStatus(conditions=(Condition(Phase.COMPLETE, "True"),), backupPath="s3://bucket/any.tgz"),
 )
-UNFIT = (msgspec.ValidationError, UnicodeEncodeError, RecursionError)
-"""What `encoded` and decoding raise for an object that the controller could not read."""
 
 
 class PlainYaml(yaml.SafeDumper):
@@ -64,45 +58,55 @@ class PlainYaml(yaml.SafeDumper):
         return True
 
 
-class Unreadable(Exception):
-    """The file cannot be read as Kubernetes YAML; the message has the place."""
-
-
 @frozen
 class Document:
-    """One Backup (a schedule's template counts as one) or Restore in a file, or why it is none."""
+    """What a file says of one object, or why it is none of ours."""
 
     kind: str
     title: str
-    backup: Backup | None
-    wrong: tuple[Problem | str, ...]
-    """Each with field, value and cure."""
+    wrong: tuple[str, ...]
+    """Each with field, value, cure and line."""
     warnings: tuple[str, ...] = ()
+    backup: Backup | None = None
+    """The Backup; of a schedule the one in its template."""
     restore: Restore | None = None
     """The Restore, if it is one."""
 
 
-def check(path: str, out: TextIO) -> int:
-    """Print every problem of every Backup, BackupSchedule and Restore in the file, with its path."""
+def check(paths: Sequence[str], out: TextIO, err: TextIO) -> int:
+    """Print every problem and warning of every Backup, BackupSchedule and Restore in the files.
+
+    What is no object of ours is named, and not checked.
+    """
     try:
-        found = list(documents(path))
+        found = found_in(paths)
     except Unreadable as error:
-        print(f"tidbbackup check: {error}", file=sys.stderr)
+        print(f"tidbbackup check: {error}", file=err)
         return USAGE
-    for document in found:
-        print(f"{document.title}: {'invalid' if document.wrong else 'ok'}", file=out)
+    several = len({each.file for each in found}) > 1
+    faulty = False
+    for each in found:
+        file = f"{each.file}: " if several else ""
+        if not (each.ours or each.wrong):
+            print(f"{file}{each.title}: not checked", file=out)
+            continue
+        document = _judged(each)
+        faulty |= bool(document.wrong)
+        print(f"{file}{document.title}: {'invalid' if document.wrong else 'ok'}", file=out)
         for problem in document.wrong:
             print(f"  {problem}", file=out)
-        for warning in document.warnings if not document.wrong else ():
+        for warning in document.warnings:
             print(f"  warning: {warning}", file=out)
-    return INVALID if any(document.wrong for document in found) else OK
+    return INVALID if faulty else OK
 
 
-def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
-    """Print the Job of every Backup and Restore in the file; a missing uid or creation time is replaced by an
-    example."""
+def render(paths: Sequence[str], image: str, out: TextIO, err: TextIO) -> int:
+    """Print the Job of every Backup and Restore in the files.
+
+    A missing uid or creation time is replaced by an example.
+    """
     try:
-        found = list(documents(path))
+        found = documents(paths)
     except Unreadable as error:
         print(f"tidbbackup render: {error}", file=err)
         return USAGE
@@ -129,129 +133,113 @@ def render(path: str, image: str, out: TextIO, err: TextIO) -> int:
     return OK
 
 
-def objects(path: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-    """The Backups, BackupSchedules and Restores in a file, also inside its lists: title, value, warnings.
-
-    Raises:
-        Unreadable: no such file, or kubectl could not read it.
-    """
-    try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        read = list(kubectl_yaml.read(data))
-    except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror}") from error
-    except kubectl_yaml.NotYaml as error:
-        raise Unreadable(f"{path}: not YAML: {error}") from error
-    for value, doubts in ((each, doubts) for top, doubts in read for each in (top, *_items(top))):
-        if not isinstance(value, dict) or not (value.get("apiVersion") and value.get("kind")):
-            raise Unreadable(f"{path}: holds something without apiVersion or without kind")
-        if value["apiVersion"] != API_VERSION or value["kind"] not in (KIND, SCHEDULE_KIND, RESTORE_KIND):
-            continue
-        kind, meta = value["kind"], value.get("metadata")
-        names = [meta.get(name) for name in ("name", "generateName")] if isinstance(meta, dict) else []
-        named = [name for name in names if name not in (None, "")]
-        if not named:
-            raise Unreadable(
-                f"{path}: a {kind} has no metadata.name or generateName (was its indentation lost?)"
-            )
-        if not names[0]:
-            doubts = [*doubts, "metadata.generateName: kubectl apply refuses it, use kubectl create"]
-        yield f"{kind} {named[0]}", value, doubts
-
-
-def _items(value: Any) -> list[Any]:
-    """What is in a list. In a BackupList it is a Backup, if it does not say what it is."""
-    kind, items = (str(value.get("kind")), value.get("items")) if isinstance(value, dict) else ("", None)
-    if not isinstance(items, list) or not kind.endswith("List"):
-        return [items] if kind == "List" else []
-    known = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind[:-4]}
-    return [known | item if isinstance(item, dict) else item for item in items]
-
-
-def encoded(value: dict[str, Any]) -> bytes:
-    """The object as the API server has it: without what is left empty, and with a name."""
-    meta = value["metadata"]
-    made_up = f"{str(meta.get('generateName'))[:58]}{uuid.uuid4().hex[:5]}"
-    return msgspec.json.encode(
-        without_nulls(value | {"metadata": meta | {"name": meta.get("name") or made_up}})
-    )
-
-
-def documents(path: str) -> Iterator[Document]:
-    """The Backups in a file, with their problems.
+def documents(paths: Sequence[str]) -> list[Document]:
+    """The Backups, BackupSchedules and Restores in the files, with their problems.
 
     Raises:
         Unreadable: no such file, not YAML, or without any of our objects.
     """
-    found = [_judged(*each) for each in objects(path)]
-    if not found:
-        raise Unreadable(f"{path}: holds no {API_VERSION} Backup, BackupSchedule or Restore")
-    yield from found
+    return [_judged(each) for each in found_in(paths) if each.ours or each.wrong]
 
 
-def _judged(title: str, value: dict[str, Any], doubts: list[str]) -> Document:
-    kind = value["kind"]
-    refused = schema_problems(kind, value)
-    if kind == RESTORE_KIND:
-        return _judged_restore(title, value, doubts, refused)
-    try:
-        backup = _backup_in(kind, value)
-    except UNFIT as error:
-        return Document(kind, title, None, refused or (Problem("spec", None, str(error)),))
+def _judged(found: Found) -> Document:
+    refused = schema_problems(found.kind, found.value) if found.ours else ()
+    read = _read(found, refused) if found.ours else None
+    if isinstance(read, str):
+        refused, read = refused or (Problem("spec", None, read),), None
+    judged = _NOTHING if read is None else _JUDGES[found.kind](read)
     known = {problem.path for problem in refused}
-    judged = (_in_its_place(kind, problem) for problem in problems(backup.spec))
-    wrong: tuple[Problem | str, ...] = (*refused, *(each for each in judged if each.path not in known))
-    warnings = (*doubts, *(notice.message for notice in notices(backup.spec)))
-    if kind == SCHEDULE_KIND:
-        faults, more = _of_the_schedule(value)
-        wrong, warnings = (*wrong, *faults), (*warnings, *more)
-    return Document(kind, title, backup, wrong, warnings)
+    more = (str(each) for each in judged.wrong if isinstance(each, str) or each.path not in known)
+    return Document(
+        found.kind,
+        found.title,
+        tuple(map(found.at_its_line, (*found.wrong, *map(str, refused), *more))),
+        (*found.doubts, *judged.warnings),
+        judged.backup,
+        judged.restore,
+    )
 
 
-def _judged_restore(
-    title: str, value: dict[str, Any], doubts: list[str], refused: tuple[Problem, ...]
-) -> Document:
+def _read(found: Found, refused: Sequence[Problem]) -> Any:
+    """The object in our types, or why it cannot be read.
+
+    What the schema refuses is left out if it must be: the rest is judged too.
+    """
+    decode = {KIND: decode_backup, SCHEDULE_KIND: decode_schedule, RESTORE_KIND: decode_restore}[found.kind]
     try:
-        restore = decode_restore(encoded(value))
+        return decode(encoded(found.value))
     except UNFIT as error:
-        return Document(RESTORE_KIND, title, None, refused or (Problem("spec", None, str(error)),))
-    created = restore.metadata.creationTimestamp or datetime.now(UTC)
-    restore = attrs.evolve(restore, metadata=attrs.evolve(restore.metadata, creationTimestamp=created))
-    found = resolve(restore, _ANY_BACKUP)
-    known = {problem.path for problem in refused}
-    wrong = () if isinstance(found, Resolved) else tuple(each for each in found if each.path not in known)
-    warnings = (*doubts, *(notice.message for notice in restore_notices(restore.spec)))
-    return Document(RESTORE_KIND, title, None, (*refused, *wrong), warnings, restore)
+        why = str(error)
+    try:
+        return decode(encoded(without(found.value, [problem.path for problem in refused])))
+    except UNFIT:
+        return why
 
 
-def _of_the_schedule(value: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Problems and warnings outside the template: cron, zone, name, retention."""
-    schedule = decode_schedule(encoded(value))
-    created = schedule.metadata.creationTimestamp or datetime.now(UTC)
-    schedule = attrs.evolve(schedule, metadata=attrs.evolve(schedule.metadata, creationTimestamp=created))
-    doubt = readiness.retention_fault(schedule)
-    own = [
+@frozen
+class _Judged:
+    """What is said of an object that can be read."""
+
+    wrong: tuple[Problem | str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    backup: Backup | None = None
+    restore: Restore | None = None
+
+
+_NOTHING = _Judged()
+
+
+def _backup(backup: Backup) -> _Judged:
+    warnings = tuple(notice.message for notice in notices(backup.spec))
+    return _Judged(problems(backup.spec), warnings, backup)
+
+
+def _schedule(schedule: BackupSchedule) -> _Judged:
+    """The template, and what is outside of it: cron, zone, name, retention."""
+    if schedule.spec.backupTemplate is None:
+        return _Judged(("spec.backupTemplate: is missing",))
+    schedule = _created(schedule)
+    template = _backup(Backup(schedule.metadata, schedule.spec.backup_spec()))
+    inside = (
+        attrs.evolve(each, path=each.path.replace("spec.", "spec.backupTemplate.", 1))
+        for each in problems(schedule.spec.backup_spec())
+    )
+    own = (
         fault.message
         for fault in readiness.faults(schedule)
         if fault.reason != schedule_reasons.INVALID_TEMPLATE
-    ]
-    return own, [doubt.message] if doubt else []
+    )
+    warnings = (*template.warnings, *_of_retention(schedule))
+    return _Judged((*inside, *own), warnings, template.backup)
 
 
-def _in_its_place(kind: str, problem: Problem) -> Problem:
-    if kind == KIND:
-        return problem
-    return attrs.evolve(problem, path=problem.path.replace("spec.", "spec.backupTemplate.", 1))
+def _of_retention(schedule: BackupSchedule) -> Iterator[str]:
+    fault = readiness.retention_fault(schedule)
+    if fault:
+        yield fault.message
+    least, most = schedule.spec.minBackups, schedule.spec.maxBackups
+    if most and least > most:
+        yield f"spec.minBackups: {least}: is more than spec.maxBackups, {most}: {least} are kept"
 
 
-def _backup_in(kind: str, value: dict[str, Any]) -> Backup:
-    data = encoded(value)
-    if kind == KIND:
-        return decode_backup(data)
-    schedule = decode_schedule(data)
-    if schedule.spec.backupTemplate is None:
-        raise msgspec.ValidationError("spec.backupTemplate is missing")
-    return Backup(schedule.metadata, schedule.spec.backup_spec())
+def _restore(restore: Restore) -> _Judged:
+    restore = _created(restore)
+    found = resolve(restore, _ANY_BACKUP)
+    warnings = tuple(notice.message for notice in restore_notices(restore.spec))
+    return _Judged(() if isinstance(found, Resolved) else found, warnings, restore=restore)
+
+
+_JUDGES: dict[str, Callable[[Any], _Judged]] = {
+    KIND: _backup,
+    SCHEDULE_KIND: _schedule,
+    RESTORE_KIND: _restore,
+}
+
+
+def _created(judged: C) -> C:
+    """As if it were created now, if it is not in a cluster yet."""
+    made = judged.metadata.creationTimestamp or datetime.now(UTC)
+    return attrs.evolve(judged, metadata=attrs.evolve(judged.metadata, creationTimestamp=made))
 
 
 def _as_if_created(backup: B) -> B:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,14 +15,21 @@ import attrs
 from attrs import frozen
 
 from tidbbackup.decide.spec.storage_target import object_target
+from tidbbackup.model import reasons
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.providers import PROVIDERS, ObjectTarget
 from tidbbackup.model.resource.backup import Backup, BackupSpec
 from tidbbackup.model.resource.storage_spec import S3Spec
 from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client, proxies_from
+from tidbbackup.storage.errors import StorageError
 
 _ARCHIVE = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.(?:tgz|tar\.zst))", re.DOTALL)
 _FOLDER = re.compile(r"s3://(?P<bucket>[^/]+)/?(?P<key>(?:[^/].*)?)", re.DOTALL)
+
+_NO_KEYS = (
+    "no access keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a profile (AWS_PROFILE) or a "
+    "role, as for AWS's own tools"
+)
 
 
 class Unusable(Exception):
@@ -79,9 +86,18 @@ def _target(found: re.Match[str], place: Place) -> ObjectTarget:
 async def client_of(
     target: ObjectTarget, place: Place, environ: Mapping[str, str], patience: Patience
 ) -> AsyncIterator[S3Client]:
-    """A client with the access keys of the environment. Raises StorageError."""
+    """A client with the access keys of the environment, or those of AWS's own tools. Raises StorageError."""
     # In a shell an empty token is none, as for AWS's own tools.
     given = {name: value for name, value in environ.items() if value or name != "AWS_SESSION_TOKEN"}
     keys, proxies = credentials_from(given), proxies_from(environ, target)
-    async with open_client(target, keys, place.ca, patience, proxies) as client:
+    # Nobody makes them while somebody waits at a terminal: they are asked for once.
+    patience = attrs.evolve(patience, identity_pauses=())
+    async with AsyncExitStack() as stack:
+        opening = open_client(target, keys, place.ca, patience, proxies)
+        try:
+            client = await stack.enter_async_context(opening)
+        except StorageError as error:
+            if keys is None and error.reason == reasons.CREDENTIALS_MISSING:
+                raise StorageError(error.reason, _NO_KEYS) from error
+            raise
         yield client

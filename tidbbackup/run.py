@@ -22,9 +22,10 @@ from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
 from tidbbackup.model.resource.backup import KIND, Backup
 from tidbbackup.model.units import format_duration, format_size
-from tidbbackup.offline import INVALID, OK, USAGE, Document, Unreadable, documents
+from tidbbackup.offline import INVALID, OK, USAGE, Document, documents
 from tidbbackup.screen import Screen
 from tidbbackup.worker.failure import UsageError
+from tidbbackup.yaml_files import Unreadable
 
 
 def run(
@@ -66,7 +67,7 @@ def run(
 
 
 def _the_backup(path: str) -> Document:
-    found = [document for document in documents(path) if document.kind == KIND]
+    found = [document for document in documents([path]) if document.kind == KIND]
     if len(found) == 1:
         return found[0]
     if not found:

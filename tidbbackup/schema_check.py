@@ -5,19 +5,24 @@ Must not have a rule of its own. Unknown fields, which kubectl refuses, are refu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from tidbbackup.decide.problem import Problem
+from tidbbackup.decide.problem import Problem, did_you_mean
 from tidbbackup.metadata_schema import METADATA
 from tidbbackup.model.resource.backup import KIND as BACKUP
 from tidbbackup.model.resource.restore import KIND as RESTORE
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE
 from tidbbackup.model.resource.schema import backup_crd, restore_crd, schedule_crd
 
+# The B of bytes, which Kubernetes' quantities do not have.
+_BYTES = re.compile(r"([0-9.]+[kKMGTPE]i?)B")
 _CRDS = {BACKUP: backup_crd, SCHEDULE: schedule_crd, RESTORE: restore_crd}
 
 
@@ -30,6 +35,20 @@ def schema_problems(kind: str, value: dict[str, Any]) -> tuple[Problem, ...]:
     return tuple(sorted((problem for error in errors for problem in _problems(error)), key=str))
 
 
+def without(value: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """A copy of the object without what stands at these paths of problems."""
+    copy = json.loads(json.dumps(value))
+    for path in paths:
+        *above, last = [int(step) if step.isdecimal() else step for step in re.findall(r"[^.\[\]]+", path)]
+        part = copy
+        with contextlib.suppress(LookupError, TypeError):
+            for step in above:
+                part = part[step]
+            # An item stays in its place, so that the paths after it stay true.
+            part[last] = None
+    return dict(copy)
+
+
 def _problems(error: ValidationError) -> Iterator[Problem]:
     path = _path(error)
     expected: Any = error.validator_value
@@ -37,7 +56,8 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
     if error.validator == "additionalProperties":
         schema: Any = error.schema
         for name in sorted(map(str, set(instance) - set(schema["properties"]))):
-            yield Problem(f"{path}.{name}".lstrip("."), None, "no such field")
+            near = did_you_mean(name, schema["properties"])
+            yield Problem(f"{path}.{name}".lstrip("."), None, f"no such field{near}")
     elif error.validator == "required":
         for name in expected:
             if name not in instance:
@@ -55,7 +75,8 @@ def _cure(error: ValidationError) -> str:
             unquoted = kind == "string" and isinstance(error.instance, bool | int | float)
             return f"must be of type {kind}" + (": write it in quotes" if unquoted else "")
         case "enum":
-            return f"write one of {', '.join(str(value) for value in expected if value is not None)}"
+            words = [str(value) for value in expected if value is not None]
+            return f"write one of {', '.join(words)}{did_you_mean(str(error.instance), words)}"
         case "minimum" | "maximum":
             bounds = [schema.get(bound) for bound in ("minimum", "maximum")]
             low, high = ("" if bound is None else str(bound) for bound in bounds)
@@ -63,7 +84,9 @@ def _cure(error: ValidationError) -> str:
         case "maxLength" | "maxItems" | "maxProperties":
             return f"is too long: {expected} at the most"
         case "pattern":
-            return str(schema.get("cure", "write a quantity such as 10Gi"))
+            size = _BYTES.fullmatch(str(error.instance))
+            near = f"; did you mean {size[1]}?" if size else ""
+            return str(schema.get("cure", f"write a quantity such as 10Gi{near}"))
         case _:
             return error.message
 

@@ -9,6 +9,8 @@ import re
 
 from attrs import frozen
 
+from tidbbackup import __version__
+
 DEFAULT_PORT = 8080
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -23,7 +25,7 @@ class Settings:
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     """The namespaces to watch; empty: all of them."""
-    worker_image: str = "tidbbackup:latest"
+    worker_image: str = f"tidbbackup:{__version__}"
     worker_pull_policy: str = "IfNotPresent"
     metrics_host: str = "0.0.0.0"  # noqa: S104  Prometheus and the kubelet's probes come from outside the pod
     metrics_port: int = DEFAULT_PORT

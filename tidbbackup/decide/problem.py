@@ -6,8 +6,9 @@ Must not know which parts there are.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -41,6 +42,13 @@ def object_name(path: str, name: str, *, needed: bool = False) -> Iterator[Probl
         yield Problem(
             path, name, "write the name of an object in this namespace (lower case, digits, - and .)"
         )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean aws?` for a word that is nearly one of the known ones; otherwise nothing."""
+    by_lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, 1, 0.75)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def is_host(text: str) -> bool:

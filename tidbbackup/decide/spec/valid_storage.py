@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tidbbackup.decide.problem import Problem, has_control, is_host, object_name
+from tidbbackup.decide.problem import Problem, did_you_mean, has_control, is_host, object_name
 from tidbbackup.decide.spec.storage_target import ca_mount
 from tidbbackup.model.flags.rclone import Asked, asked
 from tidbbackup.model.providers import ACLS, ENCRYPTIONS, HARMLESS_ACLS, PROVIDERS, STORAGE_CLASSES
@@ -38,7 +38,8 @@ def storage(spec: BackupSpec) -> Iterator[Problem]:
         yield Problem("spec.s3", None, "is missing: say where the archive goes (provider, bucket, ...)")
         return
     if s3.provider not in PROVIDERS:
-        yield Problem("spec.s3.provider", s3.provider, f"write one of {', '.join(PROVIDERS)}")
+        cure = f"write one of {', '.join(PROVIDERS)}{did_you_mean(s3.provider, PROVIDERS)}"
+        yield Problem("spec.s3.provider", s3.provider, cure)
     yield from _bucket(s3)
     yield from _endpoint(s3)
     if not _REGION.fullmatch(s3.region):
@@ -105,6 +106,9 @@ def _ca_file(spec: BackupSpec, wanted: Asked) -> Iterator[Problem]:
 def _bucket(s3: S3Spec) -> Iterator[Problem]:
     # The original's users write `bucket: name/folder` too: the folder goes before the prefix.
     bucket, _, folder = s3.bucket.partition("/")
+    if s3.bucket.startswith("s3://"):
+        yield Problem("spec.s3.bucket", s3.bucket, f"write {s3.bucket[5:]}, without s3://")
+        return
     if not bucket:
         yield Problem("spec.s3.bucket", None, "is missing: name a bucket that exists")
     elif not _BUCKET.fullmatch(bucket) or ".." in bucket:
