@@ -14,9 +14,9 @@ from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.restore import Restore, RestoreSpec
 from tidbbackup.model.resource.storage_spec import Source
-from tidbbackup.offline import encoded
 from tidbbackup.place import Place
 from tidbbackup.schema_check import schema_problems
+from tidbbackup.yaml_files import encoded
 
 MOMENT = datetime(2026, 11, 25, 3, tzinfo=UTC)
 LEFT = Listed(

@@ -140,6 +140,13 @@ def test_what_is_left_to_do_reaches_the_worker_and_whether_its_keys_are_in_a_sec
         ({}, []),
         ({"spec": {"storageType": "s3"}}, ["spec.storageType has no effect"]),
         ({"spec": {"toolImage": "x"}}, ["spec.toolImage has no effect"]),
+        (
+            {"spec": {"backupMode": "snapshot", "calcSizeLevel": "all"}},
+            [
+                "spec.backupMode, spec.calcSizeLevel have no effect: only BR uses such fields, and this "
+                "Backup is a logical one, made by mydumper or dumpling"
+            ],
+        ),
         ({"spec": {"cleanOption": {}}}, ["spec.cleanOption has no effect"]),
         ({"spec": {"volumeAttributesClassName": "x"}}, ["spec.volumeAttributesClassName has no effect"]),
         ({"s3": {"path": "s3://x"}}, ["spec.s3.path has no effect"]),

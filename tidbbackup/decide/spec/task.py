@@ -15,7 +15,7 @@ from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import DatabaseTarget, WorkerTask
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
 from tidbbackup.model.reasons import NO_EFFECT
-from tidbbackup.model.resource.backup import Backup, BackupSpec, CleanPolicy
+from tidbbackup.model.resource.backup import ONLY_FOR_BR, Backup, BackupSpec, CleanPolicy
 from tidbbackup.model.units import parse_quantity
 
 _NO_EFFECT = (*("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),)
@@ -68,6 +68,11 @@ def _notices(spec: BackupSpec) -> Iterator[Notice]:
     for name in _NO_EFFECT:
         if getattr(spec, name) not in (None, ""):
             yield Notice(NO_EFFECT, f"spec.{name} has no effect")
+    of_br = [f"spec.{name}" for name in ONLY_FOR_BR if getattr(spec, name) is not None]
+    if of_br:
+        verb = "has" if len(of_br) == 1 else "have"
+        why = "only BR uses such fields, and this Backup is a logical one, made by mydumper or dumpling"
+        yield Notice(NO_EFFECT, f"{', '.join(of_br)} {verb} no effect: {why}")
     yield from dumper_notices(spec)
     if spec.s3:
         yield from storage_notices(spec.s3)

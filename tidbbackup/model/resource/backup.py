@@ -93,8 +93,30 @@ class BackoffRetryPolicy:
     )
 
 
+_BR = "No effect: only BR of TiDB Operator uses it."
+
+
 @frozen
-class BackupSpec(PodSettings):
+class BrSettings(PodSettings):
+    """Fields of TiDB Operator 1.4 to 1.6 for physical backups; its CRD gives some of them a default."""
+
+    backupMode: str | None = declared(None, _BR, maxLength=NAME_LENGTH)
+    commitTs: str | None = declared(None, _BR, maxLength=NAME_LENGTH)
+    logSubcommand: str | None = declared(None, _BR, maxLength=NAME_LENGTH)
+    logTruncateUntil: str | None = declared(None, _BR, maxLength=NAME_LENGTH)
+    logStop: bool | None = declared(None, _BR)
+    calcSizeLevel: str | None = declared(None, _BR, maxLength=NAME_LENGTH)
+    federalVolumeBackupPhase: str | None = declared(None, _BR, maxLength=NAME_LENGTH)
+    resumeGcSchedule: bool | None = declared(None, _BR)
+    volumeBackupInitJobMaxActiveSeconds: int | None = declared(None, _BR)
+
+
+ONLY_FOR_BR = tuple(BrSettings.__annotations__)
+"""The names of these fields."""
+
+
+@frozen
+class BackupSpec(BrSettings):
     """What to back up, to where, and how.
 
     `from` is a Python keyword: it is `source` here.
