@@ -14,10 +14,12 @@ import attrs
 import pytest
 
 from tests.decide.builders import NOW, backup, status
+from tests.decide.test_restore import its_job, one, told
 from tests.reconcile.recording import Recording, refusal
 from tests.reconcile.scene import caches, job_of, pod_of
 from tidbbackup.kube.store import Change
 from tidbbackup.model.contract.progress import MAX_BYTES, Report, encode_report
+from tidbbackup.model.names import labels
 from tidbbackup.model.resource.backup import Backup, Progress
 from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Pod, PodStatus, Running
 from tidbbackup.progress import Pace, ProgressTask, has_stale_progress
@@ -107,6 +109,18 @@ async def test_a_report_becomes_the_progress() -> None:
     assert asked == [b"GET /progress HTTP/1.1"]
     assert api.asked == [PATCHED]
     assert api.bodies[0]["status"]["progress"]["text"] == "dump 12%"
+
+
+async def test_a_restore_is_asked_too() -> None:
+    _, its_pod = worker()
+    made = its_job(labels=labels("restore", "demo"), uid="restore-uid")
+    pods = (attrs.evolve(pod_of("demo", "restore"), status=its_pod.status),)
+    held = caches(jobs=(made,), pods=pods, restores=(one(told("Scheduled", "Running")),))
+    loads = encode_report(Report("load", percent=40, loadedBytes=5000, loadedRows=7))
+    async with listener(http(loads)) as (port, _):
+        api = await outcome(held, port)
+    assert api.asked == ["patch Restore ns/demo/status"]
+    assert api.bodies[0]["status"]["progress"]["text"] == "load 40%"
 
 
 async def test_the_same_again_is_not_written() -> None:

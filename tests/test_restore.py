@@ -1,12 +1,14 @@
 """`tidbbackup restore` as far as it gets without a server."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 
+from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult
 from tidbbackup.model.contract.task import DatabaseTarget, RestoreSettings
 from tidbbackup.place import Place
-from tidbbackup.restore import Asked, restore, server_of
+from tidbbackup.restore import Asked, _tell, restore, server_of
 from tidbbackup.screen import Screen
 from tidbbackup.worker.failure import UsageError
 
@@ -62,3 +64,19 @@ def test_a_failure_names_reason_and_step() -> None:
     assert code == 1
     assert said.startswith("tidbbackup restore: DatabaseUnreachable in step preflight: root@127.0.0.1:9: ")
     assert "spec.to.host" in said
+
+
+@pytest.mark.parametrize(
+    ("notices", "end"),
+    [((), " rows, as many as in the archive"), ((Notice("ManifestMissing", "it has none"),), " rows")],
+)
+def test_without_a_manifest_nothing_is_said_to_be_as_in_the_archive(
+    notices: tuple[Notice, ...], end: str
+) -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    over = WorkerResult(
+        Outcome.COMPLETE, started=at, finished=at, path=URL, tables=2, rows=9, notices=notices
+    )
+    out = io.StringIO()
+    _tell(over, 0, "root@db:4000", out, Screen(io.StringIO()))
+    assert out.getvalue().splitlines()[1] == f"  2 tables with 9{end}"

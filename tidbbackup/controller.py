@@ -40,7 +40,7 @@ from tidbbackup.model.names import MANAGED_BY, OURS
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, RESTORES, SCHEDULES, Caches
-from tidbbackup.reconcile.observe import wakes_backup, wakes_owner
+from tidbbackup.reconcile.observe import wakes_backup, wakes_owner, wakes_restore
 from tidbbackup.reconcile.reconcilers import Reconcilers
 from tidbbackup.settings import Settings
 
@@ -137,7 +137,10 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
         ],
         JOBS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
         PODS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
-        RESTORES.kind: [Feed(lambda change: [change.key], queue.add)],
+        RESTORES.kind: [
+            Feed(partial(wakes_restore, caches), queue.add),
+            Feed(has_stale_progress, progress.take_away),
+        ],
         SCHEDULES.kind: [Feed(lambda change: [change.key], queue.add), Feed(schedules_gone, counters.forget)],
     }
     reflectors = []

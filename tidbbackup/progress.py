@@ -1,4 +1,4 @@
-"""The progress of running Backups: asks their workers every ten seconds and writes `status.progress`.
+"""The progress of Backups and Restores: asks their workers every ten seconds and writes `status.progress`.
 
 The one loop that does not go through the API server, and the only writer of its field. It is no reconciler:
 if a pod cannot be reached, only the progress is missing. Must not decide what is written.
@@ -11,18 +11,21 @@ import contextlib
 import ipaddress
 import logging
 from collections.abc import Awaitable, Iterable
+from typing import Any
 
 import aiohttp
 from attrs import frozen
 
 from tidbbackup.decide.progress import report_patch, stale_patch
+from tidbbackup.decide.status import Subject
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.errors import ApiError
 from tidbbackup.kube.store import Change
 from tidbbackup.model.contract.progress import MAX_BYTES, PROGRESS_PATH, WORKER_PORT, Report, decode_report
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.backup import Backup
-from tidbbackup.reconcile.kinds import BACKUPS, Caches
+from tidbbackup.model.resource.restore import Restore
+from tidbbackup.reconcile.kinds import KINDS, Caches
 from tidbbackup.reconcile.observe import working
 
 log = logging.getLogger(__name__)
@@ -39,10 +42,10 @@ class Pace:
     at_once: int = 32
 
 
-def has_stale_progress(change: Change[Backup]) -> Iterable[ObjectKey]:
-    """The route to `ProgressTask.take_away`: a Backup with a progress, of which no worker runs."""
+def has_stale_progress(change: Change[Any]) -> Iterable[ObjectKey]:
+    """The route to `ProgressTask.take_away`: a Backup or Restore with a progress, of which no worker runs."""
     found = change.new
-    return [change.key] if isinstance(found, Backup) and stale_patch(found) else []
+    return [change.key] if isinstance(found, Backup | Restore) and stale_patch(found) else []
 
 
 class ProgressTask:
@@ -58,7 +61,7 @@ class ProgressTask:
         self._woken = asyncio.Event()
 
     def take_away(self, key: ObjectKey) -> None:
-        """The progress of that Backup is stale: it is removed soon."""
+        """The progress of that Backup or Restore is stale: it is removed soon."""
         self._stale.add(key)
         self._woken.set()
 
@@ -100,46 +103,46 @@ class ProgressTask:
     async def _ask_all(self, session: aiohttp.ClientSession) -> None:
         slots = asyncio.Semaphore(self._pace.at_once)
 
-        async def one(backup: Backup, address: str) -> None:
+        async def one(subject: Subject, address: str) -> None:
             async with slots:
-                if report := await self._ask(session, backup, address):
-                    await self._write(backup, report)
+                if report := await self._ask(session, subject, address):
+                    await self._write(subject, report)
 
         async with asyncio.TaskGroup() as group:
-            for backup, address in working(self._caches):
-                group.create_task(one(backup, address))
+            for subject, address in working(self._caches):
+                group.create_task(one(subject, address))
 
-    async def _ask(self, session: aiohttp.ClientSession, backup: Backup, address: str) -> Report | None:
+    async def _ask(self, session: aiohttp.ClientSession, subject: Subject, address: str) -> Report | None:
         try:
             async with session.get(_url(address, self._port), allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise ValueError(f"answered {answer.status}")
                 return decode_report(await _at_most(answer.content, MAX_BYTES + 1))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            log.debug("no progress of %s from %s: %s", backup.key, address, error or type(error).__name__)
+            log.debug("no progress of %s from %s: %s", subject.key, address, error or type(error).__name__)
             return None
 
-    async def _write(self, backup: Backup, report: Report) -> None:
+    async def _write(self, subject: Subject, report: Report) -> None:
         # The run may have changed while the worker was asked.
-        newest = self._caches.backups.get(backup.key)
-        if isinstance(newest, Backup) and newest.metadata.uid == backup.metadata.uid:
+        newest = self._caches.subject(subject.key)
+        if newest is not None and newest.metadata.uid == subject.metadata.uid:
             await self._patch(newest, report_patch(newest, report))
 
     async def _take_stale_away(self) -> None:
         self._woken.clear()
         for key in tuple(self._stale):
-            found = self._caches.backups.get(key)
-            if not isinstance(found, Backup) or await self._patch(found, stale_patch(found)):
+            found = self._caches.subject(key)
+            if found is None or await self._patch(found, stale_patch(found)):
                 self._stale.discard(key)
 
-    async def _patch(self, backup: Backup, patch: dict[str, object] | None) -> bool:
+    async def _patch(self, subject: Subject, patch: dict[str, object] | None) -> bool:
         if patch is None:
             return True
-        meta = backup.metadata
+        meta, resource = subject.metadata, KINDS[subject.kind].resource
         try:
-            await self._client.patch(BACKUPS, meta.namespace, meta.name, patch, subresource="status")
+            await self._client.patch(resource, meta.namespace, meta.name, patch, subresource="status")
         except ApiError as error:
-            log.debug("progress of %s not written: %s", backup.key, error)
+            log.debug("progress of %s not written: %s", subject.key, error)
             return False
         return True
 

@@ -120,6 +120,7 @@ def _tell(result: WorkerResult, code: int, where: str, out: TextIO, screen: Scre
     assert result.finished is not None
     taken = format_duration(result.finished - result.started)
     print(f"Restored: {result.path} into {where} in {taken}", file=out)
-    print(f"  {result.tables} tables with {result.rows} rows, as many as in the archive", file=out)
+    same = ", as many as in the archive" if result.compared else ""
+    print(f"  {result.tables} tables with {result.rows} rows{same}", file=out)
     print(f"  databases: {', '.join(result.databases)}", file=out)
     out.flush()

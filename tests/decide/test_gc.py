@@ -14,7 +14,7 @@ from tidbbackup.decide.plan import Announce, Plan
 from tidbbackup.decide.rows import Leaving
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Aftermath, Part, PartResult
-from tidbbackup.model.meta import Definition, Meta
+from tidbbackup.model.meta import Definition, Meta, ObjectKey
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import Backup, BackupStatus, RetryRecord
 from tidbbackup.model.resource.kubernetes import Job, Pod
@@ -26,6 +26,7 @@ RECORD = RetryRecord(1, NOW, later(300), None, "Evicted", "low on memory")
 AT_WORK = pod("Running", running())
 BUSY = aftermath_pod("Running", running())
 NAMESPACE_GOES = Refusal(403, "no", namespace_terminating=True)
+READER = ObjectKey("Restore", "elsewhere", "yesterday")
 STOP = f"delete backup-demo {JOB_UID}"
 
 
@@ -61,6 +62,10 @@ EXAMPLES: dict[Leaving, tuple[Plan, list[str]]] = {
     Leaving.CRD_GOES: (
         decide(facts(going("Delete", COMPLETED), evidence=NO_RUN | CRD_GOES), NOW),
         ["Warning CRDTerminating", "finalizers "],
+    ),
+    Leaving.READ: (
+        decide(without_run(going("Delete", COMPLETED), readers=(READER,)), NOW),
+        ["Normal ArchiveInUse"],
     ),
     Leaving.NAMESPACE_GOES: (
         decide(without_run(going("Delete", COMPLETED), refusal=NAMESPACE_GOES), NOW),
@@ -364,3 +369,23 @@ def test_a_run_that_was_over_before_the_deletion_is_not_stopped_by_it(policy: st
     live = NO_RUN | {JOB_LOOK: (job(),), PODS_LOOK: (told,)}
     over = attrs.evolve(found, backup=written(found.backup, plan), evidence=live)
     assert outline(decide(over, NOW)) == (["create aftermath-demo"] if policy == "Delete" else LET_GO)
+
+
+def test_an_archive_that_a_restore_reads_stays_until_that_has_ended() -> None:
+    """As Kubernetes keeps a PersistentVolumeClaim that a pod uses."""
+    waits = decide(without_run(going("Delete", COMPLETED), readers=(READER,)), NOW)
+    (said,) = waits.actions
+    assert isinstance(said, Announce)
+    assert "elsewhere/yesterday" in said.message
+    assert waits.wake_at is None
+    kept = decide(without_run(going("Retain", COMPLETED), readers=(READER,)), NOW)
+    assert kept.row is Leaving.NOTHING_LEFT
+    over = decide(without_run(going("Delete", COMPLETED)), NOW)
+    assert over.row is Leaving.CLEANING
+
+
+def test_a_cleaning_that_has_been_made_is_not_held_by_a_restore_that_comes_later() -> None:
+    found = without_run(
+        going("Delete", COMPLETED), readers=(READER,), aftermath_job=aftermath(told="clean delete")
+    )
+    assert decide(found, NOW).row is Leaving.CLEANING

@@ -6,11 +6,13 @@ import attrs
 import pytest
 
 from tests.decide.builders import NOW, backup, job, pod, status, waiting
+from tests.decide.test_restore import its_job, one, told
 from tidbbackup.decide.progress import report_patch, stale_patch, worker_address
 from tidbbackup.decide.status import changes, enter
 from tidbbackup.model.contract.progress import Report
 from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, Progress
 from tidbbackup.model.resource.kubernetes import ContainerState, Pod, Running, Terminated
+from tidbbackup.model.resource.restore import RestoreProgress
 
 RUNS = ContainerState(running=Running(NOW))
 REPORT = Report("dump", 1_200_000_000, 2_400_000_000, 300_000_000, 25)
@@ -89,6 +91,24 @@ def test_a_report_is_written_whole() -> None:
 )
 def test_the_text_is_for_people(report: Report, text: str) -> None:
     assert written(report_patch(running(), report))["text"] == text
+
+
+def test_a_restore_tells_what_is_loaded() -> None:
+    loads = told("Scheduled", "Running")
+    report = Report("load", percent=40, loadedBytes=5000, loadedRows=7)
+    said: dict[str, Any] = {
+        "text": "load 40%",
+        "step": "load",
+        "loadedBytes": 5000,
+        "loadedRows": 7,
+        "percent": 40,
+    }
+    assert written(report_patch(one(loads), report)) == said
+    shown = attrs.evolve(loads, progress=RestoreProgress(**said))
+    assert report_patch(one(shown), report) is None
+    assert stale_patch(one(shown)) is None
+    assert written(stale_patch(one(told("Complete", progress=RestoreProgress("load 40%"))))) is None
+    assert worker_address(one(loads), [its_job()], [pod_at()]) == "10.0.0.7"
 
 
 def test_what_is_not_known_any_more_goes() -> None:

@@ -233,3 +233,13 @@ def test_a_copy_does_not_load_again() -> None:
     theirs = one(RestoreStatus(phase="Complete"))
     for found in (COPY, no_mark, theirs):
         assert outline(plan(found)) == ["Warning ForeignRestore"]
+
+
+def test_a_backup_that_dumps_from_the_target_now_is_a_warning_and_no_obstacle() -> None:
+    begins = plan(one(), evidence=NO_PODS, dumps=("nightly",))
+    assert begins.row is Restoring.BEGIN
+    (warned,) = patch_of(begins)["warnings"]
+    assert warned["reason"] == "BackupRuns"
+    assert "Backup nightly dumps from the server of spec.to now" in warned["message"]
+    late = plan(RUNNING_ONE, job=its_job(), pods=(pod("Running", running()),), dumps=("nightly",))
+    assert patch_of(late)["warnings"] == (warned,)

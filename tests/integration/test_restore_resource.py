@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from tests.cluster.api import ApiRefused
 from tests.cluster.comparison import content
 from tests.cluster.database import Database, mariadb
 from tests.cluster.processes import Processes
+from tests.integration.faults import before_database, within
+from tests.integration.hold_proxy import TABLE_DUMP, hold_proxy
 from tests.integration.scene import JSON, OVER, NeverHappened, Scene, phase
 
 pytestmark = pytest.mark.integration
@@ -161,3 +163,66 @@ async def test_deleting_one_stops_its_job_and_deletes_nothing_else(made: Scene, 
     else:
         raise NeverHappened("its Job stays")
     assert len(await made.objects()) >= 2
+
+
+async def until(scene: Scene, name: str, holds: Callable[[JSON], object], seconds: float = 60) -> JSON:
+    """Wait until the Restore's status is so."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = await get(scene, name)
+        if found and holds(found.get("status", {})):
+            status: JSON = found["status"]
+            return status
+        if time.monotonic() > deadline:
+            raise NeverHappened(f"{found}\n{scene.lab.controller.log()[-3000:]}")
+        await asyncio.sleep(0.1)
+
+
+async def test_kubectl_shows_how_far_it_is_while_it_loads(made: Scene, target: Database) -> None:
+    async with hold_proxy(target.host, target.port, b"INSERT INTO") as proxy:
+        to = {"host": "127.0.0.1", "port": proxy.port, "user": target.user, "secretName": "target"}
+        await made.apply(restore(made, target, "shown", overwrite="Tables", to=to))
+        await within(proxy.reached)
+        shown = (await until(made, "shown", lambda status: status.get("progress")))["progress"]
+        assert shown["step"] == "load"
+        assert 0 <= shown["percent"] <= 99
+        columns = (await made.kubectl("get", "rt", "shown")).splitlines()[1]
+        assert f"load {shown['percent']}%" in columns
+        proxy.release()
+        status = await until_over(made, "shown")
+    assert status["phase"] == "Complete", status
+    await until(made, "shown", lambda status: "progress" not in status)
+
+
+async def test_a_backup_that_dumps_from_the_target_now_is_a_warning(made: Scene, target: Database) -> None:
+    async with before_database(made.lab, TABLE_DUMP) as proxy:
+        await made.apply(made.backup("dumping", source={"host": "127.0.0.1", "port": proxy.port}))
+        await within(proxy.reached)
+        to = {"host": "127.0.0.1", "port": proxy.port, "secretName": "none"}
+        await made.apply(restore(made, target, "beside", to=to))
+        status = await until(made, "beside", lambda status: status.get("warnings"))
+        (warned,) = status["warnings"]
+        assert warned["reason"] == "BackupRuns"
+        assert "Backup dumping dumps from the server of spec.to now" in warned["message"]
+        proxy.release()
+        assert phase(await made.until_over("dumping")) == "Complete"
+    await until(made, "beside", lambda status: not status.get("warnings"))
+    await made.kubectl("delete", "rt", "beside")
+
+
+async def test_an_archive_that_a_restore_reads_stays_until_it_has_ended(
+    made: Scene, target: Database
+) -> None:
+    await made.apply(made.backup("read", tableFilter=FILTER, cleanPolicy="Delete"))
+    found = await made.until_over("read")
+    assert found is not None
+    key = found["status"]["backupPath"].removeprefix(f"s3://{made.bucket}/")
+    to = {"host": target.host, "port": target.port, "secretName": "none"}
+    await made.apply(restore(made, target, "reads", backup="read", to=to))
+    await made.until_waiting("CreateContainerConfigError", "restore")
+    await made.delete("read")
+    assert f"{made.namespace}/reads" in await made.until_said("ArchiveInUse", "read")
+    assert key in await made.objects()
+    await made.kubectl("delete", "rt", "reads")
+    await made.until_gone("read")
+    assert key not in await made.objects()

@@ -9,16 +9,18 @@ import attrs
 import msgspec
 import pytest
 
-from tests.decide.builders import IMAGE, NOW, backup, status
+from tests.decide.builders import IMAGE, NOW, UID, backup, status
 from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.decide.spec.test_restored import restore
+from tests.decide.test_restore import told
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.names import SCHEDULE_LABEL, short
+from tidbbackup.model.names import BEGUN_UID, SCHEDULE_LABEL, short
 from tidbbackup.model.resource.backup import Progress
 from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, PodStatus, Running
+from tidbbackup.model.resource.restore import Restore, RestoreProgress
 from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.kinds import KINDS
 from tidbbackup.reconcile.observe import (
@@ -27,6 +29,7 @@ from tidbbackup.reconcile.observe import (
     observe_schedule,
     wakes_backup,
     wakes_owner,
+    wakes_restore,
     working,
 )
 
@@ -66,6 +69,55 @@ def test_a_restore_is_woken_by_its_job_its_pod_and_the_backup_that_it_names() ->
     assert list(wakes_owner(held, Change(key, None, pod_of("demo", "restore")))) == [found.key]
     change = Change(backup().key, None, backup())
     assert list(wakes_backup(held, change)) == [backup().key, found.key]
+
+
+def reading(url: str, phase: str = "Running", **spec: Any) -> Restore:
+    """A Restore that has begun to read this archive."""
+    found = restore(**spec)
+    meta = attrs.evolve(found.metadata, annotations={BEGUN_UID: UID})
+    return attrs.evolve(found, metadata=meta, status=told(phase, backupPath=url))
+
+
+def test_who_reads_a_backups_archive_now() -> None:
+    url = "s3://bucket/a.tgz"
+    found = backup(status=status("Complete", backupPath=url))
+    for phase, readers in (("Running", ("demo",)), ("Failed", ()), ("Invalid", ())):
+        held = caches((found,), restores=(reading(url, phase),))
+        assert tuple(key.name for key in observe_backup(held, found.key, IMAGE).readers) == readers
+    other = caches((found,), restores=(reading("s3://bucket/b.tgz"),))
+    assert observe_backup(other, found.key, IMAGE).readers == ()
+
+
+def test_a_backup_is_woken_once_no_restore_reads_its_archive_any_more() -> None:
+    url = "s3://bucket/a.tgz"
+    found = backup(status=status("Complete", backupPath=url))
+    reads, over = reading(url), reading(url, "Failed")
+    held = caches((found,))
+    assert list(wakes_restore(held, Change(reads.key, reads, over))) == [reads.key, found.key]
+    assert list(wakes_restore(held, Change(reads.key, reads, None))) == [reads.key, found.key]
+    assert list(wakes_restore(held, Change(reads.key, None, reads))) == [reads.key]
+    progress = attrs.evolve(reads, status=attrs.evolve(reads.status, progress=RestoreProgress("load 4%")))
+    assert list(wakes_restore(held, Change(reads.key, reads, progress))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "phase", "seen"),
+    [
+        ({"host": "tidb", "secretName": "x"}, "Running", True),
+        ({"host": "tidb", "secretName": "x", "port": 4001}, "Running", False),
+        ({"host": "another", "secretName": "x"}, "Running", False),
+        ({"host": "tidb", "secretName": "x"}, "Complete", False),
+    ],
+)
+def test_a_backup_that_dumps_from_the_target_is_known_to_the_restore_and_wakes_it(
+    source: dict[str, Any], phase: str, seen: bool
+) -> None:
+    found = reading("s3://bucket/a.tgz")
+    dumps = backup({"from": source}, name="nightly", status=status(phase))
+    held = caches((dumps,), restores=(found,))
+    assert observe_restore(held, found.key, IMAGE).dumps == (("nightly",) if seen else ())
+    if seen:
+        assert list(wakes_backup(held, Change(dumps.key, None, dumps))) == [dumps.key, found.key]
 
 
 def test_one_that_is_gone() -> None:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from tidbbackup.decide.plan import Look
 from tidbbackup.decide.render import WorkerImage
+from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
@@ -78,3 +79,5 @@ class BackupFacts(RunFacts):
     """Whatever holds the name `aftermath-<bk>`."""
     aftermath_pods: tuple[Pod, ...] = ()
     """The same of `worker aftermath`."""
+    readers: tuple[ObjectKey, ...] = ()
+    """The Restores that read its archive now."""

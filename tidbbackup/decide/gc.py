@@ -126,6 +126,9 @@ def _clean_up(life: BackupLife, wanted: Aftermath) -> Plan:
         if going is not None:
             # Nothing is let go while a cleaning goes on.
             return (remove(job) if isinstance(job, Ours) else going).by(rows.Leaving.CRD_GOES)
+    if wanted_gone and isinstance(job, Absent) and life.facts.readers:
+        # The end of the last one wakes us.
+        return Plan((_say_read(life),), row=rows.Leaving.READ)
     if life.refusal is not None and life.refusal.namespace_terminating:
         going = finalizer.as_the_namespace_goes(backup, wanted_gone=wanted_gone)
         return going.by(rows.Leaving.NAMESPACE_GOES)
@@ -135,6 +138,15 @@ def _clean_up(life: BackupLife, wanted: Aftermath) -> Plan:
     if Part.CLEAN in wanted:
         return _follow_cleaning(life, step)
     return _follow_release(life, step, deleted)
+
+
+def _say_read(life: BackupLife) -> Action:
+    names = ", ".join(f"{each.namespace}/{each.name}" for each in life.facts.readers[:3])
+    text = (
+        f"{archive_url(life.backup)} is deleted once no Restore reads it any more (now: {names}); "
+        "to delete it at once, delete the Restore"
+    )
+    return Announce(KIND, life.backup.metadata, "Normal", reasons.ARCHIVE_IN_USE, text)
 
 
 def _has_cleaned(job: JobState) -> bool:

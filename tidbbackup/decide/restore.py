@@ -55,6 +55,8 @@ class RestoreFacts(RunFacts):
     image: WorkerImage
     backup: Backup | None = None
     """The Backup that the spec names, if it is there."""
+    dumps: tuple[str, ...] = ()
+    """The Backups that dump now from the server into which it loads."""
 
 
 @frozen(kw_only=True)
@@ -85,7 +87,7 @@ def decide(facts: RestoreFacts, now: datetime) -> Plan:
         facts=facts,
         now=now,
         status=restore.status,
-        notices=restore_notices(restore.spec),
+        notices=restore_notices(restore.spec, facts.dumps),
         run=run,
     )
     return _go_on(life)
@@ -193,6 +195,6 @@ def _reported(life: RestoreLife, result: WorkerResult) -> tuple[Action, ...]:
         rows=result.rows,
     )
     text = f"{result.tables} tables with {result.rows} rows in {status.timeTaken}"
-    if reasons.MANIFEST_MISSING not in {notice.reason for notice in result.notices}:
+    if result.compared:
         text = f"{text}, as many as in the archive"
     return move(restore, Phase.COMPLETE, Cause(reasons.RESTORED, text), now, status=status)

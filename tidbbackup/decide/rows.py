@@ -297,6 +297,11 @@ class Leaving(Row):
         "completed",
         "stop a cleaning that works; remove the finalizer, the data stays",
     )
+    READ = (
+        "the archive is to be cleaned, and a Restore that has begun and has not ended reads it; no cleaning "
+        "has been made",
+        "Event ArchiveInUse; wait for its end",
+    )
     NAMESPACE_GOES = (
         "no Job can be created because the namespace is terminating",
         "remove the finalizer, the data stays",

@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from tidbbackup.decide.status import Subject
 from tidbbackup.kube.client import EVERYTHING, Selector
 from tidbbackup.kube.decode import Decode, Malformed
 from tidbbackup.kube.resources import CRDS, EVENTS, JOBS, PODS, Resource
 from tidbbackup.kube.store import Cache, Index
-from tidbbackup.model.meta import Definition, Meta
+from tidbbackup.model.meta import Definition, Meta, ObjectKey
 from tidbbackup.model.names import (
     COMPONENT,
     GROUP,
@@ -44,6 +45,12 @@ BY_SHORT_NAME = "short-name"
 BY_BACKUP = "backup"
 """Index of Restores by the Backup that they name."""
 
+BY_SERVER = "server"
+"""Index of Backups and Restores by the server from which they dump, or into which they load."""
+
+BY_ARCHIVE = "archive"
+"""Index of Backups by the archive that is theirs, and of Restores by the one that they read now."""
+
 BY_SCHEDULE = "schedule"
 """Index of Backups by their schedule."""
 
@@ -57,6 +64,11 @@ class Caches:
     pods: Cache[Pod]
     schedules: Cache[BackupSchedule]
     restores: Cache[Restore]
+
+    def subject(self, key: ObjectKey) -> Subject | None:
+        """The Backup or Restore with this key, if it is there and can be read."""
+        found = self.restores.get(key) if key.kind == RESTORES.kind else self.backups.get(key)
+        return found if isinstance(found, Backup | Restore) else None
 
 
 def run_value(component: str, namespace: str, name: str) -> str:
@@ -76,6 +88,22 @@ def by_backup(view: Restore | Malformed) -> Iterable[str]:
     """The BY_BACKUP value of a Restore, from its spec."""
     named = view.spec.backup if isinstance(view, Restore) else ""
     return [f"{view.metadata.namespace}/{named}"] if named else []
+
+
+def by_server(view: Backup | Restore | Malformed) -> Iterable[str]:
+    """The BY_SERVER value of a Backup or Restore: a host's name may mean another one in another namespace."""
+    if isinstance(view, Malformed):
+        return []
+    server = view.spec.source if isinstance(view, Backup) else view.spec.to
+    return [f"{view.metadata.namespace}/{server.host}:{server.port}"] if server else []
+
+
+def by_archive(view: Backup | Restore | Malformed) -> Iterable[str]:
+    """The BY_ARCHIVE value of a Backup or Restore."""
+    if isinstance(view, Malformed):
+        return []
+    url = view.status.backupPath if isinstance(view, Backup) else view.reads
+    return [url] if url else []
 
 
 def by_schedule(view: Backup | Malformed) -> Iterable[str]:
@@ -109,12 +137,17 @@ def _plain(resource: Resource, view: type[Any], *followed: Any) -> Kind:
     return Kind(resource, view, msgspec.json.Decoder(view).decode, *followed)
 
 
+_OF_RUNS: dict[str, Index[Any]] = {
+    BY_SHORT_NAME: by_short_name,
+    BY_SERVER: by_server,
+    BY_ARCHIVE: by_archive,
+}
 KINDS = {
     kind.resource.kind: kind
     for kind in (
-        Kind(BACKUPS, Backup, decode_backup, {BY_SHORT_NAME: by_short_name, BY_SCHEDULE: by_schedule}),
+        Kind(BACKUPS, Backup, decode_backup, _OF_RUNS | {BY_SCHEDULE: by_schedule}),
         Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
-        Kind(RESTORES, Restore, decode_restore, {BY_SHORT_NAME: by_short_name, BY_BACKUP: by_backup}),
+        Kind(RESTORES, Restore, decode_restore, _OF_RUNS | {BY_BACKUP: by_backup}),
         Kind(JOBS, Job, decode_job, {BY_RUN: by_run}, _OURS),
         _plain(PODS, Pod, {BY_RUN: by_run}, _OURS),
         _plain(EVENTS, Happening),

@@ -16,6 +16,7 @@ from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.restore import RestoreFacts
 from tidbbackup.decide.run.ownership import JOB_KIND
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts
+from tidbbackup.decide.status import Subject
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
@@ -26,11 +27,15 @@ from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
 from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.reconcile.kinds import (
+    BY_ARCHIVE,
     BY_BACKUP,
     BY_RUN,
     BY_SCHEDULE,
+    BY_SERVER,
     BY_SHORT_NAME,
     Caches,
+    by_archive,
+    by_server,
     readable,
     run_value,
 )
@@ -50,6 +55,7 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         pods=_pods(caches, "backup", key),
         aftermath_job=_job(caches, "aftermath", key),
         aftermath_pods=_pods(caches, "aftermath", key),
+        readers=tuple(each.key for each in _readers(caches, found)) if found else (),
     )
 
 
@@ -65,7 +71,20 @@ def observe_restore(caches: Caches, key: ObjectKey, image: WorkerImage) -> Resto
         job=_job(caches, RESTORE, key),
         pods=_pods(caches, RESTORE, key),
         backup=named if isinstance(named, Backup) else None,
+        dumps=tuple(each.metadata.name for each in _dumps(caches, found)) if found else (),
     )
+
+
+def _readers(caches: Caches, backup: Backup) -> list[Restore]:
+    """The Restores, of whichever namespace, that read its archive now."""
+    reads = [each for url in by_archive(backup) for each in caches.restores.by(BY_ARCHIVE, url)]
+    return [each for each in reads if isinstance(each, Restore)]
+
+
+def _dumps(caches: Caches, restore: Restore) -> list[Backup]:
+    """The Backups that dump now from the server into which it loads."""
+    found = [each for server in by_server(restore) for each in caches.backups.by(BY_SERVER, server)]
+    return [each for each in found if isinstance(each, Backup) and each.status.phase == Phase.RUNNING]
 
 
 def _job(caches: Caches, verb: str, key: ObjectKey, attempt: int = 1) -> Job | None:
@@ -79,14 +98,18 @@ def _pods(caches: Caches, component: str, key: ObjectKey) -> tuple[Pod, ...]:
     return tuple(readable(pod, "Pod") for pod in found)
 
 
-def working(caches: Caches) -> Iterator[tuple[Backup, str]]:
-    """The Backups of which a worker runs now, each with its pod's address. Awaits nothing between two."""
-    for backup in caches.backups.all():
-        if isinstance(backup, Backup) and backup.status.phase == Phase.RUNNING:
-            named = run_value("backup", backup.metadata.namespace, backup.metadata.name)
+def working(caches: Caches) -> Iterator[tuple[Subject, str]]:
+    """The Backups and Restores of which a worker runs now, each with its pod's address.
+
+    Awaits nothing between two.
+    """
+    for found in (*caches.backups.all(), *caches.restores.all()):
+        if isinstance(found, Backup | Restore) and found.status.phase == Phase.RUNNING:
+            component = "backup" if isinstance(found, Backup) else RESTORE
+            named = run_value(component, found.metadata.namespace, found.metadata.name)
             jobs = [job for job in caches.jobs.by(BY_RUN, named) if isinstance(job, Job)]
-            if address := worker_address(backup, jobs, _pods(caches, "backup", backup.key)):
-                yield backup, address
+            if address := worker_address(found, jobs, _pods(caches, component, found.key)):
+                yield found, address
 
 
 def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
@@ -101,7 +124,8 @@ def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
 
 
 def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
-    """A change of a Backup concerns its own key, the schedule in its label, and the Restores that name it.
+    """A change of a Backup concerns its own key, the schedule in its label, the Restores that name it, and
+    those that load now into the server from which it dumps.
 
     A change of its progress alone concerns no key.
     """
@@ -109,7 +133,12 @@ def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
         return []
     view = change.new or change.old
     of_it = caches.restores.by(BY_BACKUP, f"{change.key.namespace}/{change.key.name}")
-    keys = [change.key, *(restore.key for restore in of_it if isinstance(restore, Restore))]
+    servers = by_server(view) if view else ()
+    at_work = [
+        each for server in servers for each in caches.restores.by(BY_SERVER, server) if by_archive(each)
+    ]
+    restores = (each.key for each in (*of_it, *at_work) if isinstance(each, Restore))
+    keys = list(dict.fromkeys((change.key, *restores)))
     label = view.metadata.labels.get(SCHEDULE_LABEL) if view else None
     if label is None:
         return keys
@@ -117,19 +146,28 @@ def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
     return [*keys, *(schedule.key for schedule in named if isinstance(schedule, BackupSchedule))]
 
 
-def _only_progress(change: Change[Backup]) -> bool:
+def wakes_restore(caches: Caches, change: Change[Restore]) -> Iterable[ObjectKey]:
+    """A change of a Restore concerns its own key; once it reads no more, also the Backups of that archive.
+
+    A change of its progress alone concerns no key.
+    """
+    if _only_progress(change):
+        return []
+    read, reads = ([*by_archive(view)] if view else [] for view in (change.old, change.new))
+    freed = [each for url in read if url not in reads for each in caches.backups.by(BY_ARCHIVE, url)]
+    return [change.key, *(each.key for each in freed if isinstance(each, Backup))]
+
+
+def _only_progress(change: Change[Any]) -> bool:
     match change.old, change.new:
-        case Backup() as old, Backup() as new:
+        case Backup() | Restore() as old, Backup() | Restore() as new:
             return old.status.progress != new.status.progress and _but_progress(old) == _but_progress(new)
     return False
 
 
-def _but_progress(backup: Backup) -> Backup:
-    return attrs.evolve(
-        backup,
-        metadata=attrs.evolve(backup.metadata, resourceVersion=""),
-        status=attrs.evolve(backup.status, progress=None),
-    )
+def _but_progress(subject: Subject) -> tuple[object, ...]:
+    meta = attrs.evolve(subject.metadata, resourceVersion="")
+    return meta, subject.spec, attrs.evolve(subject.status, progress=None)
 
 
 def wakes_owner(caches: Caches, change: Change[Job] | Change[Pod]) -> Iterable[ObjectKey]:

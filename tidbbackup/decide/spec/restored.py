@@ -6,7 +6,7 @@ What names the server, the storage and the pod is judged as in a Backup. Must no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import DatabaseTarget, RestoreSettings, WorkerTask
 from tidbbackup.model.meta import Meta
-from tidbbackup.model.reasons import NO_EFFECT
+from tidbbackup.model.reasons import BACKUP_RUNS, NO_EFFECT
 from tidbbackup.model.resource.backup import Backup, BackupSpec, Phase
 from tidbbackup.model.resource.pod_settings import PodSettings
 from tidbbackup.model.resource.restore import Overwrite, Restore, RestoreSpec
@@ -78,9 +78,18 @@ def resolve(restore: Restore, backup: Backup | None) -> Resolved | tuple[Problem
     return Resolved(task, shared)
 
 
-def restore_notices(spec: RestoreSpec) -> tuple[Notice, ...]:
-    """What a spec asks for that has no effect, for the Warning condition. Never raises."""
+def restore_notices(spec: RestoreSpec, dumps: Collection[str] = ()) -> tuple[Notice, ...]:
+    """What a spec asks for that has no effect, and which Backups dump from the target now, for the Warning
+    condition. Never raises."""
     found = [
+        Notice(
+            BACKUP_RUNS,
+            f"Backup {name} dumps from the server of spec.to now: its archive may hold the restored tables "
+            "in part; make another backup once this Restore is Complete",
+        )
+        for name in dumps
+    ]
+    found += [
         Notice(NO_EFFECT, f"spec.{name} has no effect")
         for name in _NO_EFFECT
         if getattr(spec, name) not in (None, "")

@@ -45,7 +45,8 @@ class Report:
         """For people: `dump 43%`, or `dump 1.2 GB` if the expected size is unknown."""
         if self.percent is not None:
             return f"{self.step} {self.percent}%"
-        return f"{self.step} {format_size(self.dumpedBytes)}" if self.dumpedBytes else self.step
+        done = self.dumpedBytes or self.loadedBytes
+        return f"{self.step} {format_size(done)}" if done else self.step
 
 
 def encode_report(report: Report) -> bytes:

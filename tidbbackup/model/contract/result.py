@@ -14,6 +14,7 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.model.contract.aftermath import Part, PartResult
+from tidbbackup.model.reasons import MANIFEST_MISSING
 
 FORMAT_VERSION = 1
 MAX_BYTES = 3500
@@ -70,6 +71,11 @@ class WorkerResult:
     """Of an aftermath. If an inspection finds the backup whole, the fields above tell of that backup."""
     notices: tuple[Notice, ...] = ()
     formatVersion: int = FORMAT_VERSION
+
+    @property
+    def compared(self) -> bool:
+        """Of a restore: the rows were compared with those that were dumped, which only a manifest tells."""
+        return MANIFEST_MISSING not in {notice.reason for notice in self.notices}
 
     def part(self, name: Part) -> PartResult | None:
         """How that part of an aftermath ended; None if it was not asked for, or nothing tells."""

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.names import BEGUN_UID
-from tidbbackup.model.resource.backup import Condition, RunEnd, StatusWarning
+from tidbbackup.model.resource.backup import Condition, Phase, RunEnd, StatusWarning
 from tidbbackup.model.resource.pod_settings import PodSettings
 from tidbbackup.model.resource.storage_spec import S3Spec, Source
 from tidbbackup.model.wire import EMPTY, NAME_LENGTH, TEXT_LENGTH, Free, Reader, declared, passed_on
@@ -73,6 +73,17 @@ class RestoreSpec(PodSettings):
 
 
 @frozen
+class RestoreProgress:
+    """How far a running restore is; written by the controller's progress task alone."""
+
+    text: str = declared("", "The step and the percent, for people.")
+    step: str = declared("", "What the worker is doing.")
+    loadedBytes: int = declared(0, "Bytes of SQL that the server has carried out so far.")
+    loadedRows: int = declared(0, "The rows in them.")
+    percent: int | None = declared(None, "How much of the archive is read, 0 to 99. Absent: not known.")
+
+
+@frozen
 class RestoreStatus:
     """The state of the Restore. Times in UTC."""
 
@@ -87,6 +98,9 @@ class RestoreStatus:
     timeStarted: datetime | None = declared(None, "When the worker began.")
     timeCompleted: datetime | None = declared(None, "When it ended, Complete or Failed.")
     timeTaken: str = declared("", "From start to end.")
+    progress: RestoreProgress | None = declared(
+        None, "The progress of a running restore, or how far a failed one got."
+    )
     databases: tuple[str, ...] = declared((), "The first 20 databases that were restored.")
     databaseCount: int | None = declared(None, "How many databases were restored.")
     tables: int | None = declared(None, "How many tables were restored.")
@@ -117,6 +131,13 @@ class Restore:
     def key(self) -> ObjectKey:
         """Its key, which is also the reconcile key."""
         return ObjectKey(KIND, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def reads(self) -> str:
+        """The archive that it reads or is about to: `s3://bucket/key`. Empty once nothing more is read."""
+        begun = self.status.phase in ("", Phase.SCHEDULED, Phase.RUNNING)
+        goes_on = begun and self.metadata.deletionTimestamp is None and not self.foreign
+        return self.status.backupPath if goes_on else ""
 
     @property
     def foreign(self) -> str:

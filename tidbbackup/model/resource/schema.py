@@ -66,6 +66,7 @@ _RESTORE_FIXED = (
 _RESTORE_COLUMNS = (
     ("Status", "string", ".status.phase", 0, "Phase"),
     ("Archive", "string", ".status.backupPath", 0, "What is restored"),
+    ("Progress", "string", ".status.progress.text", 0, "Progress, or how far a failed restore got"),
     ("Tables", "integer", ".status.tables", 0, "Tables that were restored"),
     ("Rows", "integer", ".status.rows", 0, "Rows that were restored"),
     ("Reason", "string", '.status.conditions[?(@.status=="True")].reason', 0, "Why"),
