@@ -38,6 +38,10 @@ bench-restore: ## a restore by the worker against download, unpack and myloader;
 	@tests/cluster/setup.sh bench
 	@$(PYTHON) -m tests.bench.restore
 
+.PHONY: bench-controller
+bench-controller: setup ## the controller among thousands of objects; BENCH_FINISHED=100 BENCH_WAITING=100 ... make it small
+	@$(PYTHON) -m tests.bench.controller
+
 .PHONY: test-e2e
 test-e2e: setup ## the image and the manifests on a real kubelet, as root
 	@if $(PYTHON) -m tests.cluster.real.prerequisites; then \

@@ -52,8 +52,10 @@ class ControlPlane:
     audit_log: Path
     processes: Processes
     api: api.Api
+    etcd_url: str
     _volumes: local_volumes.Pool
     _commands: Mapping[str, Sequence[str | Path]]
+    _controllers: bool = True
     _running: dict[str, Child] = Factory(dict)
 
     @property
@@ -92,7 +94,8 @@ class ControlPlane:
     async def stop_apiserver(self) -> None:
         """Stop the API server; every connection to it is cut. Its controllers stop with it, see below."""
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver"):
-            await self.processes.stop(self._running.pop(name))
+            if name in self._running:
+                await self.processes.stop(self._running.pop(name))
 
     async def start_apiserver(self) -> None:
         """Start the API server after `stop_apiserver`, on the same port, and wait until it is ready.
@@ -101,6 +104,8 @@ class ControlPlane:
         """
         apiserver = await self._start("kube-apiserver")
         await wait_ready(apiserver, lambda: self.api.is_ok("/readyz"))
+        if not self._controllers:
+            return
         manager = await self._start("kube-controller-manager")
         await self._start("kube-scheduler")
         # No pod can be created before the namespace has its account.
@@ -168,9 +173,12 @@ async def control_plane(
 
 @asynccontextmanager
 async def control_plane_of(
-    owned: Processes, place: Place, *, apiserver_flags: Sequence[str] = ()
+    owned: Processes, place: Place, *, apiserver_flags: Sequence[str] = (), controllers: bool = True
 ) -> AsyncIterator[ControlPlane]:
-    """The same among processes that are there already, which the caller stops, at a place of its choice."""
+    """The same among processes that are there already, which the caller stops, at a place of its choice.
+
+    Without `controllers` it is etcd and API server alone: no Job gets a pod, and no namespace is emptied.
+    """
     programs = await asyncio.to_thread(binaries.find_or_build)
     async with AsyncExitStack() as stack:
         tokens = Tokens(*(secrets.token_hex(16) for _ in range(3)))
@@ -194,7 +202,9 @@ async def control_plane_of(
             audit_log=owned.folder / "audit.log",
             processes=owned,
             api=client,
+            etcd_url=etcd_url,
             volumes=volumes,
+            controllers=controllers,
             commands=_commands(owned.folder, programs, certificates, flags, place.prefix),
         )
         await plane.start_apiserver()
