@@ -13,7 +13,7 @@ import pytest
 from attrs import define, field
 
 from tidbbackup import cli
-from tidbbackup.controller import Parts, _run_parts
+from tidbbackup.controller import SHARES, Parts, _run_parts, line
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS, PODS, Resource
@@ -202,3 +202,27 @@ def test_asked_to_end_while_it_connects_it_does_so(step: str, number: str, code:
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, b"", b"")
+
+
+async def test_a_namespace_whose_webhook_takes_30_seconds_delays_no_other_by_5() -> None:
+    workers = Settings().workers
+    queue: WorkQueue[ObjectKey] = WorkQueue("test", line=line, share=workers // SHARES)
+    made: dict[str, float] = {}
+
+    async def create_job(key: ObjectKey) -> None:
+        await asyncio.sleep(30 if key.namespace == "slow" else 0.1)
+        made[key.namespace] = asyncio.get_running_loop().time()
+
+    async def ready() -> None:
+        return None
+
+    runner = Runner("test", queue, create_job, workers=workers)
+    running = asyncio.create_task(runner.run(ready()))
+    for number in range(200):
+        queue.add(ObjectKey("Backup", "slow", f"b{number}"))
+    await asyncio.sleep(7)
+    queue.add(ObjectKey("Backup", "other", "b"))
+    await asyncio.sleep(40)
+    assert made["other"] - 7 < 5
+    assert await runner.stop(within=60)
+    await running

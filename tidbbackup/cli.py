@@ -130,7 +130,12 @@ def _add_controller(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--metrics-host", default=Settings().metrics_host, help="address of /metrics")
     parser.add_argument("--metrics-port", type=_port, default=DEFAULT_PORT, help="0: any free port")
-    parser.add_argument("--workers", type=_positive, default=Settings().workers, help="reconciles at a time")
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=Settings().workers,
+        help="reconciles at a time, a quarter of them in one namespace",
+    )
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--log-format", default="auto", choices=("auto", "json", "human"))
 

@@ -47,6 +47,10 @@ from tidbbackup.settings import Settings
 log = logging.getLogger(__name__)
 
 
+SHARES = 4
+"""A namespace has at most this part of the workers: if its webhook is slow, the others have the rest."""
+
+
 class CannotStart(Exception):
     """The cluster is not ready for this controller; the message has the cure."""
 
@@ -59,6 +63,11 @@ class Parts:
     reflectors: tuple[Reflector[Any], ...]
     runner: Runner[ObjectKey]
     progress: ProgressTask
+
+
+def line(key: ObjectKey) -> tuple[str, str]:
+    """The line of a key in the queue: each kind of a namespace has its own."""
+    return key.namespace, key.kind
 
 
 async def run(settings: Settings) -> None:
@@ -116,7 +125,8 @@ async def check_crds(client: Client) -> None:
 
 def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     """Wire stores, reflectors, queue and reconcilers together."""
-    queue: WorkQueue[ObjectKey] = WorkQueue("keys", metrics=metrics.queue("keys"))
+    share = max(1, settings.workers // SHARES)
+    queue: WorkQueue[ObjectKey] = WorkQueue("keys", line=line, share=share, metrics=metrics.queue("keys"))
     gate = WriteGate()
     followed = (BACKUPS.kind, JOBS.kind, PODS.kind, SCHEDULES.kind, RESTORES.kind)
     stores: dict[str, dict[str, Store[Any]]] = {

@@ -29,8 +29,8 @@ class Settings:
     worker_pull_policy: str = "IfNotPresent"
     metrics_host: str = "0.0.0.0"  # noqa: S104  Prometheus and the kubelet's probes come from outside the pod
     metrics_port: int = DEFAULT_PORT
-    workers: int = 4
-    """Reconciles at a time."""
+    workers: int = 16
+    """Reconciles at a time; at most a quarter of them in one namespace."""
     drain_seconds: float = 8.0
     """How long reconciles may go on after SIGTERM; the whole stop stays under 10 seconds."""
 

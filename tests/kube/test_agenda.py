@@ -22,6 +22,7 @@ class AgendaAgainstModel(RuleBasedStateMachine):
         self.wanted: dict[str, float] = {}
         self.held: dict[str, float] = {}
         self.active: dict[str, float] = {}
+        self.lined_up: set[str] = set()
 
     @rule(key=KEYS, after=SECONDS)
     def put(self, key: str, after: int) -> None:
@@ -50,6 +51,7 @@ class AgendaAgainstModel(RuleBasedStateMachine):
         assert at == due[key] == min(due.values())
         del self.wanted[key]
         self.active[key] = self.now
+        self.lined_up = set(due) - {key}
 
     @precondition(lambda self: self.active)
     @rule(data=st.data())
@@ -63,7 +65,8 @@ class AgendaAgainstModel(RuleBasedStateMachine):
     @invariant()
     def agrees(self) -> None:
         """What can be seen from outside is what the model says."""
-        assert self.agenda.next_at() == (min(self.wanted.values()) if self.wanted else None)
+        later = [at for key, at in self.wanted.items() if key not in self.lined_up]
+        assert self.agenda.next_at() == min(later, default=None)
         assert self.agenda.ready(self.now) == sum(at <= self.now for at in self.wanted.values())
         assert sorted(self.agenda.active()) == sorted(self.active.values())
 
@@ -108,3 +111,29 @@ def test_a_busy_key_waits_behind_the_others() -> None:
 def test_only_what_is_active_can_be_done() -> None:
     with pytest.raises(KeyError):
         Agenda[str]().done("a", 0)
+
+
+def _agenda_of_lines(share: float = 100) -> Agenda[str]:
+    """Of each key the first letter is the owner, the second the owner's line."""
+    return Agenda(line=lambda key: (key[0], key[1]), share=share)
+
+
+def test_lines_take_turns_however_long_one_of_them_is() -> None:
+    agenda = _agenda_of_lines()
+    for number in range(1000):
+        agenda.put(f"ax{number}", 0)
+    for key in ("bx0", "ay0", "bx1"):
+        agenda.put(key, 1)
+    taken = [agenda.take(1) for _ in range(6)]
+    assert [pair[0] for pair in taken if pair] == ["ax0", "bx0", "ay0", "ax1", "bx1", "ax2"]
+
+
+def test_no_owner_has_more_than_its_share_of_what_is_active() -> None:
+    agenda = _agenda_of_lines(share=2)
+    for key in ("ax0", "ax1", "ay0", "bx0"):
+        agenda.put(key, 0)
+    taken = [agenda.take(0) for _ in range(4)]
+    assert [pair and pair[0] for pair in taken] == ["ax0", "ay0", "bx0", None]
+    assert agenda.ready(0) == 1
+    agenda.done("ay0", 1)
+    assert agenda.take(1) == ("ax1", 0)

@@ -57,21 +57,28 @@ async def counted(double: Recording, *actions: object) -> list[Tally]:
 
 async def test_everything_in_order() -> None:
     double = Recording()
-    await carry_out(double, CREATE, SAY, STATUS, FINALIZERS, DELETE)
+    await carry_out(double, SAY, STATUS, FINALIZERS, DELETE, CREATE)
 
     (said,) = [line for line in double.asked if "Event" in line]
     assert double.asked == [
-        "create Job ns/backup-demo",
         said,
         "patch Backup ns/demo/status",
         "patch Backup ns/demo",
         "delete Job ns/backup-demo",
+        "create Job ns/backup-demo",
     ]
-    assert double.bodies[2] == {"metadata": {"resourceVersion": "7"}, "status": {"phase": "Scheduled"}}
-    assert double.bodies[3] == {
+    assert double.bodies[1] == {"metadata": {"resourceVersion": "7"}, "status": {"phase": "Scheduled"}}
+    assert double.bodies[2] == {
         "metadata": {"resourceVersion": "7", "finalizers": ["f"], "annotations": {"a": "b"}}
     }
-    assert (double.bodies[4]["uid"], double.bodies[4]["propagation"]) == ("job-uid", "Foreground")
+    assert (double.bodies[3]["uid"], double.bodies[3]["propagation"]) == ("job-uid", "Foreground")
+
+
+async def test_what_comes_after_a_create_waits_until_the_cache_shows_what_was_created() -> None:
+    double = Recording()
+    await carry_out(double, CREATE, SAY, STATUS)
+
+    assert double.asked == ["create Job ns/backup-demo"]
 
 
 async def test_a_job_whose_pod_is_out_of_reach_is_deleted_without_waiting_for_it() -> None:

@@ -46,9 +46,12 @@ async def test_a_new_backup_gets_its_job() -> None:
     double = Recording()
     wake, counted = await reconcile(double, caches((backup(),)))
 
-    assert double.asked[0] == "create Job ns/backup-demo"
-    assert phases(double) == ["Scheduled"]
+    assert double.asked == ["create Job ns/backup-demo"]
     assert (wake, counted) == (later(10), [("backup", "requeue_after")])
+
+    # Once the cache shows the Job.
+    await reconcile(double, caches((backup(),), (job_of("demo"),)))
+    assert phases(double) == ["Scheduled"]
 
 
 async def test_nothing_to_do_asks_nothing() -> None:

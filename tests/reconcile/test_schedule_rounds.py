@@ -48,10 +48,17 @@ async def test_at_its_due_time_a_backup_is_made() -> None:
     double = Recording()
     wake, counted = await reconcile(double, caches(schedules=(settled(),)))
 
-    assert double.asked[0] == f"create Backup ns/{NAME}"
+    assert double.asked == [f"create Backup ns/{NAME}"]
+    assert (wake, counted) == (later(120), FINE)
+
+
+async def test_once_the_cache_shows_the_backup_the_status_tells_it() -> None:
+    double = Recording()
+    wake, _ = await reconcile(double, caches((child(DUE),), schedules=(settled(),)))
+
     (status,) = statuses(double)
     assert status["lastBackup"] == NAME
-    assert (wake, counted) == (later(120), FINE)
+    assert wake == later(120)
 
 
 async def test_before_its_due_time_nothing_is_asked() -> None:

@@ -1,5 +1,7 @@
-"""Carries a Plan out: in order, each action repeatable, stopping at the first that fails.
+"""Carries a Plan out: in order, each action repeatable, stopping at the first that fails, and after a create.
 
+What is created comes back through its cache and wakes the key, so the rest is decided again then, behind the
+creates of all others: where many are due at once, no Job or Backup waits for the Events and status of others.
 The only module that writes to the API. Must not decide: if an action fails it raises, and the next round
 sees the objects as they are then.
 """
@@ -75,7 +77,7 @@ class Actor:
     count: Callable[[Tally], None]
 
     async def carry_out(self, plan: Plan, now: datetime) -> None:
-        """Carry out all actions, in order.
+        """Carry out the actions in order, until one has created something.
 
         Raises:
             Refused: a create was refused, or would be (400, 403, 422, or the name is taken): deciding again
@@ -83,12 +85,15 @@ class Actor:
             ApiError: anything else that failed; trying again later is right.
         """
         for action in plan.actions:
-            await self._do(action, now)
+            if isinstance(action, Create):
+                # Dying or stopping here: the next round finds the object, and does the rest.
+                if await self._creates(action):
+                    return
+            else:
+                await self._do(action, now)
 
     async def _do(self, action: Action, now: datetime) -> None:
         match action:
-            case Create():
-                await self._create(action)
             case Ask():
                 await self._ask(action)
             case Delete():
@@ -103,7 +108,8 @@ class Actor:
             case Announce():
                 await self._announce(action, now)
 
-    async def _create(self, action: Create) -> None:
+    async def _creates(self, action: Create) -> bool:
+        """False if the object is there already: then no event of the cache need come for it."""
         manifest = action.manifest
         meta = manifest["metadata"]
         resource = KINDS[manifest["kind"]].resource
@@ -115,8 +121,10 @@ class Actor:
             if not is_ours(found, manifest):
                 raise Refused(error) from error
             self.writer.gate.note(self.writer.key, resource, found.resourceVersion, meta["namespace"])
+            return False
         except (BadRequest, Forbidden, Invalid) as error:
             raise Refused(error) from error
+        return True
 
     async def _ask(self, action: Ask) -> None:
         meta = action.manifest["metadata"]
