@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -202,6 +203,28 @@ def test_asked_to_end_while_it_connects_it_does_so(step: str, number: str, code:
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, b"", b"")
+
+
+@pytest.fixture
+def without_garbage_collection() -> Iterator[None]:
+    """As the controller starts."""
+    gc.disable()
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("without_garbage_collection")
+@pytest.mark.parametrize("syncs", [True, False])
+async def test_garbage_is_looked_for_once_the_caches_are_filled_and_not_among_what_they_hold(
+    syncs: bool,
+) -> None:
+    held = gc.get_freeze_count()
+    found = await bench(syncs=syncs)
+    assert gc.isenabled() is syncs
+    assert (gc.get_freeze_count() > held) is syncs
+    found.stop.set()
+    await found.running
 
 
 async def test_a_namespace_whose_webhook_takes_30_seconds_delays_no_other_by_5() -> None:

@@ -262,6 +262,9 @@ def _end_at_once_on(number: signal.Signals) -> None:
 
 def _controller(options: argparse.Namespace) -> int:
     _end_at_once_on(signal.SIGINT)
+    # The first lists would be searched for garbage again and again: most of the start. The controller enables
+    # it once its caches are filled.
+    gc.disable()
     # Imported here: the worker does not import the Kubernetes client, so it starts sooner.
     import asyncio
 

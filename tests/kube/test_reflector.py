@@ -12,7 +12,7 @@ import pytest
 from tests.kube.scripted import Recorded, ScriptedSource
 from tests.kube.things import THINGS, Thing, bookmark, decode_thing, line, page, thing
 from tidbbackup.kube.errors import Forbidden, Status
-from tidbbackup.kube.reflector import Feed, Health, Reflector
+from tidbbackup.kube.reflector import SLICE, Feed, Health, Reflector
 from tidbbackup.kube.resources import Resource
 from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.writes import WriteGate
@@ -121,6 +121,21 @@ async def test_a_list_begun_before_the_demand_is_not_the_one_that_was_demanded()
     async with _running(source.reflector):
         await source.reflector.wait_synced()
         assert (len(source.lists), changes) == (2, [])
+
+
+async def test_others_run_while_a_long_list_is_passed_on_and_a_demand_loses_none_of_it() -> None:
+    names = [f"t{number:04}" for number in range(3 * SLICE)]
+    source = ScriptedSource([page(10, *(thing(name, 5) for name in names)), page(20)])
+    added: list[str] = []
+    store = Store[Thing](THINGS)
+    reflector = Reflector(source, store, decode_thing, [Feed(_names, added.append)])
+    async with _running(reflector):
+        while len(added) < SLICE:  # noqa: ASYNC110  each turn of the loop is looked at
+            await asyncio.sleep(0)
+        assert len(added) == SLICE
+        reflector.relist()
+        await reflector.wait_synced()
+        assert added == names + names  # made, and then deleted
 
 
 async def test_a_write_that_etcd_has_forgotten_is_settled_by_the_list_it_demands() -> None:

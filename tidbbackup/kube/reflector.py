@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +24,9 @@ from tidbbackup.kube.watch import Source, Target, updates
 from tidbbackup.kube.writes import WriteGate
 
 log = logging.getLogger(__name__)
+
+SLICE = 256
+"""Changes of a list that are passed on before other tasks run."""
 
 T = TypeVar("T", bound=HasMeta)
 
@@ -118,12 +121,12 @@ class Reflector(Generic[T]):
         )
         async with aclosing(followed):
             async for update in followed:
-                self._take_in(update)
+                await self._take_in(update)
 
     def _hear(self) -> None:
         self._heard_at = asyncio.get_running_loop().time()
 
-    def _take_in(self, update: Update[T]) -> None:
+    async def _take_in(self, update: Update[T]) -> None:
         if self._demanded:
             # A list that began before the request does not fulfil it.
             return
@@ -131,14 +134,27 @@ class Reflector(Generic[T]):
         if isinstance(update, Relisted):
             self._gate.relisted(self._target.resource, self._target.namespace)
         self._gate.observed()
-        for change in changes:
-            for feed in self._feeds:
-                self._send(feed, change)
+        await self._send_all(iter(changes))
         if isinstance(update, Relisted):
             # After the feeds: a task that waits for this finds the first keys in the queues.
             self._synced.set()
 
-    def _send(self, feed: Feed[T], change: Change[T]) -> None:
+    async def _send_all(self, changes: Iterator[Change[T]]) -> None:
+        try:
+            for number, change in enumerate(changes, 1):
+                self._send(change)
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            # If a new list is asked for meanwhile: the store has these changes, so no list shows them again.
+            for change in changes:
+                self._send(change)
+
+    def _send(self, change: Change[T]) -> None:
+        for feed in self._feeds:
+            self._send_to(feed, change)
+
+    def _send_to(self, feed: Feed[T], change: Change[T]) -> None:
         try:
             keys = tuple(feed.route(change))
         except Exception:

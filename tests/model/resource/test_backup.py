@@ -178,3 +178,9 @@ def test_a_free_field_is_judged_by_its_shape_alone_and_rendered_without_nulls() 
 def test_what_has_no_field_is_not_even_decoded() -> None:
     spec = {"from": FROM, "source": {"host": 5}, "unheardOf": MANY}
     assert backup(spec=spec).spec == spec_from_wire(msgspec.json.encode({"from": FROM}))
+
+
+def test_backups_with_the_same_spec_share_it() -> None:
+    one, other = (backup(spec={"tolerations": [{"key": "a"}]}) for _ in range(2))
+    assert one.spec is other.spec
+    assert backup(spec={"tolerations": [{"key": "b"}]}).spec != one.spec

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
@@ -352,6 +353,8 @@ class _Undecoded:
 
 
 _ENVELOPE = msgspec.json.Decoder(_Undecoded)
+_SHARED_SPEC = 8 * 1024
+"""Bytes of the longest spec that is shared by all Backups that have it."""
 
 spec_from_wire = Reader(BackupSpec).read
 """`spec` of a Backup or `backupTemplate` of a schedule, from its JSON."""
@@ -364,7 +367,15 @@ def decode_backup(data: bytes | msgspec.Raw) -> Backup:
         msgspec.ValidationError: not a Backup; the message names the path.
     """
     raw = _ENVELOPE.decode(data)
-    return Backup(raw.metadata, spec_from_wire(raw.spec), raw.status or BackupStatus())
+    small = len(raw.spec) <= _SHARED_SPEC
+    spec = _shared_spec(bytes(raw.spec)) if small else spec_from_wire(raw.spec)
+    return Backup(raw.metadata, spec, raw.status or BackupStatus())
+
+
+@lru_cache(maxsize=256)
+def _shared_spec(data: bytes) -> BackupSpec:
+    # All Backups of a schedule have the same spec: one object instead of thousands, decoded once.
+    return spec_from_wire(data)
 
 
 def spec_to_wire(spec: BackupSpec) -> dict[str, Any]:
