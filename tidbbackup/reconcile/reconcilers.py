@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import attrs
 import msgspec
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
@@ -27,13 +27,14 @@ from tidbbackup.kube.client import Client, Selector
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.errors import Forbidden, NotFound
 from tidbbackup.kube.pace import TIMING
-from tidbbackup.kube.resources import CRDS
+from tidbbackup.kube.resources import CRDS, EVENTS
 from tidbbackup.kube.watch import Target, list_all
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
 from tidbbackup.reconcile.act import Actor, Refused
+from tidbbackup.reconcile.events import EventLists
 from tidbbackup.reconcile.kinds import KINDS, Caches, readable
 from tidbbackup.reconcile.observe import observe_backup, observe_restore, observe_schedule
 
@@ -61,6 +62,9 @@ class Reconcilers:
     now: Callable[[], datetime]
     reconciled: Callable[[str, str, float], None]
     count: Callable[[Tally], None]
+    events: EventLists = field(
+        init=False, default=Factory(lambda self: EventLists(self.client), takes_self=True)
+    )
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """One round; returns when to reconcile again, None for when something changes.
@@ -112,7 +116,9 @@ class Reconcilers:
                 return facts, decide(facts, self.now())
             except Unknown as unknown:
                 wanted = unknown.look
-            evidence = {**facts.evidence, wanted: await look(self.client, wanted)}
+            of_events = wanted.kind == EVENTS.kind
+            found = await (self.events.find(wanted) if of_events else look(self.client, wanted))
+            evidence = {**facts.evidence, wanted: found}
             facts = attrs.evolve(facts, evidence=evidence, server_time=self.client.server_time)
         raise AssertionError(f"a decision asks for more than {_LOOKS} looks: {list(facts.evidence)}")
 

@@ -187,6 +187,15 @@ class Pod:
 
 
 @frozen
+class Involved:
+    """The object that an Event is about."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+@frozen
 class Happening:
     """One Kubernetes Event. (It is not named Event, because asyncio has a class of that name.)"""
 
@@ -197,3 +206,4 @@ class Happening:
     lastTimestamp: datetime | None = None
     eventTime: datetime | None = None
     count: int | None = None
+    involvedObject: Involved = field(factory=Involved)
