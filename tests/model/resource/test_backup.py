@@ -184,3 +184,14 @@ def test_backups_with_the_same_spec_share_it() -> None:
     one, other = (backup(spec={"tolerations": [{"key": "a"}]}) for _ in range(2))
     assert one.spec is other.spec
     assert backup(spec={"tolerations": [{"key": "b"}]}).spec != one.spec
+
+
+def test_backups_share_the_words_of_their_conditions() -> None:
+    said = {
+        "type": "Complete",
+        "status": "True",
+        "reason": "Uploaded",
+        "message": "the archive is in the bucket",
+    }
+    one, other = (backup(status={"conditions": [said]}).status.conditions[0] for _ in range(2))
+    assert all(getattr(one, name) is getattr(other, name) for name in said)

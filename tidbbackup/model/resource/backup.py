@@ -5,6 +5,7 @@ Must not validate (decide/spec/valid.py does) and must not know how a Backup is 
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -196,6 +197,13 @@ class Condition:
     reason: str = declared("", "One CamelCase word for programs.")
     message: str = declared("", "A sentence for people.")
     lastTransitionTime: datetime | None = declared(None, "When status last changed.")
+
+    def __attrs_post_init__(self) -> None:
+        # Thousands of Backups and Jobs have the same words: a fifth of the controller's memory.
+        for name in ("type", "status", "reason", "message"):
+            word = getattr(self, name)
+            if type(word) is str:
+                object.__setattr__(self, name, sys.intern(word))
 
 
 @frozen
