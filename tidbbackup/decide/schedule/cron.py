@@ -60,6 +60,9 @@ class UnknownZone(ValueError):
 class Timetable(Protocol):
     """The due times of a schedule, all in UTC."""
 
+    def __hash__(self) -> int:
+        """Equal timetables are equal keys."""
+
     def last_due(self, after: datetime, now: datetime) -> datetime | None:
         """The newest due time in (after, now], or None."""
 

@@ -7,10 +7,12 @@ Must not decide what becomes of a due time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import attrs
 
+from tidbbackup.decide.schedule.cron import Timetable
 from tidbbackup.decide.schedule.ledger import Ledger, Passed
 from tidbbackup.decide.schedule.readiness import Reading, retention_fault
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
@@ -57,8 +59,14 @@ def _success_due(facts: ScheduleFacts, since: datetime, reading: Reading) -> dat
     start = max([since, *(at for each in facts.made if (at := _completed(each.backup)))])
     if reading.table is None or reading.faulty:
         return start
-    before = reading.table.last_due(datetime.min.replace(tzinfo=UTC), start) or start
-    return start + (reading.table.next_due(reading.table.next_due(start)) - before)
+    return start + _two_intervals(reading.table, start)
+
+
+@lru_cache(maxsize=1024)
+def _two_intervals(table: Timetable, start: datetime) -> timedelta:
+    # Three steps of cron, for a start that changes with each good Backup only.
+    before = table.last_due(datetime.min.replace(tzinfo=UTC), start) or start
+    return table.next_due(table.next_due(start)) - before
 
 
 def condition(status: BackupScheduleStatus, kind: str) -> Condition | None:
