@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 FAILURES = (DOCS / "failures.md").read_text()
 INVARIANTS = (DOCS / "invariants.md").read_text()
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), ROOT / "tests" / "cluster" / "README.md"]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(DOCS.rglob("*.md")),
+    ROOT / "tests" / "cluster" / "README.md",
+]
 
 
 def words(of: ModuleType) -> list[str]:
@@ -40,7 +44,18 @@ def test_links_lead_to_files(page: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_the_readme_leads_to_every_page(page: Path) -> None:
-    assert f"(docs/{page.name})" in PAGES[0].read_text()
+    assert f"(docs/{page.name})" in (ROOT / "README.md").read_text()
+
+
+def test_every_page_in_a_folder_is_linked_from_another_page() -> None:
+    texts = {page: page.read_text() for page in PAGES}
+    alone = [
+        page
+        for folder in ("tutorials", "how-to", "reference", "explanation")
+        for page in (DOCS / folder).glob("*.md")
+        if not any(f"{folder}/{page.name})" in text for other, text in texts.items() if other != page)
+    ]
+    assert alone == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

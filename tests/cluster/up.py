@@ -190,7 +190,8 @@ async def complete_lab(
         yield Lab(plane, node, database, store, controller)
 
 
-def _write_env(lab: Lab, beside: Database) -> None:
+def environment(lab: Lab, beside: Database) -> dict[str, str]:
+    """How to reach everything, `beside` included, as variables of a shell."""
     values = {
         "KUBECONFIG": lab.plane.kubeconfig,
         "KUBECTL": lab.plane.kubectl,
@@ -210,7 +211,11 @@ def _write_env(lab: Lab, beside: Database) -> None:
         "METRICS_URL": f"{lab.controller.url}/metrics",
         "CONTROLLER_LOG": lab.controller.child.log,
     }
-    text = "".join(f"{name}={value}\n" for name, value in values.items())
+    return {name: str(value) for name, value in values.items()}
+
+
+def _write_env(lab: Lab, beside: Database) -> None:
+    text = "".join(f"{name}={value}\n" for name, value in environment(lab, beside).items())
     # Written beside and renamed: whoever sees the file sees all of it. Passwords are in it.
     part = ENV.with_suffix(".part")
     part.touch(0o600)
