@@ -18,9 +18,10 @@ from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import WorkerImage, backup_job, restore_job
 from tidbbackup.decide.schedule import readiness
 from tidbbackup.decide.spec.restored import Resolved, resolve, restore_notices
-from tidbbackup.decide.spec.task import notices
+from tidbbackup.decide.spec.task import notices, resolve_backup
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model import schedule_reasons
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import (
     KIND,
@@ -115,11 +116,11 @@ def render(paths: Sequence[str], image: str, out: TextIO, err: TextIO) -> int:
             print(f"{document.title}: {problem}", file=err)
     if any(document.wrong for document in found):
         return INVALID
-    jobs = [
-        backup_job(_as_if_created(document.backup), WorkerImage(image))
-        for document in found
-        if document.backup
-    ]
+    jobs = []
+    for backup in (_as_if_created(document.backup) for document in found if document.backup):
+        task = resolve_backup(backup)
+        assert isinstance(task, WorkerTask)
+        jobs.append(backup_job(backup, task, WorkerImage(image)))
     for restore in (document.restore for document in found if document.restore):
         if restore.spec.backup:
             name = restore.metadata.name

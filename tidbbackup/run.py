@@ -16,7 +16,7 @@ from typing import TextIO
 import attrs
 
 from tidbbackup.decide.aftermath.finished import BY_HAND
-from tidbbackup.decide.spec.task import worker_task
+from tidbbackup.decide.spec.task import resolve_backup
 from tidbbackup.local_worker import Ask, Here, run_worker, with_secrets
 from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
@@ -50,7 +50,9 @@ def run(
         backup = _made_now(document.backup)
         for warning in document.warnings:
             screen.say(f"warning: {warning}")
-        task = _with_files(worker_task(backup), backup, here)
+        resolved = resolve_backup(backup)
+        assert isinstance(resolved, WorkerTask)
+        task = _with_files(resolved, backup, here)
         given = _with_secrets(backup, environ, ask)
         return asyncio.run(
             run_worker(

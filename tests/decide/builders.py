@@ -13,6 +13,7 @@ import attrs
 import msgspec
 import pytest
 
+from tidbbackup.decide import render
 from tidbbackup.decide.aftermath.finalizer import CRD_LOOK
 from tidbbackup.decide.facts import BackupFacts, Facts, Unknown
 from tidbbackup.decide.plan import (
@@ -28,12 +29,12 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.decide.spec.task import archive_url
-from tidbbackup.decide.spec.valid import problems
+from tidbbackup.decide.spec.task import resolve_backup
 from tidbbackup.decide.status import ends
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult, encode_result
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.meta import Meta, OwnerReference
 from tidbbackup.model.names import API_VERSION, BEGUN_UID, FINALIZER, job_name, labels
 from tidbbackup.model.resource.backup import (
@@ -75,8 +76,10 @@ __all__ = [
     "UID",
     "URL",
     "aftermath",
+    "aftermath_job",
     "aftermath_pod",
     "backup",
+    "backup_job",
     "cause_of",
     "done",
     "facts",
@@ -99,6 +102,7 @@ __all__ = [
     "said",
     "status",
     "tallies",
+    "task_of",
     "terminated",
     "told_by",
     "true",
@@ -162,8 +166,9 @@ def backup(
     known["annotations"] = ({BEGUN_UID: known["uid"]} if begun else {}) | known.get("annotations", {})
     read = decode_backup(msgspec.json.encode({"metadata": {}, "spec": whole}))
     read = attrs.evolve(read, metadata=Meta(**known))
-    if status is None and begun and not problems(read.spec):
-        status = BackupStatus(backupPath=archive_url(read), observedGeneration=read.metadata.generation)
+    task = resolve_backup(read)
+    if status is None and begun and isinstance(task, WorkerTask):
+        status = BackupStatus(backupPath=task.target.url, observedGeneration=read.metadata.generation)
     return attrs.evolve(read, status=status or BackupStatus())
 
 
@@ -353,6 +358,23 @@ def going(policy: str | None = None, told: BackupStatus | None = None, **meta: A
     """A Backup that is being deleted."""
     spec = {} if policy is None else {"cleanPolicy": policy}
     return backup(spec, told, deletionTimestamp=NOW, **meta)
+
+
+def task_of(found: Backup) -> WorkerTask:
+    """What its spec comes to, in which nothing is wrong."""
+    task = resolve_backup(found)
+    assert isinstance(task, WorkerTask), task
+    return task
+
+
+def backup_job(found: Backup, image: WorkerImage) -> dict[str, Any]:
+    """The Job that dumps it."""
+    return render.backup_job(found, task_of(found), image)
+
+
+def aftermath_job(found: Backup, image: WorkerImage, wanted: Aftermath) -> dict[str, Any]:
+    """The Job that does that after its run."""
+    return render.aftermath_job(found, task_of(found), image, wanted)
 
 
 def parts(words: str) -> Aftermath:

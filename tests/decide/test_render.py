@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.decide.builders import IMAGE, UID, backup, going
+from tests.decide.builders import IMAGE, UID, aftermath_job, backup, backup_job, going, task_of
+from tidbbackup.decide import render
 from tidbbackup.decide.render import (
     AFTERMATH_SECONDS,
     WorkerImage,
-    aftermath_job,
-    backup_job,
     pod_annotations,
 )
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
@@ -150,9 +149,7 @@ def test_iam_by_pod_and_by_service_account() -> None:
 
 @pytest.mark.parametrize("text", ["$(DB_PASSWORD)", "$$(AWS_SECRET_ACCESS_KEY)", "\\$(POD_IP)"])
 def test_nothing_in_the_task_is_expanded_by_kubernetes(text: str) -> None:
-    found = backup(
-        {"mydumper": {"tableRegex": text}}, s3={"prefix": text, "tags": {"a": text}}, from_={"user": text}
-    )
+    found = backup({"mydumper": {"tableRegex": text}}, s3={"prefix": text}, from_={"user": text})
     task = environment(container_of(found))["TIDBBACKUP_TASK"]
 
     assert "$" not in task
@@ -293,7 +290,11 @@ def others(found: Backup) -> list[dict[str, Any]]:
 def test_labels_for_the_pods_reach_all_and_override_none_of_ours() -> None:
     wanted = {"sidecar.istio.io/inject": "false", "team": ""}
     found = backup({"podLabels": wanted | {BACKUP_LABEL: "other", COMPONENT: "x"}})
-    for job in (backup_job(found, IMAGE), *others(found)):
+    jobs = (
+        render.backup_job(found, task_of(backup()), IMAGE),
+        render.aftermath_job(found, task_of(backup()), IMAGE, ALL),
+    )
+    for job in jobs:
         ours = job["metadata"]["labels"]
         assert wanted.items().isdisjoint(ours.items())
         assert job["spec"]["template"]["metadata"]["labels"] == wanted | ours

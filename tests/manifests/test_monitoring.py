@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from manifests.compose import FOLDER
-from tests.decide.builders import IMAGE, backup
+from tests.decide.builders import IMAGE, backup, backup_job
 from tests.manifests.exported import exported
 from tests.manifests.shipped import matches, the
-from tidbbackup.decide.render import backup_job
 from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.names import COMPONENT, labels
 

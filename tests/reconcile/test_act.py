@@ -6,7 +6,7 @@ import attrs
 import msgspec
 import pytest
 
-from tests.decide.builders import IMAGE, NOW, UID, backup
+from tests.decide.builders import IMAGE, NOW, UID, backup, backup_job
 from tests.decide.schedule_builders import DUE, NAME, schedule
 from tests.reconcile.recording import Recording, refusal, uncounted
 from tidbbackup.decide.plan import (
@@ -20,7 +20,6 @@ from tidbbackup.decide.plan import (
     SetFinalizers,
     Tally,
 )
-from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.schedule.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
 from tidbbackup.kube.writes import WriteGate, Writer

@@ -33,7 +33,6 @@ from tidbbackup.decide.run.job_state import (
 from tidbbackup.decide.run.life import BackupLife, Ended, life_of
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.run.stopping import ended, look_for_a_run, never_began, stop, until_it_is_gone
-from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.status import Cause, mend, move
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
@@ -143,7 +142,7 @@ def _clean_up(life: BackupLife, wanted: Aftermath) -> Plan:
 def _say_read(life: BackupLife) -> Action:
     names = ", ".join(f"{each.namespace}/{each.name}" for each in life.facts.readers[:3])
     text = (
-        f"{archive_url(life.backup)} is deleted once no Restore reads it any more (now: {names}); "
+        f"{life.archive_url} is deleted once no Restore reads it any more (now: {names}); "
         "to delete it at once, delete the Restore"
     )
     return Announce(KIND, life.backup.metadata, "Normal", reasons.ARCHIVE_IN_USE, text)
@@ -160,7 +159,7 @@ def _nothing_left(life: BackupLife) -> Plan:
     if not complete and (waits := look_for_a_run(life)):
         return waits.by(rows.Leaving.UNSEEN)
     told = life.status.phase == Phase.CLEAN
-    say = () if told else (finalizer.say_kept(life.backup, is_kept=complete),)
+    say = () if told else (finalizer.say_kept(life.backup, life.archive_url if complete else ""),)
     return Plan((*say, finalizer.let_go(life.backup)), row=rows.Leaving.NOTHING_LEFT)
 
 
@@ -184,13 +183,13 @@ def _cleaned(life: BackupLife, report: WorkerResult, told: PartResult) -> tuple[
     if left:
         kind, cause = "Warning", Cause(left[0], notices)
     elif told.reason == reasons.ARCHIVE_DELETED:
-        text = f"{archive_url(backup)} is deleted"
+        text = f"{life.archive_url} is deleted"
         cause = Cause(reasons.ARCHIVE_DELETED, f"{text}; {notices}" if notices else text)
     elif left_to_clean(backup).data is Data.DELETE_UNLESS_WHOLE:
-        text = f"the backup is whole: {archive_url(backup)} is kept"
+        text = f"the backup is whole: {life.archive_url} is kept"
         if not told.reason:
-            url = archive_url(backup)
-            text = f"{url} is kept if the backup is whole, and deleted if not: no result tells which"
+            unknown = "kept if the backup is whole, and deleted if not: no result tells which"
+            text = f"{life.archive_url} is {unknown}"
         cause = Cause(reasons.DATA_KEPT, text)
     say = Announce(KIND, backup.metadata, kind, cause.reason, cause.message)
     return (say, *move(backup, Phase.CLEAN, cause, life.now, status=status))

@@ -15,12 +15,10 @@ from attrs import frozen
 
 from tidbbackup.decide.spec.restored import Resolved
 from tidbbackup.decide.spec.storage_target import ca_mount
-from tidbbackup.decide.spec.task import worker_task
 from tidbbackup.decide.status import Subject
 from tidbbackup.model.contract.aftermath import Aftermath
 from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.contract.task import PASSWORD_VARIABLE, TASK_VARIABLE, WorkerTask, encode_task
-from tidbbackup.model.flags.rclone import asked
 from tidbbackup.model.names import (
     API_VERSION,
     MADE_OF,
@@ -80,13 +78,13 @@ class _Work:
     secrets_optional: bool = False
 
 
-def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
+def backup_job(backup: Backup, task: WorkerTask, image: WorkerImage) -> dict[str, Any]:
     """The Job `backup-<bk>`: one pod, one try."""
     spec = backup.spec
     work = _Work(
         component="backup",
         verb="dump",
-        task=worker_task(backup),
+        task=task,
         environment=[
             {"name": "STAGING_DIR", "value": STAGING_DIR},
             {"name": PASSWORD_VARIABLE, "valueFrom": _secret_key(_source_secret(spec), "password")},
@@ -97,7 +95,9 @@ def backup_job(backup: Backup, image: WorkerImage) -> dict[str, Any]:
     return _job(work, backup, image, spec)
 
 
-def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> dict[str, Any]:
+def aftermath_job(
+    backup: Backup, task: WorkerTask, image: WorkerImage, aftermath: Aftermath
+) -> dict[str, Any]:
     """The Job `aftermath-<bk>`: does what is left to do after a run, and can be made again and again.
 
     Every Secret of it is optional: one that is missing keeps the worker from one part, not from the others.
@@ -105,11 +105,11 @@ def aftermath_job(backup: Backup, image: WorkerImage, aftermath: Aftermath) -> d
     # A deadline that is short for a dump must not keep it from its work.
     spec = attrs.evolve(backup.spec, activeDeadlineSeconds=AFTERMATH_SECONDS)
     password = _secret_key(_source_secret(spec), "password", optional=True)
-    volumes, mounts = _ca_volume(spec)
+    volumes, mounts = _ca_volume(spec, task.target.transfer.caFile)
     work = _Work(
         "aftermath",
         "aftermath",
-        worker_task(backup, aftermath),
+        attrs.evolve(task, aftermath=aftermath),
         environment=[{"name": PASSWORD_VARIABLE, "valueFrom": password}],
         volumes=volumes,
         mounts=mounts,
@@ -290,9 +290,8 @@ def _worker_environment(spec: BackupSpec, *, optional: bool) -> list[dict[str, A
     return [*environment, *objects(spec.env)]
 
 
-def _ca_volume(spec: BackupSpec) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _ca_volume(spec: BackupSpec, path: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Of the user's volumes the one with the CA of `--ca-cert`: what cleans up has to trust it too."""
-    path = asked(spec.s3.options).transfer.caFile if spec.s3 else ""
     mount = ca_mount(spec, path) if path else None
     if mount is None:
         return [], []

@@ -5,11 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from tests.decide.builders import IMAGE
+from tests.decide.builders import IMAGE, aftermath_job, backup_job
 from tests.decide.contract.subject import DONE, REJECTED, TERMINATING, Server, pods_of, there
 from tests.decide.world import FOREGROUND
 from tidbbackup.decide.plan import Ask, Create, Delete, PatchStatus, SetFinalizers
-from tidbbackup.decide.render import aftermath_job, backup_job
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import FINALIZER

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.decide.builders import IMAGE
+from tests.decide.builders import IMAGE, backup_job
 from tests.decide.contract.subject import CONFLICT, DONE, REJECTED, TAKEN, Server, there
 from tidbbackup.decide.plan import Ask, Create, PatchStatus, SetFinalizers
-from tidbbackup.decide.render import backup_job
 from tidbbackup.model.names import FINALIZER
 
 

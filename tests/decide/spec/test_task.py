@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.decide.builders import KEY, UID, backup
+from tests.decide.builders import KEY, UID, backup, task_of
 from tidbbackup.decide.spec.storage_target import object_target
-from tidbbackup.decide.spec.task import clean_policy, notices, worker_task
-from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
-from tidbbackup.model.contract.task import DatabaseTarget, DumperName, DumpSettings
+from tidbbackup.decide.spec.task import clean_policy, notices, resolve_backup
+from tidbbackup.model.contract.task import DatabaseTarget, DumperName, DumpSettings, WorkerTask
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
 from tidbbackup.model.providers import Transfer
 from tidbbackup.model.resource.backup import CleanPolicy
@@ -81,7 +80,7 @@ def test_two_backups_never_share_a_key() -> None:
 
 
 def test_the_whole_task() -> None:
-    task = worker_task(
+    task = task_of(
         backup(
             {
                 "storageSize": "1Gi",
@@ -102,8 +101,8 @@ def test_filter_and_dumplings_options_reach_the_worker() -> None:
 
     options = ("-t", "4", "--filesize=256MiB")
     settings = DumpSettings(options, tableFilter=("a.*",), dumper=DumperName.DUMPLING)
-    assert worker_task(backup(spec)).dump == settings
-    assert worker_task(backup(spec | {"tableFilter": ["a.*"]})).dump == settings
+    assert task_of(backup(spec)).dump == settings
+    assert task_of(backup(spec | {"tableFilter": ["a.*"]})).dump == settings
 
 
 @pytest.mark.parametrize(
@@ -118,20 +117,25 @@ def test_filter_and_dumplings_options_reach_the_worker() -> None:
     ],
 )
 def test_which_program_reads_the_rows(spec: dict[str, Any], dumper: str) -> None:
-    assert worker_task(backup(spec)).dump.dumper == dumper
+    assert task_of(backup(spec)).dump.dumper == dumper
 
 
 def test_what_a_fork_alone_knows_never_reaches_mydumper() -> None:
     spec = {"mydumper": {"options": ["--tidb-force-priority=LOW_PRIORITY", "--rows=1"]}}
 
-    assert worker_task(backup(spec)).dump.options == ("--rows=1",)
+    assert task_of(backup(spec)).dump.options == ("--rows=1",)
 
 
-def test_what_is_left_to_do_reaches_the_worker_and_whether_its_keys_are_in_a_secret() -> None:
-    wanted = Aftermath((Part.CLEAN,), Data.DELETE)
-    assert worker_task(backup(), wanted).aftermath == wanted
-    assert not worker_task(backup()).aftermath
-    assert not worker_task(backup(s3={"secretName": ""})).keysInSecret
+def test_the_worker_knows_whether_its_keys_are_in_a_secret() -> None:
+    assert task_of(backup()).keysInSecret
+    assert not task_of(backup(s3={"secretName": ""})).keysInSecret
+
+
+def test_of_a_spec_in_which_anything_is_wrong_there_is_no_task() -> None:
+    """All that is wrong is told instead."""
+    wrong = resolve_backup(backup({"cleanPolicy": "No", "from": None}, s3={"sse": "x"}))
+    assert not isinstance(wrong, WorkerTask)
+    assert [problem.path for problem in wrong] == ["spec.from", "spec.s3.sse", "spec.cleanPolicy"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Action, Announce, Counted, Look, Plan, SetFinalizers, Tally
-from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.model import reasons
 from tidbbackup.model.meta import Definition, Meta
 from tidbbackup.model.names import BACKUP_CRD, FINALIZER, SCHEDULE_LABEL
@@ -46,9 +45,9 @@ def as_the_namespace_goes(backup: Backup, *, wanted_gone: bool) -> Plan:
     return Plan((say, let_go(backup, *_uncleaned(backup, reasons.NAMESPACE_TERMINATING, wanted_gone))))
 
 
-def say_kept(backup: Backup, *, is_kept: bool) -> Action:
-    """Nothing was to be cleaned: there is nothing, or the policy keeps it."""
-    kept = f"{archive_url(backup)} is kept" if is_kept else "there is nothing to clean"
+def say_kept(backup: Backup, archive_url: str) -> Action:
+    """Nothing was to be cleaned: the policy keeps the archive, or there is none (an empty URL)."""
+    kept = f"{archive_url} is kept" if archive_url else "there is nothing to clean"
     return Announce(KIND, backup.metadata, "Normal", reasons.DATA_KEPT, kept)
 
 

@@ -20,11 +20,11 @@ from tidbbackup.decide.run.job_state import Absent, Foreign, Former, NotStarted,
 from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.name_lock import remove, taken
 from tidbbackup.decide.run.ownership import events_of_start
-from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
 from tidbbackup.model.contract.result import Outcome, WorkerResult
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.resource.kubernetes import Happening
 
 # Its pod may take this long to start before that is worth a word.
@@ -79,10 +79,11 @@ def follow(life: BackupLife, wanted: Aftermath, trying_since: datetime) -> Step:
 
 def _make(life: BackupLife, wanted: Aftermath) -> Step:
     again, refusal = life.now + _NEXT_QUESTION, life.refusal
-    if wrong := _why_not_made(life):
+    task = _task(life)
+    if isinstance(task, str):
         # Of such a spec no Job can be made, so none is refused, which is how a namespace that goes is known.
         ask = () if refusal else (Ask(idle_job(life.backup, life.facts.image)),)
-        trouble = Cause(reasons.INVALID_SPEC, wrong)
+        trouble = Cause(reasons.INVALID_SPEC, task)
         return Step(ask, again, trouble=trouble, row=rows.AftermathJob.INVALID)
     if refusal is not None:
         reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
@@ -90,16 +91,18 @@ def _make(life: BackupLife, wanted: Aftermath) -> Step:
         text = f"the API server refuses the Job: {refusal.message}"
         return Step(wake_at=again, trouble=Cause(reason, text), row=rows.AftermathJob.REFUSED)
     # Dying here: the next run finds the Job with our uid, and follows it.
-    create = Create(aftermath_job(life.backup, life.facts.image, wanted))
+    create = Create(aftermath_job(life.backup, task, life.facts.image, wanted))
     return Step((create,), row=rows.AftermathJob.CREATE)
 
 
-def _why_not_made(life: BackupLife) -> str:
-    """Why no Job can be made that works for this very Backup; empty where one can."""
-    made_at = life.status.backupPath
-    if life.problems or made_at in ("", archive_url(life.backup)):
-        return "; ".join(map(str, life.problems))
-    return f"status.backupPath is {made_at}, but by spec.s3 the archive would be {archive_url(life.backup)}"
+def _task(life: BackupLife) -> WorkerTask | str:
+    """The task of a Job that works for this very Backup, or why there is none."""
+    made_at, task = life.status.backupPath, life.resolved
+    if not isinstance(task, WorkerTask):
+        return "; ".join(map(str, task))
+    if made_at not in ("", task.target.url):
+        return f"status.backupPath is {made_at}, but by spec.s3 the archive would be {task.target.url}"
+    return task
 
 
 def _is_of_another_time(life: BackupLife, job: Ours, wanted: Aftermath) -> bool:
@@ -109,9 +112,10 @@ def _is_of_another_time(life: BackupLife, job: Ours, wanted: Aftermath) -> bool:
     # One that shows no task is awaited: deleted, it would be created again just so, without a pause.
     if told is not None and told != wanted:
         return not isinstance(job, Reported | Silent)
-    if not isinstance(job, NotStarted | Reported | Silent) or _why_not_made(life):
+    task = _task(life)
+    if not isinstance(job, NotStarted | Reported | Silent) or isinstance(task, str):
         return False
-    return is_outdated(job.job, aftermath_job(life.backup, life.facts.image, wanted))
+    return is_outdated(job.job, aftermath_job(life.backup, task, life.facts.image, wanted))
 
 
 def _await_start(life: BackupLife, job: NotStarted, trying_since: datetime) -> Step:
@@ -136,7 +140,7 @@ def tried_until(life: BackupLife, until: datetime, one_try: timedelta) -> dateti
     match life.aftermath:
         case Ours() as job if job.created > until:
             return job.created + one_try
-        case Absent() if life.now >= until and life.refusal is None and not _why_not_made(life):
+        case Absent() if life.now >= until and life.refusal is None and isinstance(_task(life), WorkerTask):
             return life.now + one_try
     return until
 

@@ -17,9 +17,9 @@ from tidbbackup.decide.run import diagnosis, ending, retry
 from tidbbackup.decide.run.job_state import Foreign, Former, job_state
 from tidbbackup.decide.run.life import BackupLife, Life, S
 from tidbbackup.decide.run.name_lock import remove, taken
-from tidbbackup.decide.spec.task import archive_url
 from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.names import BEGUN_UID, DUE_TIME, FINALIZER
 from tidbbackup.model.resource.backup import Backup, Phase
 
@@ -49,16 +49,16 @@ def _name_is_held_unseen(life: Life[S]) -> Plan:
 def begin(life: BackupLife) -> Plan:
     """No run has been made, as far as the cache knows."""
     backup, now = life.backup, life.now
-    if life.problems:
-        return wrong(life, "; ".join(map(str, life.problems))).by(rows.Living.INVALID)
+    if not isinstance(life.resolved, WorkerTask):
+        return wrong(life, "; ".join(map(str, life.resolved))).by(rows.Living.INVALID)
     if life.refusal is not None:
         return refused(life, life.refusal)
     if FINALIZER not in backup.metadata.finalizers:
         return remember(backup).by(rows.Living.NOT_PROTECTED)
-    if backup.status.backupPath != archive_url(backup):
+    if backup.status.backupPath != life.archive_url:
         # Before the Job: from here on the schema refuses any change of what names the archive.
-        return Plan((_say_where(backup),), row=rows.Living.NOT_LOCKED)
-    create = Create(backup_job(backup, life.facts.image))
+        return Plan((_say_where(life),), row=rows.Living.NOT_LOCKED)
+    create = Create(backup_job(backup, life.resolved, life.facts.image))
     # Dying here: the next run finds the Job with our uid and no phase, and goes on from there.
     made = (create, *scheduled(life, None))
     return Plan(made, wake_at=now + FIRST_QUESTION, row=rows.Living.BEGIN)
@@ -73,8 +73,9 @@ def remember(backup: Backup) -> Plan:
     return Plan((SetFinalizers(backup.key, meta.resourceVersion, finalizers, annotations=begun),))
 
 
-def _say_where(backup: Backup) -> Action:
-    path = {"backupPath": archive_url(backup), "observedGeneration": backup.metadata.generation}
+def _say_where(life: BackupLife) -> Action:
+    backup = life.backup
+    path = {"backupPath": life.archive_url, "observedGeneration": backup.metadata.generation}
     return PatchStatus(backup.key, backup.metadata.resourceVersion, path)
 
 
@@ -142,6 +143,6 @@ def begun(life: Life[S]) -> S:
     """
     status = life.status
     if isinstance(life, BackupLife):
-        path = life.status.backupPath or archive_url(life.backup)
+        path = life.status.backupPath or life.archive_url
         status = retry.has_begun(attrs.evolve(life.status, backupPath=path), life.now)
     return warn(status, life.notices, life.now)

@@ -11,7 +11,7 @@ import attrs
 
 from tidbbackup.decide.plan import Action
 from tidbbackup.decide.run import retry
-from tidbbackup.decide.spec.task import archive_url, notices
+from tidbbackup.decide.spec.task import notices
 from tidbbackup.decide.status import Cause, S, Subject, move, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice, Outcome, WorkerResult
@@ -80,7 +80,6 @@ def fail(
 
 
 def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
-    # The path again: of a run that was over before anybody saw it begin, no status has told it.
     told = (*notices(backup.spec), *result.notices)
     if result.uploadLeftOpen and result.outcome is Outcome.FAILED:
         text = (
@@ -92,7 +91,7 @@ def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
     before = BackupStatus() if result.outcome is Outcome.COMPLETE else backup.status
     status = attrs.evolve(
         backup.status,
-        backupPath=result.path or backup.status.backupPath or archive_url(backup),
+        backupPath=result.path or backup.status.backupPath,
         uploadLeftOpen=before.uploadLeftOpen or result.uploadLeftOpen,
         gcLifeTimeHeld=before.gcLifeTimeHeld or result.gcLifeTimeHeld,
     )

@@ -17,9 +17,9 @@ from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.run.diagnosis import is_out_of_reach, next_out_of_reach
 from tidbbackup.decide.run.job_state import JobState, Silent, job_state
 from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, owned_by, pods_of
-from tidbbackup.decide.spec.task import notices
-from tidbbackup.decide.spec.valid import problems
+from tidbbackup.decide.spec.task import notices, resolve_backup
 from tidbbackup.model.contract.result import Notice
+from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import RESTORE
 from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, RunEnd
@@ -128,10 +128,20 @@ class BackupLife(Life[BackupStatus]):
 
     backup: Backup
     facts: BackupFacts
-    problems: tuple[Problem, ...]
-    """What is wrong with its spec: while anything is, no Job can be made of it."""
+    resolved: WorkerTask | tuple[Problem, ...]
+    """What its spec comes to. While anything is wrong with it, no Job can be made of it."""
     aftermath: JobState
     """The Job that does what is left to do after a run."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with its spec."""
+        return () if isinstance(self.resolved, WorkerTask) else self.resolved
+
+    @property
+    def archive_url(self) -> str:
+        """`s3://bucket/key`. The status tells it where the spec was edited into nonsense."""
+        return self.resolved.target.url if isinstance(self.resolved, WorkerTask) else self.status.backupPath
 
 
 def life_of(facts: BackupFacts, backup: Backup, now: datetime) -> BackupLife:
@@ -143,7 +153,7 @@ def life_of(facts: BackupFacts, backup: Backup, now: datetime) -> BackupLife:
         now=now,
         status=backup.status,
         notices=notices(backup.spec),
-        problems=problems(backup.spec),
+        resolved=resolve_backup(backup),
         run=job_state(facts.job, facts.pods, backup, now),
         aftermath=job_state(facts.aftermath_job, facts.aftermath_pods, backup, now),
     )

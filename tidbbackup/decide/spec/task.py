@@ -1,16 +1,16 @@
-"""A Backup in the worker's terms: every default filled in, every name computed.
+"""A Backup in the worker's terms, with every default filled in, or everything that is wrong with its spec.
 
-Must not know Jobs or pods. A task is only asked for of a spec that valid.problems() finds nothing wrong with.
+Must not know Jobs or pods.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.spec.dumper import dump_settings, dumper_notices
 from tidbbackup.decide.spec.storage_target import object_target, storage_notices
 from tidbbackup.decide.spec.valid import problems
-from tidbbackup.model.contract.aftermath import NO_AFTERMATH, Aftermath
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import DatabaseTarget, WorkerTask
 from tidbbackup.model.names import DUE_TIME, SCHEDULE_LABEL
@@ -21,10 +21,11 @@ from tidbbackup.model.units import parse_quantity
 _NO_EFFECT = (*("storageType", "toolImage", "cleanOption", "volumeAttributesClassName"),)
 
 
-def worker_task(backup: Backup, aftermath: Aftermath = NO_AFTERMATH) -> WorkerTask:
-    """What a worker has to know to dump this Backup, or to do what is left to do after that."""
+def resolve_backup(backup: Backup) -> WorkerTask | tuple[Problem, ...]:
+    """What a worker has to know to dump this Backup, or all that is wrong with its spec."""
     spec, meta = backup.spec, backup.metadata
-    assert spec.source is not None
+    if (wrong := problems(spec)) or spec.source is None:
+        return wrong
     source = spec.source
     return WorkerTask(
         backup=meta.name,
@@ -36,13 +37,7 @@ def worker_task(backup: Backup, aftermath: Aftermath = NO_AFTERMATH) -> WorkerTa
         stagingBytes=parse_quantity(spec.storageSize) if spec.storageSize else 0,
         gcLifeTime=spec.tikvGCLifeTime,
         keysInSecret=bool(spec.s3 and spec.s3.secretName),
-        aftermath=aftermath,
     )
-
-
-def archive_url(backup: Backup) -> str:
-    """`s3://bucket/key`, to be told: of a spec that was edited into nonsense what the status knows of it."""
-    return backup.status.backupPath if problems(backup.spec) else object_target(backup).url
 
 
 def clean_policy(backup: Backup) -> CleanPolicy:
