@@ -20,6 +20,9 @@ FINALIZER = "tidb.pingcap.com/backup-protection"
 BEGUN_UID = "tidb.pingcap.com/begun-uid"
 """On a Backup, set with the finalizer: its own uid. A copy has another uid, so it is recognized."""
 
+RUN_NOW = "tidb.pingcap.com/run-now"
+"""On a BackupSchedule, set by its user: each new value asks for one run at once."""
+
 MANAGED_BY = "app.kubernetes.io/managed-by"
 COMPONENT = "app.kubernetes.io/component"
 APP_NAME = "app.kubernetes.io/name"

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import attrs
+
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
 from tidbbackup.decide.schedule.cron import COUNT_LIMIT
 from tidbbackup.decide.schedule.ledger import Ledger, Passed, settle
 from tidbbackup.decide.schedule.readiness import Reading, read
+from tidbbackup.decide.schedule.run_now import run_now
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name, manifest
 from tidbbackup.decide.schedule.status import condition, wanted
 from tidbbackup.decide.status import changes
@@ -34,7 +37,10 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
         return Plan((_event(schedule, INVALID_SPEC, message, warns=True),))
     reading = read(schedule)
     ledger = settle(facts, reading, now)
-    status = wanted(facts, ledger, reading, now)
+    asked = run_now(facts, reading, ledger, now)
+    status = attrs.evolve(
+        wanted(facts, ledger, reading, now), observedRunNow=asked.observed, runNowTime=asked.due
+    )
     patch = changes(schedule.status, status)
     # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
     # was made, among them. So none is made twice and none is counted twice.
@@ -42,8 +48,9 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     tallies = tuple(Tally(Counted.MISSED, *group, each.reason, each.count) for each in ledger.passed)
     write = (PatchStatus(schedule.key, schedule.metadata.resourceVersion, patch, tallies),) if patch else ()
     said = [_say(facts, schedule, passed) for passed in ledger.passed]
-    actions = (*said, *_make(facts, schedule, ledger), *_say_readiness(schedule, status, reading), *write)
-    return Plan(actions, wake_at=_wake_at(reading, ledger, now))
+    made = (*_make(facts, schedule, ledger), *asked.actions)
+    actions = (*said, *made, *_say_readiness(schedule, status, reading), *write)
+    return Plan(actions, wake_at=_wake_at(reading, ledger, now)).no_later(asked.wake_at)
 
 
 def _wake_at(reading: Reading, ledger: Ledger, now: datetime) -> datetime | None:

@@ -23,6 +23,7 @@ from tidbbackup.model.resource.schedule import BackupSchedule
 
 # Clocks of two leaders may differ by this much; more than this, and the clock has been put back.
 _SKEW = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
 
 
 @frozen
@@ -68,7 +69,9 @@ def settle(facts: ScheduleFacts, reading: Reading, now: datetime) -> Ledger:
     reason = _why_not(facts, newest, reading, now)
     if reason == reasons.BACKUP_REFUSED:
         return attrs.evolve(ledger, held=newest)
-    older = count_between(table, start, newest) - 1 - sum(start < due < newest for due in _ran(facts))
+    older = (
+        count_between(table, start, newest) - 1 - sum(due < newest for due in _ran_since(facts, table, start))
+    )
     passed = (Passed(reasons.MISSED_DOWNTIME, older, newest),) if older > 0 else ()
     if reason:
         return Ledger(since, newest, passed=(*passed, Passed(reason, 1, newest)))
@@ -104,7 +107,8 @@ def _all_passed(
     newest = table.last_due(start, now) if table else None
     if newest is None or table is None:
         return ledger
-    count = count_between(table, start, newest) - sum(start < due <= newest for due in _ran(facts))
+    ran = sum(due <= newest for due in _ran_since(facts, table, start))
+    count = count_between(table, start, newest) - ran
     return attrs.evolve(ledger, settled=newest, passed=(Passed(reason, count, newest),) if count > 0 else ())
 
 
@@ -124,6 +128,11 @@ def _why_not(facts: ScheduleFacts, due: datetime, reading: Reading, now: datetim
         return ""
     by_status = {409: reasons.MISSED_NAME_TAKEN, 400: reasons.MISSED_REFUSED, 422: reasons.MISSED_REFUSED}
     return by_status.get(facts.refusal.status, reasons.BACKUP_REFUSED)
+
+
+def _ran_since(facts: ScheduleFacts, table: Timetable, start: datetime) -> list[datetime]:
+    """Those after `start` that are due times of the table: a run now is none."""
+    return [due for due in _ran(facts) if due > start and table.next_due(due - _SECOND) == due]
 
 
 def _ran(facts: ScheduleFacts) -> set[datetime]:

@@ -118,6 +118,10 @@ class BackupScheduleStatus:
     observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")
     observedSchedule: str = declared("", "The schedule that due times are counted by.")
     observedTimeZone: str = declared("", "The zone that due times are counted in.")
+    observedRunNow: str = declared("", "The newest value of the annotation run-now.")
+    runNowTime: datetime | None = declared(
+        None, "The due time of the run that it asked for, until its Backup is created or cannot be."
+    )
     observedPause: bool | None = declared(None, "Whether due times are being skipped because of a pause.")
 
 
