@@ -8,7 +8,10 @@ import pytest
 from tidbbackup import __version__
 from tidbbackup.cli import main
 
-VERBS = ("controller", "worker", "check", "explain", "render", "run", "verify", "restore", "list", "adopt")
+VERBS = (
+    *("controller", "worker", "status", "run-now", "check", "explain", "render"),
+    *("run", "verify", "restore", "list", "adopt"),
+)
 
 
 def exit_of(*argv: str) -> int:

@@ -20,6 +20,7 @@ from tidbbackup import __version__
 from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
 
 if TYPE_CHECKING:
+    from tidbbackup.cluster_verbs import Asked
     from tidbbackup.place import Place
 
 OK, FAILED, USAGE, INVALID = 0, 1, 2, 3
@@ -56,6 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             adoption = Adoption(options.namespace, options.secret, options.ca_secret)
             return adopt(options.url, _place(options), adoption, os.environ, sys.stdout, sys.stderr)
+        case "status":
+            from tidbbackup.cluster_verbs import status
+
+            return status(_asked(options), sys.stdout, sys.stderr)
+        case "run-now":
+            from tidbbackup.cluster_verbs import run_now
+
+            return run_now(_asked(options), options.schedule, sys.stdout, sys.stderr)
         case "explain":
             from tidbbackup.explain import explain
 
@@ -69,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tidbbackup",
+        prog="kubectl tidbbackup" if Path(sys.argv[0]).name == "kubectl-tidbbackup" else "tidbbackup",
         description="Backs up TiDB, MySQL and MariaDB to S3-compatible storage, on Kubernetes.",
     )
     parser.add_argument("--version", action="version", version=f"tidbbackup {__version__}")
@@ -77,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_controller(verbs.add_parser("controller", help="run the controller"))
     worker = verbs.add_parser("worker", help="the program in the Job; reads its environment")
     worker.add_argument("task", choices=("dump", "restore", "aftermath"))
+    _add_cluster(
+        verbs.add_parser("status", help="show in a cluster what runs, what failed, and the newest copies")
+    )
+    now = verbs.add_parser("run-now", help="have a schedule in a cluster make a Backup at once")
+    now.add_argument("schedule", help="name of the BackupSchedule")
+    _add_cluster(now)
     _add_files(verbs.add_parser("check", help="check the objects in files, without a cluster"), "")
     _add_run(verbs.add_parser("run", help="make the one Backup in a file on this machine, without a cluster"))
     _add_verify(verbs.add_parser("verify", help="check whether an archive in a bucket is whole"))
@@ -117,9 +132,24 @@ def _files(options: argparse.Namespace) -> list[str]:
     return files
 
 
-def _add_controller(parser: argparse.ArgumentParser) -> None:
+def _add_kubeconfig(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, then in-cluster, then ~/.kube/config")
     parser.add_argument("--context", help="context of the kubeconfig")
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", "--namespace", default="", help="status: default is all; run-now: `default`")
+    _add_kubeconfig(parser)
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    from tidbbackup.cluster_verbs import Asked
+
+    return Asked(options.kubeconfig, options.context, options.namespace)
+
+
+def _add_controller(parser: argparse.ArgumentParser) -> None:
+    _add_kubeconfig(parser)
     parser.add_argument(
         "--namespaces", type=_namespaces, default=(), metavar="A,B", help="watch only these (default: all)"
     )

@@ -110,7 +110,8 @@ async def test_a_broken_kubeconfig_is_named(tmp_path: Path, text: str | None) ->
     path = tmp_path / "config"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ConfigError, match=f"kubeconfig {path}"):
+    why = "no such file" if text is None else ""
+    with pytest.raises(ConfigError, match=f"kubeconfig {path}: {why}"):
         await load_connection(str(path), environ={})
 
 

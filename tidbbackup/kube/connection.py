@@ -149,6 +149,7 @@ async def load_connection(
     _quieten_library()
     chosen = kubeconfig or environ.get("KUBECONFIG")
     if chosen:
+        _see_that_it_exists(chosen)
         return await _from_kubeconfig(chosen, context)
     if environ.get("KUBERNETES_SERVICE_HOST"):
         return in_cluster(environ, service_account)
@@ -188,6 +189,12 @@ def read_token(path: Path) -> str:
     if not token:
         raise ValueError(f"{path} is empty")
     return f"Bearer {token}"
+
+
+def _see_that_it_exists(paths: str) -> None:
+    # The library says of a missing file that a key is missing in it.
+    if not any(Path(each).exists() for each in paths.split(os.pathsep)):
+        raise ConfigError(f"kubeconfig {paths}: no such file")
 
 
 async def _from_kubeconfig(path: str, context: str | None) -> Connection:
