@@ -51,10 +51,10 @@ def test_then_its_backup_is_made_and_the_time_is_cleared() -> None:
     assert said(second) == [f"made {NAME}, asked for by tidb.pingcap.com/run-now at 2026-10-24T12:20:00Z"]
 
 
-def test_after_a_death_behind_the_create_it_is_not_made_again() -> None:
+def test_after_the_create_it_is_told_and_not_made_again() -> None:
     again = plan(noted(asked()), later(21), child(AT, "Running"))
 
-    assert outline(again) == ["status -"]
+    assert outline(again) == ["Normal BackupCreated", "status -"]
     assert patch_of(again)["runNowTime"] is None
 
 

@@ -49,9 +49,11 @@ def run_now(facts: ScheduleFacts, reading: Reading, ledger: Ledger, now: datetim
     if due is None or ledger.due is not None or ledger.held is not None:
         return RunNow(status.observedRunNow, due)
     name = backup_name(schedule.metadata.name, due)
-    # Dying after the Create: the next run finds the Backup, and only clears the due time.
+    said = f"made {name}, asked for by {RUN_NOW} at {format_time(due)}"
+    say_made = _event(facts, reasons.BACKUP_CREATED, said)
+    # After the Create: the next round finds the Backup, says so and clears the due time.
     if any(backup.metadata.name == name for backup in facts.backups):
-        return RunNow(status.observedRunNow, None)
+        return RunNow(status.observedRunNow, None, (say_made,))
     if facts.refusal is not None and facts.refusal.status not in _FINAL:
         text = f"the API server refuses {name} for now, it is tried again: {facts.refusal.message}"
         say = _event(facts, reasons.BACKUP_REFUSED, text, warns=True)
@@ -60,9 +62,7 @@ def run_now(facts: ScheduleFacts, reading: Reading, ledger: Ledger, now: datetim
     if reason:
         say = _event(facts, reason, f"no backup now, as {RUN_NOW} asks for: {why}", warns=True)
         return RunNow(status.observedRunNow, None, (say,))
-    text = f"made {name}, asked for by {RUN_NOW} at {format_time(due)}"
-    made = Create(manifest(schedule, due)), _event(facts, reasons.BACKUP_CREATED, text)
-    return RunNow(status.observedRunNow, None, made)
+    return RunNow(status.observedRunNow, None, (Create(manifest(schedule, due)), say_made))
 
 
 def _why_not(facts: ScheduleFacts, reading: Reading) -> tuple[str, str]:
