@@ -1,13 +1,16 @@
-"""Writes manifests/crd from the model: `make crds`. A test compares, so the two cannot drift apart."""
+"""Writes manifests/crd and docs/reference/api.md from the model: `make crds`. A test compares them."""
 
 from pathlib import Path
 
 import yaml
 
+from manifests.reference import page
 from tidbbackup.model.resource.schema import backup_crd, restore_crd, schedule_crd
 from tidbbackup.offline import PlainYaml
 
 FOLDER = Path(__file__).parent / "crd"
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference" / "api.md"
+_NOTE = "# Generated from tidbbackup/model by `make crds`; do not edit.\n"
 
 
 def documents() -> dict[Path, str]:
@@ -17,12 +20,13 @@ def documents() -> dict[Path, str]:
         "backupschedules.yaml": schedule_crd(),
         "restores.yaml": restore_crd(),
     }
-    return {
-        FOLDER / name: yaml.dump(crd, Dumper=PlainYaml, sort_keys=False, width=120)
+    texts = {
+        FOLDER / name: f"{_NOTE}{yaml.dump(crd, Dumper=PlainYaml, sort_keys=False, width=120)}"
         for name, crd in made.items()
     }
+    return texts | {REFERENCE: page(list(made.values()))}
 
 
 if __name__ == "__main__":
     for path, text in documents().items():
-        path.write_text(f"# Generated from tidbbackup/model by `make crds`; do not edit.\n{text}")
+        path.write_text(text)
