@@ -7,9 +7,11 @@ loop of their own, which looptime needs. A fixture of an integration test that a
 """
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncIterator
 
+import botocore.session
 import pytest
 import pytest_asyncio
 from hypothesis import settings
@@ -24,6 +26,9 @@ from tests.shared_out import ByFile
 # How long an example takes says how busy the machine is, not whether a rule holds.
 settings.register_profile("tidbbackup", deadline=None)
 settings.load_profile("tidbbackup")
+
+# Each S3 client reads the description of S3's API anew, a quarter of a second of work. Here it is read once.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 def pytest_sessionstart() -> None:
