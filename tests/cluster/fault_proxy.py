@@ -7,7 +7,7 @@ TLS to the server where `upstream_tls` is. It knows no server's semantics.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
@@ -53,6 +53,8 @@ class FaultProxy:
     """The first line of each request, in order; "" without `http`."""
     faulted: int = 0
     """How many were."""
+    cut: int = 0
+    """How many answers were cut off. The server has done what they answer."""
     _used: dict[int, int] = Factory(dict)
     _frozen: asyncio.Event = field(factory=asyncio.Event)
     _listener: Listener = field(factory=Listener)
@@ -65,6 +67,10 @@ class FaultProxy:
     def reset_open(self) -> None:
         """Every connection that is open now ends with RST."""
         self._listener.reset()
+
+    def count_cut(self) -> None:
+        """One more answer was cut off."""
+        self.cut += 1
 
     def pick(self, line: str) -> Fault | None:
         """The fault for a request, which counts as used."""
@@ -122,7 +128,8 @@ class _Connection:
         async with connection(host, port, tls) as (from_server, to_server):
             to_server.write(request)
             await both_ways(
-                _move(self.reader, to_server, Fault(), dead), _move(from_server, self.writer, fault, dead)
+                _move(self.reader, to_server, Fault(), dead),
+                _move(from_server, self.writer, fault, dead, self.proxy.count_cut),
             )
             if fault.reset:
                 reset(self.writer.transport)
@@ -137,7 +144,11 @@ class _Connection:
 
 
 async def _move(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault, dead: asyncio.Event
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    fault: Fault,
+    dead: asyncio.Event,
+    cut: Callable[[], None] = lambda: None,
 ) -> None:
     """Moves bytes until one side ends, the fault ends it, or the path is dead, which is for ever."""
     moved = 0
@@ -148,6 +159,7 @@ async def _move(
             writer.write(chunk[: fault.blackhole_at - moved])
             await asyncio.Event().wait()
         if fault.cut_at is not None and moved + len(chunk) >= fault.cut_at:
+            cut()
             writer.write(chunk[: fault.cut_at - moved])
             await writer.drain()
             return

@@ -73,6 +73,7 @@ async def test_a_status_is_answered_as_often_as_asked_for() -> None:
 async def test_a_cut_comes_at_its_byte(cut: int) -> None:
     async with _proxied(Fault(cut_at=cut)) as (proxy, _):
         assert await _ask(proxy) == ANSWER[:cut]
+        assert proxy.cut == 1
 
 
 async def test_a_reset_is_one() -> None:

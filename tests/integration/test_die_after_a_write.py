@@ -65,10 +65,8 @@ async def die_after(lab: Lab, folder: Path, word: str, number: int = 1) -> None:
         proxy.faults += [Fault(excludes=READ, status=503, times=None)] * (word == "")
         child = await start_through(proxy, lab, folder)
         async with asyncio.timeout(60):
-            while proxy.faulted < number:  # noqa: ASYNC110  there is nobody to tell
+            while not proxy.cut:  # noqa: ASYNC110  there is nobody to tell
                 await asyncio.sleep(0.01)
-        # The proxy counts a request when it comes; the server is given the time to do it.
-        await asyncio.sleep(0.2)
         child.signal(signal.SIGKILL)
         await lab.plane.processes.stop(child)
 
