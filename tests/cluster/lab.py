@@ -122,7 +122,7 @@ class Secrets:
 
 async def make_namespace(plane: ControlPlane, namespace: str, secrets: Secrets) -> None:
     """A namespace with the two Secrets of the specification."""
-    await plane.kubectl_run("create", "namespace", namespace)
+    await plane.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     for name, values in (
         ("backup-demo1-tidb-secret", {"password": secrets.password}),
         ("s3-secret", {"access_key": secrets.access_key, "secret_key": secrets.secret_key}),
