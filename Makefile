@@ -14,9 +14,12 @@ setup: ## install what is missing: system packages, .venv, the test Kubernetes
 demo: setup ## one backup on real parts as a user sees it, then a schedule (two minutes more)
 	@$(PYTHON) -m tests.cluster.demo
 
+# How many processes share the tests; each has servers of its own, about 3 GiB.
+WORKERS = 2
+
 .PHONY: test
-test: setup ## all tests but those that need a whole node or real S3 servers
-	@$(PYTHON) -m pytest -n 2 --no-loadscope-reorder -m "not e2e and not s3"
+test: setup ## all tests but those that need a whole node or real S3 servers; WORKERS=2
+	@$(PYTHON) -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not e2e and not s3"
 
 .PHONY: test-unit
 test-unit: setup ## the tests that need no server
