@@ -26,11 +26,15 @@ from tidbbackup.model.contract.task import (
 )
 from tidbbackup.model.providers import ObjectTarget
 
+# Without collecting garbage while it imports, as the command line does.
 _PROGRAM = """
-import os, sys
+import gc, os, sys
+gc.disable()
 from tidbbackup.storage.client import Patience
 from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main
+gc.freeze()
+gc.enable()
 stall = float(os.environ.pop("TEST_STALL"))
 patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=(0.1,))
 renewal = float(os.environ.pop("TEST_RENEWAL"))
