@@ -13,14 +13,20 @@ from typing import Any, cast
 import pytest
 from attrs import define, field
 
+from tests.decide.builders import backup
 from tidbbackup import cli
-from tidbbackup.controller import SHARES, Parts, _run_parts, line
+from tidbbackup.controller import SHARES, Parts, _run_parts, assemble, line
+from tidbbackup.kube.client import Client
+from tidbbackup.kube.connection import Connection, Credentials
+from tidbbackup.kube.fence import Fence
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Health
 from tidbbackup.kube.resources import JOBS, PODS, Resource
 from tidbbackup.kube.runner import Runner
 from tidbbackup.kube.tasks import TaskEnded
+from tidbbackup.kube.updates import Relisted
 from tidbbackup.model.meta import ObjectKey
+from tidbbackup.observability import Metrics
 from tidbbackup.settings import Settings
 
 pytestmark = pytest.mark.looptime
@@ -37,6 +43,7 @@ class Part:
     end: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
     ran: bool = False
     syncs: bool = True
+    sent: int = 0
 
     async def run(self, synced: Awaitable[object] | None = None) -> None:
         """Works on."""
@@ -49,6 +56,10 @@ class Part:
         """At once, or never."""
         if not self.syncs:
             await asyncio.Event().wait()
+
+    def resend(self) -> None:
+        """Notes it."""
+        self.sent += 1
 
     def health(self) -> Health:
         """Well."""
@@ -66,7 +77,7 @@ class Bench:
     reconciles: asyncio.Event
 
 
-async def bench(*, syncs: bool = True) -> Bench:
+async def bench(*, syncs: bool = True, leads: bool = True) -> Bench:
     """All of it, started; a reconcile of KEY goes on for an hour, in another a cancellation strays."""
     at_work = asyncio.Event()
 
@@ -78,9 +89,12 @@ async def bench(*, syncs: bool = True) -> Bench:
 
     queue: WorkQueue[ObjectKey] = WorkQueue("keys")
     runner = Runner("keys", queue, reconcile, timeout=7200)
-    following = Part(JOBS, syncs=syncs), Part(PODS), Part()
-    *reflectors, progress = cast(Any, following)
-    parts = Parts(queue, tuple(reflectors), runner, progress)
+    following = Part(JOBS, syncs=syncs), Part(PODS), Part(), Part()
+    *reflectors, progress, election = cast(Any, following)
+    fence = Fence()
+    if leads:
+        fence.extend()
+    parts = Parts(queue, tuple(reflectors), runner, progress, fence, election)
     stop = asyncio.Event()
     running = asyncio.create_task(_run_parts(parts, Settings(), stop))
     await asyncio.sleep(1)
@@ -104,7 +118,8 @@ async def ends(found: Bench, name: str, caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize(
-    ("number", "name"), [(0, "reflector of jobs.batch"), (1, "reflector of pods"), (2, "progress")]
+    ("number", "name"),
+    [(0, "reflector of jobs.batch"), (1, "reflector of pods"), (2, "progress"), (3, "lease")],
 )
 async def test_a_part_that_ends_ends_the_process(
     number: int, name: str, how: str, caplog: pytest.LogCaptureFixture
@@ -156,6 +171,49 @@ async def test_a_stop_ends_all_of_it_and_is_no_error(
     assert asyncio.get_running_loop().time() - began == (8 if busy and syncs else 0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
+async def test_one_that_stands_by_works_on_nothing_until_it_leads() -> None:
+    found = await bench(leads=False)
+    *reflectors, progress, election = found.following
+    found.parts.queue.add(KEY)
+    await asyncio.sleep(3600)
+    assert [part.ran for part in (*reflectors, progress, election)] == [True, True, False, True]
+    assert not found.reconciles.is_set()
+
+    found.parts.fence.extend()
+    await asyncio.sleep(1)
+    assert progress.ran
+    assert found.reconciles.is_set()
+    assert [part.sent for part in reflectors] == [1, 1], "it had thrown their keys away"
+    found.stop.set()
+    await found.running
+
+
+async def test_a_stop_while_it_stands_by_ends_all_of_it() -> None:
+    found = await bench(leads=False)
+    found.stop.set()
+    await found.running
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_only_the_leader_keeps_keys_and_shows_metrics_of_objects(*, leads: bool) -> None:
+    connection = Connection("http://127.0.0.1:9", None, Credentials(cast(Any, None), ""))
+    metrics, fence = Metrics(), Fence()
+    parts = assemble(Client(connection), Settings(), metrics, fence, cast(Any, None if leads else Part()))
+    backups = parts.reflectors[0]
+    backups._take_in(Relisted((backup(),), "1"))
+    for other in parts.reflectors[1:]:
+        other._take_in(Relisted((), "1"))
+
+    text = (await metrics.text()).decode()
+    assert f'leader_election_master_status{{name="tidbbackup-controller"}} {leads:d}' in text
+    assert ("tidbbackup_backups{" in text) == leads
+    assert parts.queue.stats().depth == leads
+    fence.extend()
+    backups.resend()
+    assert parts.queue.stats().depth == 1
 
 
 def test_the_process_ends_with_an_error(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidbbackup.cli import USAGE, main
-from tidbbackup.settings import read_namespaces
+from tidbbackup.settings import read_lease, read_namespaces
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,15 @@ def test_no_name_is_a_usage_error_that_tells_what_to_do(bad: str, capsys: pytest
         main(["controller", f"--namespaces={bad}"])
     assert ended.value.code == USAGE
     assert f"'{bad}' has an empty name; leave the flag out" in capsys.readouterr().err
+
+
+def test_a_lease_is_a_namespace_and_a_name() -> None:
+    assert read_lease("team-a/backup") == ("team-a", "backup")
+
+
+@pytest.mark.parametrize("bad", ["", "backup", "/backup", "team-a/", "Team/backup", "a/b/c"])
+def test_what_is_no_lease_is_a_usage_error(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["controller", f"--lease={bad}"])
+    assert ended.value.code == USAGE
+    assert f"argument --lease: '{bad}' is not NAMESPACE/NAME" in capsys.readouterr().err

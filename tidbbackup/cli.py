@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from tidbbackup import __version__
-from tidbbackup.settings import DEFAULT_PORT, Settings, read_namespaces
+from tidbbackup.settings import DEFAULT_PORT, Settings, read_lease, read_namespaces
 
 if TYPE_CHECKING:
     from tidbbackup.cluster_verbs import Asked
@@ -166,6 +166,11 @@ def _add_controller(parser: argparse.ArgumentParser) -> None:
         default=Settings().workers,
         help="reconciles at a time, a quarter of them in one namespace",
     )
+    text = "work without a Lease; then no other controller may run"
+    parser.add_argument("--no-leader-elect", dest="leader_elect", action="store_false", help=text)
+    lease = Settings().lease
+    text = f"of the controllers with the same Lease only one works (default: {'/'.join(lease)})"
+    parser.add_argument("--lease", type=_lease, default=lease, metavar="NAMESPACE/NAME", help=text)
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--log-format", default="auto", choices=("auto", "json", "human"))
 
@@ -313,6 +318,8 @@ def _controller(options: argparse.Namespace) -> int:
         metrics_host=options.metrics_host,
         metrics_port=options.metrics_port,
         workers=options.workers,
+        leader_elect=options.leader_elect,
+        lease=options.lease,
     )
     try:
         asyncio.run(controller.run(settings))
@@ -358,6 +365,13 @@ def _port(text: str) -> int:
 def _namespaces(text: str) -> tuple[str, ...]:
     try:
         return read_namespaces(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _lease(text: str) -> tuple[str, str]:
+    try:
+        return read_lease(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -10,12 +10,14 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from attrs import frozen
+from prometheus_client.metrics_core import Metric
 
 from tidbbackup.backup_metrics import (
     BackupCounters,
@@ -29,12 +31,15 @@ from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import load_connection
 from tidbbackup.kube.decode import NESTING, read_meta
 from tidbbackup.kube.errors import Forbidden, NotFound
+from tidbbackup.kube.fence import Fence
+from tidbbackup.kube.lease import DEADLINES, Election
 from tidbbackup.kube.queue import WorkQueue
 from tidbbackup.kube.reflector import Feed, Reflector
 from tidbbackup.kube.resources import CRDS, JOBS, PODS
 from tidbbackup.kube.runner import Runner, utc_now
 from tidbbackup.kube.store import Cache, Store
 from tidbbackup.kube.tasks import supervise
+from tidbbackup.kube.transport import Retries
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import MANAGED_BY, OURS
@@ -64,6 +69,14 @@ class Parts:
     reflectors: tuple[Reflector[Any], ...]
     runner: Runner[ObjectKey]
     progress: ProgressTask
+    fence: Fence
+    election: Election | None
+    """None: this process leads always."""
+
+    def not_ready(self) -> tuple[str, ...]:
+        """A line for each thing that keeps this process from being ready. One that stands by is ready."""
+        refused = self.election.refused if self.election else ""
+        return *not_ready(each.health() for each in self.reflectors), *filter(None, [refused])
 
 
 def line(key: ObjectKey) -> tuple[str, str]:
@@ -80,17 +93,16 @@ async def run(settings: Settings) -> None:
     # Else one object with a deeply nested affinity makes every list of its kind unreadable.
     sys.setrecursionlimit(NESTING)
     connection = await load_connection(settings.kubeconfig, settings.context)
-    metrics = Metrics()
-    async with Client(connection, answered=metrics.request) as client:
+    metrics, fence = Metrics(), Fence()
+    async with (
+        Client(connection, metrics.request, may_write=fence.check) as client,
+        Client(connection, metrics.request, DEADLINES, Retries(limit=0)) as for_lease,
+    ):
         await check_crds(client)
-        parts = assemble(client, settings, metrics)
-        serving = serve(
-            metrics,
-            lambda: not_ready(reflector.health() for reflector in parts.reflectors),
-            host=settings.metrics_host,
-            port=settings.metrics_port,
-        )
-        async with serving as port:
+        election = Election(for_lease, settings.lease, fence) if settings.leader_elect else None
+        parts = assemble(client, settings, metrics, fence, election)
+        host, wanted = settings.metrics_host, settings.metrics_port
+        async with serve(metrics, parts.not_ready, host=host, port=wanted) as port:
             log.info("metrics and health on %s:%d", settings.metrics_host, port)
             # From here on only: until something is at work, the process may end at once.
             with stop_signals() as stop:
@@ -124,8 +136,13 @@ async def check_crds(client: Client) -> None:
             )
 
 
-def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
+def assemble(
+    client: Client, settings: Settings, metrics: Metrics, fence: Fence, election: Election | None
+) -> Parts:
     """Wire stores, reflectors, queue and reconcilers together."""
+    if election is None:
+        fence.extend()
+    metrics.watch_leader(settings.lease[1], lambda: fence.left > 0)
     share = max(1, settings.workers // SHARES)
     queue: WorkQueue[ObjectKey] = WorkQueue("keys", line=line, share=share, metrics=metrics.queue("keys"))
     gate = WriteGate()
@@ -141,18 +158,13 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
     counters = BackupCounters(
         metrics.registry, lambda group: bool(caches.schedules.by(BY_SHORT_NAME, "/".join(group)))
     )
+    add, take_away = _once_open(fence, queue.add), _once_open(fence, progress.take_away)
     feeds: dict[str, list[Feed[Any]]] = {
-        BACKUPS.kind: [
-            Feed(partial(wakes_backup, caches), queue.add),
-            Feed(has_stale_progress, progress.take_away),
-        ],
-        JOBS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
-        PODS.kind: [Feed(partial(wakes_owner, caches), queue.add)],
-        RESTORES.kind: [
-            Feed(partial(wakes_restore, caches), queue.add),
-            Feed(has_stale_progress, progress.take_away),
-        ],
-        SCHEDULES.kind: [Feed(lambda change: [change.key], queue.add), Feed(schedules_gone, counters.forget)],
+        BACKUPS.kind: [Feed(partial(wakes_backup, caches), add), Feed(has_stale_progress, take_away)],
+        JOBS.kind: [Feed(partial(wakes_owner, caches), add)],
+        PODS.kind: [Feed(partial(wakes_owner, caches), add)],
+        RESTORES.kind: [Feed(partial(wakes_restore, caches), add), Feed(has_stale_progress, take_away)],
+        SCHEDULES.kind: [Feed(lambda change: [change.key], add), Feed(schedules_gone, counters.forget)],
     }
     reflectors = []
     for kind in followed:
@@ -169,18 +181,35 @@ def assemble(client: Client, settings: Settings, metrics: Metrics) -> Parts:
             metrics.watch_reflector(reflector.health)
             reflectors.append(reflector)
     metrics.watch_queue(queue)
-    metrics.gauges(partial(backup_gauges, caches.backups))
-    metrics.gauges(partial(restore_gauges, caches.restores))
-    metrics.gauges(partial(schedule_gauges, caches.schedules, utc_now))
+    metrics.gauges(partial(_of_objects, fence, caches))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.reconciled, counters.count)
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
-    return Parts(queue, tuple(reflectors), runner, progress)
+    return Parts(queue, tuple(reflectors), runner, progress, fence, election)
+
+
+def _once_open(fence: Fence, add: Callable[[ObjectKey], object]) -> Callable[[ObjectKey], object]:
+    # Who stands by keeps no keys: they would pile up. `_lead` adds them all.
+    return lambda key: add(key) if fence.opened.is_set() else None
+
+
+def _of_objects(fence: Fence, caches: Caches) -> Iterable[Metric]:
+    # All replicas see the same objects; the leader alone shows them, so that sums over replicas are right.
+    if fence.left <= 0:
+        return ()
+    schedules = schedule_gauges(caches.schedules, utc_now)
+    return chain(backup_gauges(caches.backups), restore_gauges(caches.restores), schedules)
+
+
+async def _lead(parts: Parts) -> None:
+    await parts.fence.opened.wait()
+    for reflector in parts.reflectors:
+        reflector.resend()
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
     # No reconcile before all caches are filled: an object that is not listed yet would seem absent.
-    synced = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
+    synced = asyncio.gather(_lead(parts), *(reflector.wait_synced() for reflector in parts.reflectors))
 
     async def wind_up() -> None:
         await stop.wait()
@@ -188,6 +217,7 @@ async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> N
         synced.cancel()
         # A reconcile that is cancelled here is repeated by the next controller: every step can be repeated.
         await parts.runner.stop(settings.drain_seconds)
+        # The lease's task releases the Lease: after the last reconcile.
         for task in following:
             task.cancel()
 
@@ -195,6 +225,8 @@ async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> N
         *(asyncio.create_task(each.run(), name=f"reflector of {each.health()}") for each in parts.reflectors),
         asyncio.create_task(parts.progress.run(asyncio.shield(synced)), name="progress"),
     ]
+    if parts.election:
+        following.append(asyncio.create_task(parts.election.run(), name="lease"))
     working = asyncio.create_task(parts.runner.run(asyncio.shield(synced)), name="reconcilers")
     synced.add_done_callback(_look_for_garbage)
     try:

@@ -68,6 +68,11 @@ class Metrics(KubeMetrics, Collector):
         """Shows how long ago a reflector last heard of the API server."""
         self._healths.append(health)
 
+    def watch_leader(self, name: str, leads: Callable[[], bool]) -> None:
+        """Shows whether this process leads; `name` is the Lease's."""
+        text = "1 if this process leads, 0 if it stands by."
+        self.gauges(lambda: [_gauge("leader_election_master_status", text, "name", {name: leads()})])
+
     def gauges(self, source: Callable[[], Iterable[Metric]]) -> None:
         """Shows the metrics of `source`, an instant of the caches: called in the event loop, iterated
         over in a thread."""

@@ -31,8 +31,20 @@ class Settings:
     metrics_port: int = DEFAULT_PORT
     workers: int = 16
     """Reconciles at a time; at most a quarter of them in one namespace."""
+    leader_elect: bool = True
+    """Write only while this process holds the Lease; without it, this must be the only controller."""
+    lease: tuple[str, str] = ("default", "tidbbackup-controller")
+    """Namespace and name."""
     drain_seconds: float = 8.0
     """How long reconciles may go on after SIGTERM; the whole stop stays under 10 seconds."""
+
+
+def read_lease(text: str) -> tuple[str, str]:
+    """Namespace and name of a Lease from `namespace/name`. Raises ValueError."""
+    namespace, _, name = text.partition("/")
+    if not (_NAMESPACE.fullmatch(namespace) and _NAMESPACE.fullmatch(name)):
+        raise ValueError(f"{text!r} is not NAMESPACE/NAME, two names as Kubernetes takes them")
+    return namespace, name
 
 
 def read_namespaces(text: str) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from tests.manifests.shipped import JSON, documents
 NAMESPACE, ACCOUNT = "tidbbackup-system", "tidbbackup-controller"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 AGENT = "tidbbackup"
+LEASE = (f"--lease={NAMESPACE}/{ACCOUNT}",)
+"""The flag of the shipped Deployment: the account has rights on this Lease alone."""
 RIGHTS = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 

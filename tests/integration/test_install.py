@@ -20,7 +20,7 @@ from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.lab import Controller, apply_crds, start_controller
 from tests.cluster.ports import free_port
 from tests.cluster.processes import ProcessDied
-from tests.integration.account import NAMESPACE, account_kubeconfig, apply_rights, deeds, token
+from tests.integration.account import LEASE, NAMESPACE, account_kubeconfig, apply_rights, deeds, token
 from tests.integration.bare import API, a_backup, apply, eventually, phase_of
 from tests.manifests.shipped import documents
 
@@ -46,11 +46,11 @@ async def test_install_yaml_is_taken_and_its_pod_is_let_in(plane: ControlPlane) 
     pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
     async def made() -> bool:
-        return bool((await plane.api.get(pods))["items"])
+        return len((await plane.api.get(pods))["items"]) == 2
 
     await eventually(made)
-    (pod,) = (await plane.api.get(pods))["items"]
-    assert pod["status"]["phase"] == "Pending", "there is no node"
+    made_pods = (await plane.api.get(pods))["items"]
+    assert {pod["status"]["phase"] for pod in made_pods} == {"Pending"}, "there is no node"
     await plane.kubectl_run("-n", NAMESPACE, "delete", "deployment", "--all")
 
 
@@ -122,7 +122,7 @@ async def test_chosen_namespaces_and_no_others(plane: ControlPlane) -> None:
     chosen, other = CHOSEN, "team-c"
     await _rights_in_chosen_namespaces(plane)
     await plane.kubectl_run("create", "namespace", other)
-    flags = ["--kubeconfig", str(await account_kubeconfig(plane)), "--namespaces", ",".join(chosen)]
+    flags = [*LEASE, "--kubeconfig", str(await account_kubeconfig(plane)), "--namespaces", ",".join(chosen)]
     controller = await start_controller(plane, flags, name="namespaced")
     await apply(plane, *(a_backup("bk", namespace) for namespace in (*chosen, other)))
 
@@ -144,7 +144,7 @@ async def test_chosen_namespaces_and_no_others(plane: ControlPlane) -> None:
 async def test_a_namespace_without_the_rights_is_named_and_waited_for(plane: ControlPlane) -> None:
     manifests = await _rights_in_chosen_namespaces(plane)
     port, account = free_port(), str(await account_kubeconfig(plane))
-    flags = ["--kubeconfig", account, "--metrics-host=127.0.0.1", "--metrics-port", str(port)]
+    flags = [*LEASE, "--kubeconfig", account, "--metrics-host=127.0.0.1", "--metrics-port", str(port)]
     program = str(Path(sys.executable).with_name("tidbbackup"))
     argv = [program, "controller", *flags, "--namespaces=team-a,team-d"]
     child = await plane.processes.start("half-blind", argv, grace=15)
@@ -178,7 +178,7 @@ async def _readiness(controller: Controller) -> list[str]:
 async def test_without_the_right_to_read_the_crds_it_says_which_role_is_missing(plane: ControlPlane) -> None:
     await apply_rights(plane)
     await plane.kubectl_run("delete", "clusterrolebinding", "tidbbackup-crd-reader")
-    flags = ["--kubeconfig", str(await account_kubeconfig(plane))]
+    flags = [*LEASE, "--kubeconfig", str(await account_kubeconfig(plane))]
     with pytest.raises(
         ProcessDied, match="bind the ClusterRole tidbbackup-crd-reader of manifests/rbac/account"
     ):
@@ -197,7 +197,7 @@ async def test_uninstalling_as_the_page_says_ends_and_deletes_no_archive(plane: 
         *("-n", "leaving", "patch", "backup", "kept", "--subresource=status", "--type=merge"),
         f"-p={json.dumps({'status': status})}",
     )
-    flags = ["--kubeconfig", str(await account_kubeconfig(plane))]
+    flags = [*LEASE, "--kubeconfig", str(await account_kubeconfig(plane))]
     controller = await start_controller(plane, flags, name="uninstalled")
     await apply(plane, a_backup("pending", "leaving", cleanPolicy="Delete"))
 

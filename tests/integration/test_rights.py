@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.lab import Lab
-from tests.integration.account import USER, Right, account_kubeconfig, apply_rights, deeds, granted
+from tests.integration.account import LEASE, USER, Right, account_kubeconfig, apply_rights, deeds, granted
 from tests.integration.faults import before_database, other_controller, within
 from tests.integration.hold_proxy import TABLE_DUMP
 from tests.integration.scene import Scene, phase, why
@@ -18,7 +18,7 @@ from tests.manifests.shipped import documents
 
 pytestmark = pytest.mark.integration
 
-ROLES = [found for found in documents("install.yaml") if found["kind"] == "ClusterRole"]
+ROLES = [found for found in documents("install.yaml") if found["kind"] in ("ClusterRole", "Role")]
 
 UNSEEN = {Right("pingcap.com", f"{kind}/finalizers", "update") for kind in ("backups", "restores")}
 """Checked by an admission plugin within another request: tests/integration/test_install.py shows what for."""
@@ -28,7 +28,7 @@ UNSEEN = {Right("pingcap.com", f"{kind}/finalizers", "update") for kind in ("bac
 async def restricted(lab: Lab) -> AsyncIterator[Lab]:
     """The lab, with a controller that has the shipped rights and no others."""
     await apply_rights(lab.plane)
-    flags = ["--kubeconfig", str(await account_kubeconfig(lab.plane))]
+    flags = [*LEASE, "--kubeconfig", str(await account_kubeconfig(lab.plane))]
     async with other_controller(lab, flags):
         yield lab
 
@@ -73,6 +73,8 @@ async def test_it_could_not_do_what_it_does_not(restricted: Lab) -> None:
         ("update", "customresourcedefinitions.apiextensions.k8s.io"),
         ("create", "rolebindings.rbac.authorization.k8s.io"),
         ("impersonate", "serviceaccounts"),
+        ("list", "leases.coordination.k8s.io"),
+        ("delete", "leases.coordination.k8s.io"),
     ):
         assert not await _may(restricted, verb, resource), (verb, resource)
 

@@ -200,3 +200,15 @@ async def test_a_bug_of_ours_is_told_and_not_for_good(caplog: pytest.LogCaptureF
         assert not store.cache.synced
         await asyncio.sleep(2)
         assert store.cache.version == "20"
+
+
+async def test_all_objects_are_sent_again_when_asked_to() -> None:
+    """A process that stood by has thrown the first keys away."""
+    source = ScriptedSource([page(10, thing("a", 5), thing("b", 6))])
+    added: list[str] = []
+    reflector = Reflector(source, Store[Thing](THINGS), decode_thing, [Feed(_names, added.append)])
+    async with _running(reflector):
+        await reflector.wait_synced()
+        added.clear()
+        reflector.resend()
+        assert sorted(added) == ["a", "b"]

@@ -5,6 +5,7 @@ Here is also what kube/metrics.py and kube/sockets.py promise.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from tidbbackup.kube.errors import (
     ApiError,
     Forbidden,
     Gone,
+    NotLeader,
     ServerError,
     Silence,
     StatusError,
@@ -135,6 +137,65 @@ async def test_without_a_near_time_the_caller_decides(header: str) -> None:
         with pytest.raises(TooManyRequests):
             await _ask(peer)
         assert len(peer.asked) == 1
+
+
+class Leadership:
+    """Given for so many questions."""
+
+    def __init__(self, answers: int) -> None:
+        self.left = answers
+
+    def may_write(self) -> None:
+        """See Fence.check."""
+        self.left -= 1
+        if self.left < 0:
+            raise NotLeader("not sent")
+
+
+def _writer(peer: Peer, leadership: Leadership) -> Transport:
+    retries = Retries(limit=2, longest=1.0)
+    return Transport(peer.connection(), UNREAD.request, QUICK, retries, may_write=leadership.may_write)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
+async def test_without_leadership_no_write_is_sent_and_reads_are(method: str) -> None:
+    async with http_peer([answer(200)]) as peer:
+        transport = _writer(peer, Leadership(0))
+        with pytest.raises(NotLeader):
+            await transport.ask(Request(method, "/apis", body=b"{}"))
+        with pytest.raises(NotLeader):
+            await transport.ask(Request(method, "/apis"))
+        await transport.ask(GET)
+        await transport.close()
+    assert [asked.line.split()[0] for asked in peer.asked] == ["GET"]
+
+
+async def test_leadership_that_is_lost_while_the_connection_opens_stops_the_write() -> None:
+    async with http_peer([answer(200)]) as peer:
+        transport = _writer(peer, Leadership(1))
+        with pytest.raises(TransportError, match="NotLeader"):
+            await transport.ask(Request("POST", "/apis", body=b"{}"))
+        await transport.close()
+    assert peer.asked == []
+
+
+async def test_a_write_that_is_sent_again_is_asked_for_again() -> None:
+    later = answer(429, status(429, "TooManyRequests"), "Retry-After: 0")
+    async with http_peer([later, answer(200)]) as peer:
+        leadership = Leadership(100)
+        transport = _writer(peer, leadership)
+
+        async def lost() -> None:
+            while not peer.asked:  # noqa: ASYNC110  the peer tells nobody
+                await asyncio.sleep(0)
+            leadership.left = 0
+
+        losing = asyncio.create_task(lost())
+        with pytest.raises(NotLeader):
+            await transport.ask(Request("POST", "/apis", body=b"{}"))
+        await losing
+        await transport.close()
+    assert len(peer.asked) == 1
 
 
 async def test_a_refused_token_is_read_again_once() -> None:

@@ -37,6 +37,7 @@ async def _exported() -> list[Metric]:
     reflector.restarted("expired")
     queue: WorkQueue[str] = WorkQueue("backup", metrics=metrics.queue("backup"))
     metrics.watch_queue(queue)
+    metrics.watch_leader("tidbbackup-controller", lambda: True)
     metrics.watch_reflector(partial(Health, JOBS, synced=True, age_seconds=1.0))
     backups: Store[Backup] = Store(BACKUPS)
     backups.apply(Relisted(tuple(_backup(phase) for phase in ("Complete", "Failed")), "1"))

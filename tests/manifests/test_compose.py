@@ -30,7 +30,7 @@ def test_chosen_namespaces_get_the_same_rules_as_a_role_each(kubectl: Path) -> N
     everywhere = list(yaml.safe_load_all(kustomize(kubectl, FOLDER / "default")))
     chosen = list(yaml.safe_load_all(kustomize(kubectl, FOLDER / "namespaced")))
     (rules,) = [found["rules"] for found in everywhere if _is(found, "ClusterRole", "tidbbackup-controller")]
-    roles = [found for found in chosen if found["kind"] == "Role"]
+    roles = [found for found in chosen if _is(found, "Role", "tidbbackup-controller")]
     (deployment,) = [found for found in chosen if found["kind"] == "Deployment"]
     (arguments,) = [container["args"] for container in deployment["spec"]["template"]["spec"]["containers"]]
     namespaces = [role["metadata"]["namespace"] for role in roles]
@@ -40,7 +40,7 @@ def test_chosen_namespaces_get_the_same_rules_as_a_role_each(kubectl: Path) -> N
     assert [
         (found["metadata"]["namespace"], found["roleRef"]["kind"], found["subjects"][0]["namespace"])
         for found in chosen
-        if found["kind"] == "RoleBinding"
+        if _is(found, "RoleBinding", "tidbbackup-controller")
     ] == [(namespace, "Role", "tidbbackup-system") for namespace in namespaces]
     # The CRDs belong to no namespace; nothing else is left cluster-wide.
     assert [found["metadata"]["name"] for found in chosen if found["kind"].startswith("ClusterRole")] == [

@@ -14,26 +14,54 @@ POD = DEPLOYMENT["spec"]["template"]
 
 
 def test_the_workers_run_the_image_that_the_controller_runs() -> None:
-    (environment,) = CONTAINER["env"]
+    (image,) = [each["value"] for each in CONTAINER["env"] if each["name"] == "WORKER_IMAGE"]
 
-    assert environment == {"name": "WORKER_IMAGE", "value": CONTAINER["image"]}
+    assert image == CONTAINER["image"]
     assert CONTAINER["image"] == f"tidbbackup:{__version__}"
 
 
 def test_its_command_line_is_one_that_the_program_takes() -> None:
     words: list[str] = [*CONTAINER["command"], *CONTAINER["args"]]
 
+    # As kubelet fills it in.
+    assert {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}} in (
+        CONTAINER["env"]
+    )
+    words = [word.replace("$(POD_NAMESPACE)", DEPLOYMENT["metadata"]["namespace"]) for word in words]
+
     options = _parser().parse_args(words[1:])
 
     assert (words[0], options.verb, options.log_format) == ("tidbbackup", "controller", "json")
+    assert options.leader_elect
 
 
 def test_it_has_the_time_to_drain() -> None:
     assert POD["spec"]["terminationGracePeriodSeconds"] >= 2 * Settings().drain_seconds
 
 
-def test_there_are_never_two() -> None:
-    assert (DEPLOYMENT["spec"]["replicas"], DEPLOYMENT["spec"]["strategy"]) == (1, {"type": "Recreate"})
+def test_two_replicas_and_never_fewer_while_they_are_replaced() -> None:
+    assert DEPLOYMENT["spec"]["replicas"] == 2
+    rolling = {"maxSurge": 1, "maxUnavailable": 0}
+    assert DEPLOYMENT["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+def test_they_are_spread_over_nodes_where_there_are_several() -> None:
+    (spread,) = POD["spec"]["topologySpreadConstraints"]
+
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == (
+        "kubernetes.io/hostname",
+        "ScheduleAnyway",
+    )
+    assert matches(spread["labelSelector"], POD["metadata"]["labels"])
+
+
+def test_its_lease_is_the_one_that_its_rights_name() -> None:
+    role = the("Role")
+    namespace = DEPLOYMENT["metadata"]["namespace"]
+
+    (named,) = [rule["resourceNames"] for rule in role["rules"] if "resourceNames" in rule]
+    assert f"--lease=$(POD_NAMESPACE)/{named[0]}" in CONTAINER["args"]
+    assert role["metadata"]["namespace"] == the("RoleBinding")["metadata"]["namespace"] == namespace
 
 
 def test_it_is_restricted_beyond_what_its_namespace_asks_for() -> None:

@@ -1,6 +1,7 @@
 """Carrying a Plan out: in order, up to the first failure, and again without harm."""
 
 import re
+from contextlib import nullcontext
 
 import attrs
 import msgspec
@@ -22,10 +23,11 @@ from tidbbackup.decide.plan import (
 )
 from tidbbackup.decide.schedule.scheduled import manifest
 from tidbbackup.kube.errors import ApiError, Conflict, NotFound, ServerError, read_status, status_error
+from tidbbackup.kube.fence import boot_seconds
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.names import API_VERSION, DUE_TIME, SCHEDULE_LABEL, SCHEDULE_UID
-from tidbbackup.reconcile.act import Actor, Refused, event
+from tidbbackup.reconcile.act import Actor, Refused, TooOld, event
 
 KEY = ObjectKey("Backup", "ns", "demo")
 JOB = ObjectKey("Job", "ns", "backup-demo")
@@ -47,7 +49,7 @@ async def counted(double: Recording, *actions: object) -> list[Tally]:
     found: list[Tally] = []
     actor = Actor(Writer(double.client, WriteGate(), KEY), found.append)
     try:
-        await actor.carry_out(Plan(actions), NOW)  # type: ignore[arg-type]
+        await actor.carry_out(Plan(actions, made_at=boot_seconds()), NOW)  # type: ignore[arg-type]
     except Conflict:
         assert found == []
         raise
@@ -223,10 +225,50 @@ async def test_a_refusal_tells_what_kind_it_is_by_its_structure(
     assert (found.namespace_terminating, found.quota_exceeded) == (terminating, quota)
 
 
+@pytest.mark.parametrize(("age", "sent"), [(5.0, 2), (5.1, 0)])
+async def test_a_plan_that_was_made_too_long_ago_is_dropped(age: float, sent: int) -> None:
+    double = Recording()
+    actor = Actor(Writer(double.client, WriteGate(), KEY), uncounted, clock=lambda: 100.0 + age)
+    with pytest.raises(TooOld) if not sent else nullcontext():
+        await actor.carry_out(Plan((STATUS, FINALIZERS), made_at=100.0), NOW)
+
+    assert len(double.asked) == sent
+
+
+async def test_the_rest_of_a_plan_is_dropped_where_the_process_stood_still() -> None:
+    double = Recording()
+    # Before and after the first action, and before the second one: stopped in between.
+    times = iter([100.0, 100.1, 120.0])
+    actor = Actor(Writer(double.client, WriteGate(), KEY), uncounted, clock=lambda: next(times))
+    with pytest.raises(TooOld):
+        await actor.carry_out(Plan((STATUS, FINALIZERS), made_at=100.0), NOW)
+
+    assert double.asked == ["patch Backup ns/demo/status"]
+
+
+async def test_a_slow_api_server_makes_no_plan_old() -> None:
+    double = Recording()
+    # Each action takes 30 s.
+    times = iter([100.0, 130.0, 130.0, 160.0])
+    actor = Actor(Writer(double.client, WriteGate(), KEY), uncounted, clock=lambda: next(times))
+    await actor.carry_out(Plan((STATUS, FINALIZERS), made_at=100.0), NOW)
+
+    assert len(double.asked) == 2
+
+
+async def test_a_plan_without_a_time_is_never_carried_out() -> None:
+    double = Recording()
+    actor = Actor(Writer(double.client, WriteGate(), KEY), uncounted, clock=lambda: 100.0)
+    with pytest.raises(TooOld):
+        await actor.carry_out(Plan((CREATE,)), NOW)
+    assert double.asked == []
+
+
 async def test_to_ask_creates_nothing_and_is_not_waited_for() -> None:
     double = Recording()
     gate = WriteGate()
-    await Actor(Writer(double.client, gate, KEY), uncounted).carry_out(Plan((Ask(CREATE.manifest),)), NOW)
+    plan = Plan((Ask(CREATE.manifest),), made_at=boot_seconds())
+    await Actor(Writer(double.client, gate, KEY), uncounted).carry_out(plan, NOW)
 
     assert double.asked == ["dry run of create Job ns/backup-demo"]
     assert gate.settled(KEY)

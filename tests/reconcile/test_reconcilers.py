@@ -197,3 +197,21 @@ async def test_a_decision_that_asks_for_ever_is_told_in_a_few_words() -> None:
         await made._round("gc", backup().key, facts(backup({"mydumper": {"options": ["x" * 9999]}})), decide)
 
     assert len(str(bug.value)) < 1000
+
+
+async def test_a_plan_of_a_process_that_stood_still_is_made_again_at_once() -> None:
+    double = Recording()
+    # Decided; then, before the first action, it was stopped for 20 seconds.
+    times = iter([100.0, 120.0])
+    made = Reconcilers(
+        double.client,
+        WriteGate(),
+        caches((backup(),)),
+        IMAGE,
+        lambda: NOW,
+        into([]),
+        uncounted,
+        times.__next__,
+    )
+    assert await made.reconcile(backup().key) == NOW
+    assert double.asked == []

@@ -128,6 +128,8 @@ class Plan:
     wake_at: datetime | None = None
     row: Row | None = field(default=None, eq=False)
     """The row of the decision that says so."""
+    made_at: float = field(default=0.0, eq=False)
+    """When it was decided, in seconds of `kube.fence.boot_seconds`; set by the reconciler."""
 
     def by(self, row: Row) -> Plan:
         """The same, by that row."""

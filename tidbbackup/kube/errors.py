@@ -5,6 +5,7 @@
     └─ ApiError
        ├─ BadAnswer            a 2xx answer without a valid body (a proxy's page, half a list)
        │  └─ TooLong           more bytes than the limit of an answer
+       ├─ NotLeader            not sent: this process may not write
        ├─ TransportError       no answer: refused, reset, timed out, TLS
        │  └─ Silence           a stream without a byte for too long
        └─ StatusError          an answer that is not 2xx
@@ -46,6 +47,10 @@ class BadAnswer(ApiError):
 
 class TooLong(BadAnswer):
     """A 2xx answer whose body is longer than the limit; a list can be requested in smaller pages."""
+
+
+class NotLeader(ApiError):
+    """The request was not sent: this process may not write (any more)."""
 
 
 class TransportError(ApiError):

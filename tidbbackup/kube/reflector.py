@@ -22,6 +22,7 @@ from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.updates import Relisted, Update
 from tidbbackup.kube.watch import Source, Target, updates
 from tidbbackup.kube.writes import WriteGate
+from tidbbackup.model.meta import ObjectKey
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,13 @@ class Reflector(Generic[T]):
         self._demanded = True
         if self._following is not None:
             self._following.cancel()
+
+    def resend(self) -> None:
+        """Sends every object to the feeds again, as if it were new: they take keys only now."""
+        for found in self._store.cache.all():
+            key = ObjectKey(self._target.resource.kind, found.metadata.namespace, found.metadata.name)
+            for feed in self._feeds:
+                self._send(feed, Change(key, None, found))
 
     def health(self) -> Health:
         """Its health now."""

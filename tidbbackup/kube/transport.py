@@ -51,6 +51,9 @@ LATER = frozenset({429, 503})
 Answered = Callable[[str, str], None]
 """Called for each answer with its HTTP status, or `<error>` if there was none, and the method."""
 
+MayWrite = Callable[[], None]
+"""Called before a request that writes is sent; raises NotLeader to stop that."""
+
 
 @frozen
 class Deadlines:
@@ -95,6 +98,18 @@ class Request:
         return f"{self.method} {self.path}"
 
 
+class _Body(BytesIO):
+    """Asked for when the connection is open, right before the first byte: opening it may take seconds."""
+
+    def __init__(self, body: bytes, may_write: MayWrite) -> None:
+        super().__init__(body)
+        self._may_write = may_write
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._may_write()
+        return super().read(size)
+
+
 class Transport:
     """Sends requests over one session; raises ApiError, and no other error, when one fails."""
 
@@ -105,12 +120,14 @@ class Transport:
         deadlines: Deadlines = DEADLINES,
         retries: Retries = RETRIES,
         agent: str = "tidbbackup",
+        may_write: MayWrite = lambda: None,
     ) -> None:
         self._connection = connection
         self._answered = answered
         self._deadlines = deadlines
         self._retries = retries
         self._agent = agent
+        self._may_write = may_write
         self._opened: aiohttp.ClientSession | None = None
         self.server_time: datetime | None = None
         """The header Date of the newest 2xx answer; None if it had none."""
@@ -180,6 +197,8 @@ class Transport:
     async def _exchange(
         self, request: Request, authorization: str, timeout: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
+        if request.method != "GET":
+            self._may_write()
         tls = self._connection.tls
         # identity: compressing long lists costs more CPU on both ends than it saves on the network.
         headers = {"Accept": JSON, "Accept-Encoding": "identity", "Content-Type": request.content_type}
@@ -189,7 +208,7 @@ class Transport:
             request.method,
             URL(self._connection.url + request.path, encoded=True).update_query(request.query),
             # One bytes object would be sent at once, and a large one would block the loop.
-            data=None if request.body is None else BytesIO(request.body),
+            data=None if request.body is None else _Body(request.body, self._may_write),
             headers=headers,
             timeout=timeout,
             ssl=tls.context() if tls else True,

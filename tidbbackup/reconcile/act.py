@@ -44,6 +44,7 @@ from tidbbackup.kube.errors import (
     NotFound,
     StatusError,
 )
+from tidbbackup.kube.fence import boot_seconds
 from tidbbackup.kube.resources import EVENTS
 from tidbbackup.kube.writes import Writer
 from tidbbackup.model.meta import Meta
@@ -54,6 +55,9 @@ from tidbbackup.reconcile.kinds import KINDS
 log = logging.getLogger(__name__)
 
 _EVENT_MESSAGE_LIMIT = 1024
+
+PLAN_SECONDS = 5.0
+"""How long this process may stand still between a decision and an action, or between two actions."""
 
 
 class Refused(Exception):
@@ -69,12 +73,17 @@ class Refused(Exception):
         )
 
 
+class TooOld(Exception):
+    """The process stood still after the decision: what it was made on may have changed. Decide again."""
+
+
 @frozen
 class Actor:
-    """Writes to the API, for one reconcile key."""
+    """Writes to the API, for one reconcile key. `clock` counts suspension."""
 
     writer: Writer
     count: Callable[[Tally], None]
+    clock: Callable[[], float] = boot_seconds
 
     async def carry_out(self, plan: Plan, now: datetime) -> None:
         """Carry out the actions in order, until one has created something.
@@ -82,15 +91,21 @@ class Actor:
         Raises:
             Refused: a create was refused, or would be (400, 403, 422, or the name is taken): deciding again
                 may know what to do.
+            TooOld: the rest of the plan was dropped.
             ApiError: anything else that failed; trying again later is right.
         """
+        current = plan.made_at
         for action in plan.actions:
+            if self.clock() - current > PLAN_SECONDS:
+                raise TooOld
             if isinstance(action, Create):
                 # Dying or stopping here: the next round finds the object, and does the rest.
                 if await self._creates(action):
                     return
             else:
                 await self._do(action, now)
+            # The API server's time does not count: behind a slow webhook no plan would be carried out.
+            current = self.clock()
 
     async def _do(self, action: Action, now: datetime) -> None:
         match action:

@@ -26,6 +26,7 @@ from tidbbackup.decide.schedule.retention import retention
 from tidbbackup.kube.client import Client, Selector
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.errors import Forbidden, NotFound
+from tidbbackup.kube.fence import boot_seconds
 from tidbbackup.kube.pace import TIMING
 from tidbbackup.kube.resources import CRDS, EVENTS
 from tidbbackup.kube.watch import Target, list_all
@@ -33,7 +34,7 @@ from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.restore import KIND as RESTORE_KIND
 from tidbbackup.model.resource.schedule import KIND as SCHEDULE_KIND
-from tidbbackup.reconcile.act import Actor, Refused
+from tidbbackup.reconcile.act import Actor, Refused, TooOld
 from tidbbackup.reconcile.events import EventLists
 from tidbbackup.reconcile.kinds import KINDS, Caches, readable
 from tidbbackup.reconcile.observe import observe_backup, observe_restore, observe_schedule
@@ -62,6 +63,7 @@ class Reconcilers:
     now: Callable[[], datetime]
     reconciled: Callable[[str, str, float], None]
     count: Callable[[Tally], None]
+    clock: Callable[[], float] = boot_seconds
     events: EventLists = field(
         init=False, default=Factory(lambda self: EventLists(self.client), takes_self=True)
     )
@@ -99,21 +101,25 @@ class Reconcilers:
         return wake_at
 
     async def _settle(self, key: ObjectKey, facts: F, decide: Decide[F]) -> datetime | None:
-        actor = Actor(Writer(self.client, self.gate, key), self.count)
+        actor = Actor(Writer(self.client, self.gate, key), self.count, self.clock)
         facts, plan = await self._decide(facts, decide)
         log.debug("%s: row %s", key, plan.row.id if plan.row else "-")
         try:
-            await actor.carry_out(plan, self.now())
-        except Refused as refused:
-            facts = attrs.evolve(facts, refusal=refused.refusal)
-            _, plan = await self._decide(facts, decide)
-            await actor.carry_out(plan, self.now())
+            try:
+                await actor.carry_out(plan, self.now())
+            except Refused as refused:
+                facts = attrs.evolve(facts, refusal=refused.refusal)
+                _, plan = await self._decide(facts, decide)
+                await actor.carry_out(plan, self.now())
+        except TooOld:
+            log.info("%s: the process stood still, the plan is dropped and made again", key)
+            return self.now()
         return plan.wake_at
 
     async def _decide(self, facts: F, decide: Decide[F]) -> tuple[F, Plan]:
         for _ in range(_LOOKS):
             try:
-                return facts, decide(facts, self.now())
+                return facts, attrs.evolve(decide(facts, self.now()), made_at=self.clock())
             except Unknown as unknown:
                 wanted = unknown.look
             of_events = wanted.kind == EVENTS.kind

@@ -24,6 +24,7 @@ from tidbbackup.decide.plan import Action, Plan
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import Connection, Credentials, Tls
 from tidbbackup.kube.errors import Conflict, Invalid
+from tidbbackup.kube.fence import boot_seconds
 from tidbbackup.kube.writes import WriteGate, Writer
 from tidbbackup.model.names import API_VERSION
 from tidbbackup.model.resource.backup import KIND, Backup
@@ -69,7 +70,7 @@ class OnApiServer:
         """See Server."""
         actor = Actor(Writer(self.client, WriteGate(), NAME), uncounted)
         try:
-            await actor.carry_out(Plan((action,)), datetime.now(UTC))
+            await actor.carry_out(Plan((action,), made_at=boot_seconds()), datetime.now(UTC))
         except Conflict:
             return CONFLICT
         except Invalid:
