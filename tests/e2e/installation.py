@@ -96,11 +96,20 @@ class Installation:
         except KubectlFailed as failed:
             told = await self.plane.kubectl_run("-n", SYSTEM, "describe", "pods")
             raise AssertionError(f"{failed}\n{told}\n{await self.controller_log()}") from failed
+        # A pod that was replaced leads on while it winds up, by its old template.
+        async with asyncio.timeout(40):
+            while await self._ending_pods():  # noqa: ASYNC110  there is nobody to tell
+                await sleep(0.3)
+
+    async def _ending_pods(self) -> list[str]:
+        pods = (await self.plane.api.get(f"/api/v1/namespaces/{SYSTEM}/pods"))["items"]
+        return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
 
     async def controller_log(self, lines: int = 60) -> str:
-        """The last lines that the controller has logged (-1: all), as far as kubectl can tell."""
+        """The last lines that each controller has logged (-1: all), as far as kubectl can tell."""
+        which = ("-l", "app.kubernetes.io/component=controller", "--prefix", f"--tail={lines}")
         try:
-            return await self.plane.kubectl_run("-n", SYSTEM, "logs", DEPLOYMENT, f"--tail={lines}")
+            return await self.plane.kubectl_run("-n", SYSTEM, "logs", *which)
         except KubectlFailed as failed:
             return str(failed)
 

@@ -46,8 +46,10 @@ async def controller_is_in(scraper: Prometheus, site: Site) -> None:
     assert labels["job"] == "tidbbackup-controller"
     # Made by hand: an empty label, which for Prometheus is none.
     assert "schedule" not in labels
-    (up,) = await scraper.query('up{job="tidbbackup-controller"}')
-    assert (up["metric"]["namespace"], up["value"][1]) == (SYSTEM, "1")
+    replicas = await scraper.query('up{job="tidbbackup-controller"}')
+    assert [(up["metric"]["namespace"], up["value"][1]) for up in replicas] == [(SYSTEM, "1")] * 2
+    (leaders,) = await scraper.query('sum(leader_election_master_status{name="tidbbackup-controller"})')
+    assert leaders["value"][1] == "1"
     # What the shipped alerts look at.
     for other in (
         f'tidbbackup_last_success_timestamp_seconds{{namespace="{site.name}"}}',

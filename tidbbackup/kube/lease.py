@@ -126,6 +126,7 @@ class Election:
         self._me = me or f"{socket.gethostname()}_{uuid4()}"
         self._clock = clock
         self._seen: Seen | None = None
+        self._trouble = ""
         self.refused = ""
         """The API server's refusal (rights, no such namespace); "" if it does not refuse."""
 
@@ -162,9 +163,12 @@ class Election:
         except (ApiError, TimeoutError) as error:
             final = isinstance(error, StatusError) and error.status < 500 and error.status not in LATER
             self.refused = f"{self}: {error}" if final else ""
-            log.warning("%s: %s", self, str(error) or "no answer in time")
+            trouble = str(error) or "no answer in time"
+            if trouble != self._trouble:
+                log.warning("%s: %s", self, trouble)
+            self._trouble = trouble
             return max(0.0, min(RETRY, self._fence.left)) if leads else RETRY
-        self.refused = ""
+        self.refused = self._trouble = ""
         if held:
             self._fence.extend(began + RENEW)
             return RETRY
