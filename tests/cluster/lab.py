@@ -73,8 +73,13 @@ async def start_controller(
     name: str = "controller",
     program: Sequence[str] = PROGRAM,
 ) -> Controller:
-    """Start a controller against this cluster and wait until it is ready. Its CRDs must be there."""
+    """Start a controller against this cluster and wait until it is ready. Its CRDs must be there.
+
+    Without `--lease` among `flags` it leads at once and for good: killed, stopped or starved as it may be.
+    """
     port = free_port()
+    if not any(flag.startswith("--lease") for flag in flags):
+        flags = [*flags, "--no-leader-elect"]
     argv = [
         *(*program, "controller", "--kubeconfig", str(plane.kubeconfig)),
         *("--metrics-host", "127.0.0.1", "--metrics-port", str(port), "--log-format", "human", *flags),

@@ -74,8 +74,6 @@ async def no_controller(lab: Lab) -> AsyncIterator[None]:
     child = lab.controller.child
     child.signal(signal.SIGKILL)
     await lab.plane.processes.stop(child)
-    # It is dead, and its Lease would be waited for.
-    await lab.plane.kubectl_run("-n", "default", "delete", "lease", "tidbbackup-controller")
     try:
         yield
     finally:

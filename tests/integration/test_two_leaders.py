@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.lab import Lab, start_controller
-from tests.integration.faults import other_controller
 from tests.integration.test_deletion import (
     test_a_complete_backup,
     test_a_pending_backup_goes_at_once,
@@ -38,10 +37,9 @@ __all__ = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def both_lead(lab: Lab) -> AsyncIterator[None]:
-    """The lab's controller and another one, both without a Lease."""
-    async with other_controller(lab, ["--no-leader-elect"]):
-        second = await start_controller(lab.plane, ["--no-leader-elect"], "second-leader")
-        yield
-        assert second.child.running
-        assert "Traceback" not in second.log()
-        await second.stop()
+    """The lab's controller and another one; neither has a Lease."""
+    second = await start_controller(lab.plane, name="second-leader")
+    yield
+    assert second.child.running
+    assert "Traceback" not in second.log()
+    await second.stop()
