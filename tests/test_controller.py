@@ -57,7 +57,7 @@ class Part:
         if not self.syncs:
             await asyncio.Event().wait()
 
-    def resend(self) -> None:
+    async def resend(self) -> None:
         """Notes it."""
         self.sent += 1
 
@@ -203,16 +203,16 @@ async def test_only_the_leader_keeps_keys_and_shows_metrics_of_objects(*, leads:
     metrics, fence = Metrics(), Fence()
     parts = assemble(Client(connection), Settings(), metrics, fence, cast(Any, None if leads else Part()))
     backups = parts.reflectors[0]
-    backups._take_in(Relisted((backup(),), "1"))
+    await backups._take_in(Relisted((backup(),), "1"))
     for other in parts.reflectors[1:]:
-        other._take_in(Relisted((), "1"))
+        await other._take_in(Relisted((), "1"))
 
     text = (await metrics.text()).decode()
     assert f'leader_election_master_status{{name="tidbbackup-controller"}} {leads:d}' in text
     assert ("tidbbackup_backups{" in text) == leads
     assert parts.queue.stats().depth == leads
     fence.extend()
-    backups.resend()
+    await backups.resend()
     assert parts.queue.stats().depth == 1
 
 

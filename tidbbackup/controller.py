@@ -204,7 +204,7 @@ def _of_objects(fence: Fence, caches: Caches) -> Iterable[Metric]:
 async def _lead(parts: Parts) -> None:
     await parts.fence.opened.wait()
     for reflector in parts.reflectors:
-        reflector.resend()
+        await reflector.resend()
 
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:

@@ -210,5 +210,5 @@ async def test_all_objects_are_sent_again_when_asked_to() -> None:
     async with _running(reflector):
         await reflector.wait_synced()
         added.clear()
-        reflector.resend()
+        await reflector.resend()
         assert sorted(added) == ["a", "b"]

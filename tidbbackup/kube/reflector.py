@@ -105,12 +105,11 @@ class Reflector(Generic[T]):
         if self._following is not None:
             self._following.cancel()
 
-    def resend(self) -> None:
+    async def resend(self) -> None:
         """Sends every object to the feeds again, as if it were new: they take keys only now."""
-        for found in self._store.cache.all():
-            key = ObjectKey(self._target.resource.kind, found.metadata.namespace, found.metadata.name)
-            for feed in self._feeds:
-                self._send(feed, Change(key, None, found))
+        kind, found = self._target.resource.kind, self._store.cache.all()
+        metas = ((each.metadata, each) for each in found)
+        await self._send_all(Change(ObjectKey(kind, of.namespace, of.name), None, each) for of, each in metas)
 
     def health(self) -> Health:
         """Its health now."""
