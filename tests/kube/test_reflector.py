@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.kube.scripted import Recorded, ScriptedSource
@@ -16,6 +17,7 @@ from tidbbackup.kube.reflector import SLICE, Feed, Health, Reflector
 from tidbbackup.kube.resources import Resource
 from tidbbackup.kube.store import Change, Store
 from tidbbackup.kube.writes import WriteGate
+from tidbbackup.model.meta import ObjectKey
 
 pytestmark = pytest.mark.looptime
 
@@ -136,6 +138,34 @@ async def test_others_run_while_a_long_list_is_passed_on_and_a_demand_loses_none
         reflector.relist()
         await reflector.wait_synced()
         assert added == names + names  # made, and then deleted
+
+
+async def test_an_event_that_the_server_has_lost_is_found_within_about_an_hour() -> None:
+    decoded: list[str] = []
+
+    def decode(raw: msgspec.Raw) -> Thing:
+        found = decode_thing(raw)
+        decoded.append(found.metadata.name)
+        return found
+
+    before = [thing("same", 5), thing("changed", 6), thing("gone", 7)]
+    after = [thing("same", 5), thing("changed", 11), thing("new", 12)]
+    source = ScriptedSource([page(10, *before), page(20, *after)])
+    recorded, added = Recorded(), list[str]()
+    store = Store[Thing](THINGS)
+    reflector = Reflector(source, store, decode, [Feed(_names, added.append)], metrics=recorded.metrics)
+    async with _running(reflector):
+        await reflector.wait_synced()
+        kept = store.cache.get(ObjectKey(THINGS.kind, "ns", "same"))
+        added.clear()
+        await asyncio.sleep(0.89 * 3600)
+        assert (len(source.lists), added) == (1, [])
+        await asyncio.sleep(0.22 * 3600)
+        assert (len(source.lists), sorted(added)) == (2, ["changed", "gone", "new"])
+        assert recorded.lists == 2
+        assert "demanded" not in recorded.restarts
+        assert decoded == ["same", "changed", "gone", "changed", "new"], "what is the same is not read again"
+        assert store.cache.get(ObjectKey(THINGS.kind, "ns", "same")) is kept
 
 
 async def test_a_write_that_etcd_has_forgotten_is_settled_by_the_list_it_demands() -> None:

@@ -26,6 +26,9 @@ class Timing:
     """After a watch of this length, earlier failures do not count."""
     short: float = 1.0
     """A watch that ends sooner, without a frame, is a failure: a draining server closes at once."""
+    relist: float = 3600.0
+    """After which a new list is compared with the cache, a tenth more or less: it finds what a watch has
+    lost, by a bug of whomever. What has not changed is not read again."""
     longest_wish: float = 60.0
     """Of a server's Retry-After."""
     backoff: Backoff = BACKOFF

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from attrs import frozen
 
 from tidbbackup.kube.client import EVERYTHING, Selector
-from tidbbackup.kube.decode import Decode, HasMeta
+from tidbbackup.kube.decode import Decode, HasMeta, Malformed, read_meta
 from tidbbackup.kube.metrics import UNREAD, ReflectorMetrics
 from tidbbackup.kube.pace import TIMING, Timing
 from tidbbackup.kube.resources import Resource
@@ -73,7 +75,7 @@ class Reflector(Generic[T]):
     ) -> None:
         self._source = source
         self._store = store
-        self._target = Target(store.cache.resource, decode, namespace, selector)
+        self._target = Target(store.cache.resource, decode, namespace, selector, self._known)
         self._feeds = feeds
         self._gate = gate or WriteGate()
         self._timing = timing
@@ -88,15 +90,18 @@ class Reflector(Generic[T]):
         while True:
             self._demanded = False
             self._following = asyncio.create_task(self._follow(), name=f"following {self._target}")
+            regular = False
             try:
-                await asyncio.wait({self._following})
+                age = self._timing.relist * random.uniform(0.9, 1.1)  # noqa: S311  no secret
+                await asyncio.wait({self._following}, timeout=age)
+                regular = not self._following.done()
             finally:
                 self._following.cancel()
                 await asyncio.gather(self._following, return_exceptions=True)
-            if self._following.cancelled():
+            if self._following.cancelled() and not regular:
                 log.info("%s: a new list was asked for", self._target)
                 self._metrics.restarted("demanded")
-            else:
+            elif not self._following.cancelled():
                 await self._rest_after(self._following.exception())
 
     def relist(self) -> None:
@@ -129,6 +134,10 @@ class Reflector(Generic[T]):
         async with aclosing(followed):
             async for update in followed:
                 await self._take_in(update)
+
+    def _known(self, raw: msgspec.Raw) -> T | Malformed | None:
+        cache = self._store.cache
+        return cache.unchanged(read_meta(raw)) if len(cache) else None
 
     def _hear(self) -> None:
         self._heard_at = asyncio.get_running_loop().time()

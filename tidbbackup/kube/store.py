@@ -15,7 +15,7 @@ from tidbbackup.kube.decode import HasMeta, Malformed
 from tidbbackup.kube.resources import Resource
 from tidbbackup.kube.updates import Applied, Bookmark, Deleted, Relisted, Update
 from tidbbackup.kube.versions import age_order, at_least, newer_of
-from tidbbackup.model.meta import ObjectKey
+from tidbbackup.model.meta import Meta, ObjectKey
 
 T = TypeVar("T", bound=HasMeta)
 
@@ -162,6 +162,13 @@ class Cache(Generic[T]):
             if key in store._objects:
                 return store._objects[key]
         return None
+
+    def unchanged(self, meta: Meta) -> T | Malformed | None:
+        """The object with that metadata, if the cache has it in this very version."""
+        found = self.get(ObjectKey(self.resource.kind, meta.namespace, meta.name))
+        if found is None or found.metadata.uid != meta.uid:
+            return None
+        return found if found.metadata.resourceVersion == meta.resourceVersion else None
 
     def all(self) -> tuple[T | Malformed, ...]:
         """Every object, in no particular order."""

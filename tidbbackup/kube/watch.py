@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
 from attrs import frozen
 
 from tidbbackup.kube.client import EVERYTHING, Selector
@@ -53,6 +54,8 @@ class Target(Generic[T]):
     decode: Decode[T]
     namespace: str = ""
     selector: Selector = EVERYTHING
+    known: Callable[[msgspec.Raw], T | Malformed | None] = lambda _: None
+    """The object as it was read before, if it has not changed since: it is not decoded again."""
 
     def __str__(self) -> str:
         return f"{self.resource} in {self.namespace}" if self.namespace else str(self.resource)
@@ -121,7 +124,7 @@ async def list_all(source: Source, target: Target[T], most: int) -> Relisted[T]:
         page = read_page(body)
         taken = 0
         for raw in page.items:
-            objects.append(read_object(raw, target.decode))
+            objects.append(target.known(raw) or read_object(raw, target.decode))
             taken += len(raw)
             if taken > SLICE:
                 # Other tasks run, however large the objects are.
