@@ -15,7 +15,7 @@ from attrs import define, field
 
 from tests.decide.builders import backup
 from tidbbackup import cli
-from tidbbackup.controller import SHARES, Parts, _run_parts, assemble, line
+from tidbbackup.controller import GARBAGE_AFTER, SHARES, Parts, _run_parts, assemble, line
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import Connection, Credentials
 from tidbbackup.kube.fence import Fence
@@ -278,9 +278,11 @@ async def test_garbage_is_looked_for_once_the_caches_are_filled_and_not_among_wh
     syncs: bool,
 ) -> None:
     held = gc.get_freeze_count()
-    found = await bench(syncs=syncs)
+    found = await bench(syncs=syncs, leads=False)
     assert gc.isenabled() is syncs
     assert (gc.get_freeze_count() > held) is syncs
+    await asyncio.sleep(GARBAGE_AFTER)
+    assert gc.isenabled()
     found.stop.set()
     await found.running
 

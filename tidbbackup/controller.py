@@ -57,6 +57,10 @@ SHARES = 4
 """A namespace has at most this part of the workers: if its webhook is slow, the others have the rest."""
 
 
+GARBAGE_AFTER = 60.0
+"""Seconds after which garbage is looked for although the caches are not filled: no API server answers."""
+
+
 class CannotStart(Exception):
     """The cluster is not ready for this controller; the message has the cure."""
 
@@ -209,7 +213,11 @@ async def _lead(parts: Parts) -> None:
 
 async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
     # No reconcile before all caches are filled: an object that is not listed yet would seem absent.
-    synced = asyncio.gather(_lead(parts), *(reflector.wait_synced() for reflector in parts.reflectors))
+    filled = asyncio.gather(*(reflector.wait_synced() for reflector in parts.reflectors))
+    synced = asyncio.gather(_lead(parts), filled)
+    # One that stands by is filled too, and may stand by for weeks.
+    filled.add_done_callback(_look_for_garbage)
+    asyncio.get_running_loop().call_later(GARBAGE_AFTER, gc.enable)
 
     async def wind_up() -> None:
         await stop.wait()
@@ -228,7 +236,6 @@ async def _run_parts(parts: Parts, settings: Settings, stop: asyncio.Event) -> N
     if parts.election:
         following.append(asyncio.create_task(parts.election.run(), name="lease"))
     working = asyncio.create_task(parts.runner.run(asyncio.shield(synced)), name="reconcilers")
-    synced.add_done_callback(_look_for_garbage)
     try:
         await supervise([*following, working, asyncio.create_task(wind_up(), name="stop")], stop.is_set)
     finally:
