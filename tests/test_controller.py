@@ -309,3 +309,33 @@ async def test_a_namespace_whose_webhook_takes_30_seconds_delays_no_other_by_5()
     assert made["other"] - 7 < 5
     assert await runner.stop(within=60)
     await running
+
+
+@pytest.mark.parametrize(("waiting_in", "slower"), [("other", 1.01), ("due", 2.01)])
+async def test_schedules_that_are_due_do_not_stand_behind_4000_backups_that_wait(
+    waiting_in: str, slower: float
+) -> None:
+    workers, seconds, schedules = Settings().workers, 0.02, 1000
+    share = workers // SHARES
+    queue: WorkQueue[ObjectKey] = WorkQueue("test", line=line, share=share)
+    made: list[float] = []
+
+    async def reconcile(key: ObjectKey) -> None:
+        await asyncio.sleep(seconds)
+        if key.kind == "BackupSchedule":
+            made.append(asyncio.get_running_loop().time())
+
+    async def ready() -> None:
+        return None
+
+    for number in range(4000):
+        queue.add(ObjectKey("Backup", waiting_in, f"b{number}"))
+    for number in range(schedules):
+        queue.add(ObjectKey("BackupSchedule", "due", f"s{number}"))
+    runner = Runner("test", queue, reconcile, workers=workers)
+    running = asyncio.create_task(runner.run(ready()))
+    await asyncio.sleep(30)
+    assert len(made) == schedules
+    assert made[-1] <= slower * schedules * seconds / share
+    assert await runner.stop(within=60)
+    await running
