@@ -104,6 +104,7 @@ def test_half_a_picture_is_not_shown() -> None:
     assert list(backup_gauges(store.cache)) == []
 
 
+PROVEN = "tidbbackup_last_proven_timestamp_seconds"
 NEXT, OVERDUE = "tidbbackup_schedule_next_run_timestamp_seconds", "tidbbackup_schedule_overdue_seconds"
 SUCCESS_DUE = "tidbbackup_schedule_success_due_timestamp_seconds"
 
@@ -125,6 +126,7 @@ def test_when_a_schedule_is_due_next() -> None:
         NEXT: {("ns", "s"): later(60).timestamp()},
         OVERDUE: {("ns", "s"): 0},
         SUCCESS_DUE: {},
+        PROVEN: {},
     }
 
 
@@ -133,6 +135,16 @@ def test_by_when_a_schedule_owes_a_success_also_if_it_is_never_due() -> None:
 
     assert schedule_shown(schedule(owed))[SUCCESS_DUE] == {("ns", "s"): later(60).timestamp()}
     assert schedule_shown(schedule(owed, pause=True))[SUCCESS_DUE] == {}
+
+
+def test_when_a_drill_last_proved_a_backup_or_since_when_one_is_asked_for() -> None:
+    never = BackupScheduleStatus(drillSince=NOW)
+    assert schedule_shown(schedule(never))[PROVEN] == {("ns", "s"): NOW.timestamp()}
+    assert schedule_shown(schedule(never, pause=True))[PROVEN] == {}, "a pause stops drills too"
+    proven = attrs.evolve(never, lastProvenTime=later(60))
+    assert schedule_shown(schedule(proven))[PROVEN] == {("ns", "s"): later(60).timestamp()}
+    former = attrs.evolve(never, drillSince=None, lastProvenTime=later(60))
+    assert schedule_shown(schedule(former))[PROVEN] == {}
 
 
 def test_how_long_a_backup_is_overdue() -> None:
@@ -144,7 +156,8 @@ def test_how_long_a_backup_is_overdue() -> None:
 def test_a_paused_one_and_one_that_is_never_due_are_not_overdue() -> None:
     paused = schedule(BackupScheduleStatus(nextBackupTime=NOW), pause=True)
     for found in (paused, schedule()):
-        assert schedule_shown(found, at=later(60)) == {NEXT: {}, OVERDUE: {}, SUCCESS_DUE: {}}
+        shown = schedule_shown(found, at=later(60))
+        assert shown == {NEXT: {}, OVERDUE: {}, SUCCESS_DUE: {}, PROVEN: {}}
 
 
 def test_a_schedule_has_the_same_label_as_its_backups() -> None:

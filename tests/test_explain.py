@@ -68,6 +68,15 @@ def test_the_next_due_times(tmp_path: Path) -> None:
     )
 
 
+def test_the_next_drill(tmp_path: Path) -> None:
+    drill = {"schedule": "0 5 * * 0", "databaseSuffix": "_drill"}
+    _, lines = explained(tmp_path, schedule(drill=drill))
+    assert lines[-1] == "  next drill: 2026-11-29T05:00:00Z  nightly-drill-2026-11-29t05-00-00"
+    code, lines = explained(tmp_path, schedule(drill={"schedule": "0 5 * * 0"}))
+    assert code == 3
+    assert lines[2].startswith("  InvalidDrill: spec.drill.databaseSuffix: is missing")
+
+
 def test_a_zone_with_daylight_saving(tmp_path: Path) -> None:
     before = datetime(2026, 10, 24, tzinfo=UTC)
     _, lines = explained(tmp_path, schedule(timeZone="Europe/Berlin"), at=before)

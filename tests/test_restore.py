@@ -45,6 +45,24 @@ def test_what_is_no_server(text: str) -> None:
         server_of(text, tls=False)
 
 
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (RestoreSettings(databaseSuffix="a`b"), "--database-suffix a`b: write letters, digits and _ only"),
+        (RestoreSettings(overwrite=True, drop=True), "--overwrite tables cannot stand beside --drop"),
+        (
+            RestoreSettings(overwrite=True, databaseSuffix="_d"),
+            "--overwrite tables cannot stand beside --drop",
+        ),
+    ],
+)
+def test_what_a_drill_cannot_be(settings: RestoreSettings, why: str) -> None:
+    err = io.StringIO()
+    asked = Asked(URL, "db", Place("ceph", "http://127.0.0.1:9"), settings)
+    assert restore(asked, {"DB_PASSWORD": "x"}, None, io.StringIO(), Screen(err)) == 2
+    assert why in err.getvalue()
+
+
 def test_usage() -> None:
     assert ran("s3://b/k") == (
         2,

@@ -163,6 +163,10 @@ def _of_schedules(every: Iterable[object], moment: float) -> Iterator[Metric]:
         "tidbbackup_schedule_success_due_timestamp_seconds",
         "By when a Backup of a schedule has to be complete: two intervals after the newest one.",
     )
+    proven = _gauge(
+        "tidbbackup_last_proven_timestamp_seconds",
+        "When a drill of a schedule last proved a Backup; before the first, since when drills are asked for.",
+    )
     found = (view for view in every if isinstance(view, BackupSchedule) and not view.spec.pause)
     for meta, status in sorted(
         ((each.metadata, each.status) for each in found), key=lambda each: each[0].uid
@@ -170,12 +174,15 @@ def _of_schedules(every: Iterable[object], moment: float) -> Iterator[Metric]:
         group = meta.namespace, short(meta.name)
         if status.successDueTime is not None:
             success.add_metric(group, status.successDueTime.timestamp())
+        if status.drillSince is not None:
+            last = max(status.drillSince, status.lastProvenTime or status.drillSince)
+            proven.add_metric(group, last.timestamp())
         if status.nextBackupTime is None:
             continue
         due = status.nextBackupTime.timestamp()
         next_run.add_metric(group, due)
         overdue.add_metric(group, max(moment - due, 0.0))
-    yield from (next_run, overdue, success)
+    yield from (next_run, overdue, success, proven)
 
 
 def _phases(backups: Iterable[Backup]) -> Metric:

@@ -219,6 +219,10 @@ def _add_restore(parser: argparse.ArgumentParser) -> None:
         choices=("never", "tables"),
         help="tables: drop those of the archive first, if they exist (default: never)",
     )
+    parser.add_argument(
+        "--database-suffix", default="", metavar="TEXT", help="restore each database under its name and this"
+    )
+    parser.add_argument("--drop", action="store_true", help="drop what was created once it is compared")
     parser.add_argument("--threads", type=_positive, default=4, help="connections that load (default: 4)")
     parser.add_argument("--db-tls", type=Path, metavar="DIR", help="folder with ca.crt, tls.crt, tls.key")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
@@ -269,7 +273,13 @@ def _restore(options: argparse.Namespace) -> int:
 
     screen = Screen(sys.stderr)
     set_up_logging(options.log_level, "human", cast(TextIO, screen))
-    settings = RestoreSettings(tuple(options.filter), options.overwrite == "tables", options.threads)
+    settings = RestoreSettings(
+        tuple(options.filter),
+        options.overwrite == "tables",
+        options.threads,
+        databaseSuffix=options.database_suffix,
+        drop=options.drop,
+    )
     asked = Asked(options.url, options.to, _place(options), settings, options.db_tls)
     ask = getpass if sys.stdin.isatty() else None
     return restore(asked, os.environ, ask, sys.stdout, screen)

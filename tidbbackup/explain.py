@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import attrs
 from attrs import frozen
 
-from tidbbackup.decide.schedule.readiness import Reading, read, retention_fault
+from tidbbackup.decide.schedule.drill import drill_name, drill_table
+from tidbbackup.decide.schedule.readiness import Reading, read, warnings
 from tidbbackup.decide.schedule.retention import fates
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
 from tidbbackup.model.meta import Meta
@@ -71,14 +72,14 @@ def _explain(found: _Schedule, backups: Sequence[Backup], at: datetime, out: Tex
     schedule = found.schedule
     if schedule is None:
         return True
-    reading, warning = read(schedule), retention_fault(schedule)
+    reading, told = read(schedule), warnings(schedule)
     if not found.wrong or reading.faulty:
         print(f"  {reading.cause.reason}: {reading.cause.message}", file=out)
-    if warning:
+    for warning in told:
         print(f"  {warning.reason}: {warning.message}", file=out)
     for line in (*_due_times(schedule, reading, at), *_kept_and_deleted(schedule, backups, at)):
         print(f"  {line}", file=out)
-    return bool(found.wrong) or reading.faulty or warning is not None
+    return bool(found.wrong) or reading.faulty or bool(told)
 
 
 def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iterator[str]:
@@ -90,6 +91,10 @@ def _due_times(schedule: BackupSchedule, reading: Reading, at: datetime) -> Iter
         due = table.next_due(due)
         there = _there(due, schedule.spec.timeZone)
         yield f"  {format_time(due)}{there}  {backup_name(schedule.metadata.name, due)}"
+    if (drills := drill_table(schedule)) and not schedule.spec.pause:
+        due = drills.next_due(at)
+        there = _there(due, schedule.spec.timeZone)
+        yield f"next drill: {format_time(due)}{there}  {drill_name(schedule, due)}"
 
 
 def _there(due: datetime, zone: str) -> str:

@@ -210,13 +210,12 @@ def _schedule(schedule: BackupSchedule) -> _Judged:
         for fault in readiness.faults(schedule)
         if fault.reason != schedule_reasons.INVALID_TEMPLATE
     )
-    warnings = (*template.warnings, *_of_retention(schedule))
+    warnings = (*template.warnings, *_beside(schedule))
     return _Judged((*inside, *own), warnings, template.backup)
 
 
-def _of_retention(schedule: BackupSchedule) -> Iterator[str]:
-    fault = readiness.retention_fault(schedule)
-    if fault:
+def _beside(schedule: BackupSchedule) -> Iterator[str]:
+    for fault in readiness.warnings(schedule):
         yield fault.message
     least, most = schedule.spec.minBackups, schedule.spec.maxBackups
     if most and least > most:

@@ -15,6 +15,7 @@ from typing import TextIO
 import attrs
 from attrs import frozen
 
+from tidbbackup.decide.spec.restored import SUFFIX
 from tidbbackup.local_worker import Ask, Here, run_worker, with_secrets
 from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.model.contract.task import (
@@ -85,6 +86,12 @@ def _task(asked: Asked) -> WorkerTask:
             read_filter(asked.settings.tableFilter)
         except ValueError as error:
             raise UsageError(f"--filter {error}") from error
+    if not SUFFIX.fullmatch(asked.settings.databaseSuffix):
+        raise UsageError(
+            f"--database-suffix {asked.settings.databaseSuffix}: write letters, digits and _ only"
+        )
+    if asked.settings.overwrite and (asked.settings.drop or asked.settings.databaseSuffix):
+        raise UsageError("--overwrite tables cannot stand beside --drop or --database-suffix")
     if asked.db_tls and not (asked.db_tls / "ca.crt").is_file():
         raise UsageError(f"--db-tls {asked.db_tls}: has no ca.crt, the CA of the database's certificate")
     return WorkerTask(

@@ -69,6 +69,12 @@ class Schedules:
         changed = {"scheduleSince": wire(since), "lastDueTime": None}
         await self.scene.lab.plane.api.patch(f"{self.path}/{name}/status", {"status": changed})
 
+    async def drills_put_back(self, name: str, hours: int) -> None:
+        """As if drills had been asked for so long."""
+        await self.until(lambda status: "drillSince" in status, name)
+        changed = {"drillSince": wire(datetime.now(UTC) - timedelta(hours=hours)), "lastDrillTime": None}
+        await self.scene.lab.plane.api.patch(f"{self.path}/{name}/status", {"status": changed})
+
     async def backups(self, name: str = "") -> list[JSON]:
         """The Backups that bear its label, as `kubectl get bk -l` shows them; without a name, of all."""
         label = "tidb.pingcap.com/backup-schedule" + (f"={name}" if name else "")

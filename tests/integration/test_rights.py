@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -13,7 +15,7 @@ from tests.integration.account import LEASE, USER, Right, account_kubeconfig, ap
 from tests.integration.faults import before_database, other_controller, within
 from tests.integration.hold_proxy import TABLE_DUMP
 from tests.integration.scene import Scene, phase, why
-from tests.integration.schedule_scene import Schedules, hourly_half_an_hour_from_now
+from tests.integration.schedule_scene import Schedules, hourly_half_an_hour_from_now, name_at
 from tests.manifests.shipped import documents
 
 pytestmark = pytest.mark.integration
@@ -41,6 +43,7 @@ async def test_they_are_enough_and_none_is_too_much(restricted: Lab, scene: Scen
         _is_stopped(scene),
         _is_made_by_a_schedule_and_expires(scene),
         _is_restored_and_expires(scene),
+        _is_drilled(scene),
     )
     # Last, as it takes the keys away from all others.
     await _cannot_be_cleaned(scene)
@@ -69,7 +72,7 @@ async def test_it_could_not_do_what_it_does_not(restricted: Lab) -> None:
         ("patch", "backupschedules.pingcap.com"),
         ("delete", "backupschedules.pingcap.com"),
         ("deletecollection", "backups.pingcap.com"),
-        ("create", "restores.pingcap.com"),
+        ("deletecollection", "restores.pingcap.com"),
         ("update", "customresourcedefinitions.apiextensions.k8s.io"),
         ("create", "rolebindings.rbac.authorization.k8s.io"),
         ("impersonate", "serviceaccounts"),
@@ -132,6 +135,24 @@ async def _is_restored_and_expires(scene: Scene) -> None:
         {"apiVersion": "pingcap.com/v1alpha1", "kind": "Restore", "metadata": meta, "spec": spec}
     )
     await scene.until_said("Expired", "loaded", 60)
+
+
+async def _is_drilled(scene: Scene) -> None:
+    made, when = Schedules(scene), hourly_half_an_hour_from_now()
+    await made.create("drilled", when, drill={"schedule": when, "databaseSuffix": "_rights"})
+    await made.put_back("drilled", 1)
+    await made.until(lambda status: "lastSuccessfulBackup" in status, "drilled", 60)
+    # Somebody holds the name of its first drill.
+    minute = datetime.now(UTC).replace(minute=int(when.split()[0]), second=0, microsecond=0)
+    due = minute if minute <= datetime.now(UTC) else minute - timedelta(hours=1)
+    meta = {"name": name_at("drilled-drill", due), "namespace": scene.namespace}
+    await scene.apply({"apiVersion": "pingcap.com/v1alpha1", "kind": "Restore", "metadata": meta, "spec": {}})
+    await made.drills_put_back("drilled", 1)
+    await scene.until_said("DrillSkipped", "drilled", 60)
+    other = f"{(due.minute + 5) % 60} * * * *"
+    patch = json.dumps({"spec": {"drill": {"schedule": other}}})
+    await scene.kubectl("patch", "bks", "drilled", "--type=merge", "-p", patch)
+    await scene.until_said("DrillCreated", "drilled", 60)
 
 
 async def _cannot_be_cleaned(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 import pytest
 
+from tests.decide.aftermath.test_drilled import drill
 from tests.decide.builders import IMAGE, NOW, UID, backup, status
 from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.decide.spec.test_restored import restore
@@ -118,6 +119,20 @@ def test_a_backup_that_dumps_from_the_target_is_known_to_the_restore_and_wakes_i
     assert observe_restore(held, found.key, IMAGE).dumps == (("nightly",) if seen else ())
     if seen:
         assert list(wakes_backup(held, Change(dumps.key, None, dumps))) == [dumps.key, found.key]
+
+
+def test_a_drill_concerns_its_backup_and_its_schedule() -> None:
+    one = drill()
+    one = attrs.evolve(one, metadata=attrs.evolve(one.metadata, labels={SCHEDULE_LABEL: "s"}))
+    by_hand = restore(s3=None, backup="demo")
+    held = caches((backup(),), schedules=(scheduled("s"),), restores=(one, by_hand))
+    assert observe_backup(held, backup().key, IMAGE).drills == (one,)
+    planned = observe_schedule(held, scheduled("s").key)
+    assert planned is not None
+    assert planned.drills == (one,)
+    woken = list(wakes_restore(held, Change(one.key, None, one)))
+    assert woken == [one.key, backup().key, scheduled("s").key]
+    assert list(wakes_restore(held, Change(by_hand.key, by_hand, None))) == [by_hand.key]
 
 
 def test_one_that_is_gone() -> None:

@@ -16,6 +16,7 @@ from tidbbackup.decide.render import WorkerImage
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
+from tidbbackup.model.resource.restore import Restore
 
 Evidence = Mapping[Look, tuple[object, ...]]
 View = TypeVar("View")
@@ -81,3 +82,5 @@ class BackupFacts(RunFacts):
     """The same of `worker aftermath`."""
     readers: tuple[ObjectKey, ...] = ()
     """The Restores that read its archive now."""
+    drills: tuple[Restore, ...] = ()
+    """The Restores by which schedules try this Backup."""

@@ -137,6 +137,10 @@ class Inspecting(Row):
 class Finished(Row):
     """What is decided about a Backup that is Complete or Failed."""
 
+    DRILLED = (
+        "the newest drill of it that has ended says something else than its condition Proven",
+        "Event Proven or NotProven; write the condition; then the rows below",
+    )
     EXPIRED = (
         "`ttlSecondsAfterFinished` has passed",
         "after a live read that agrees, delete the Backup; its cleanPolicy decides about the archive",

@@ -37,7 +37,7 @@ from tidbbackup.model.resource.backup import (
 )
 from tidbbackup.model.resource.restore import Restore, RestoreStatus
 
-_MESSAGE_LIMIT = 2048
+MESSAGE_LIMIT = 2048
 # What has to be mended comes first, then what is missing in the archive: a condition has one reason. What
 # many databases have comes last.
 _BY_WEIGHT = {
@@ -67,7 +67,7 @@ class Cause:
 
 def enter(status: S, phase: Phase, reason: str, message: str, now: datetime) -> S:
     """The status with `phase` as its one True phase; entering it again only mends reason and message."""
-    message = message[:_MESSAGE_LIMIT]
+    message = message[:MESSAGE_LIMIT]
     current = status.condition(phase)
     since = current.lastTransitionTime if current and current.status == "True" else now.replace(microsecond=0)
     entered = Condition(phase, "True", reason, message, since)
@@ -102,7 +102,7 @@ def warn(status: S, notices: Iterable[Notice | StatusWarning], now: datetime) ->
     found = tuple(sorted(dict.fromkeys(told), key=lambda each: _BY_WEIGHT.get(each.reason, _USUAL_WEIGHT)))
     conditions = tuple(condition for condition in status.conditions if condition.type != WARNING)
     if found:
-        message = "; ".join(each.message for each in found)[:_MESSAGE_LIMIT]
+        message = "; ".join(each.message for each in found)[:MESSAGE_LIMIT]
         current = status.condition(WARNING)
         since = current.lastTransitionTime if current else now.replace(microsecond=0)
         conditions += (Condition(WARNING, "True", found[0].reason, message, since),)
@@ -168,7 +168,7 @@ def hold_back(backup: Subject, cause: Cause, now: datetime) -> tuple[Action, ...
     """The actions that tell why a Backup is not Scheduled yet, and since when; its phase stays as it is."""
     current = backup.status.condition(Phase.SCHEDULED)
     since = (current.lastTransitionTime if current else None) or now.replace(microsecond=0)
-    message = _news(backup, current, "False", cause)[:_MESSAGE_LIMIT]
+    message = _news(backup, current, "False", cause)[:MESSAGE_LIMIT]
     held = Condition(Phase.SCHEDULED, "False", cause.reason, message, since)
     others = [condition for condition in backup.status.conditions if condition.type != held.type]
     wanted = attrs.evolve(
@@ -197,7 +197,7 @@ def _news(backup: Subject, told: Condition | None, holds: str, cause: Cause) -> 
         return cause.message
     if backup.status.observedGeneration != backup.metadata.generation:
         return cause.message
-    same = _plain(told.message) == _plain(cause.message[:_MESSAGE_LIMIT])
+    same = _plain(told.message) == _plain(cause.message[:MESSAGE_LIMIT])
     return told.message if same else cause.message
 
 

@@ -108,6 +108,9 @@ DELETE_MARKER = "DeleteMarker"
 MANIFEST_MISSING = "ManifestMissing"
 BACKUP_RUNS = "BackupRuns"
 DEFINER_MISSING = "DefinerMissing"
+PROGRAMS_LEFT_OUT = "ProgramsLeftOut"
+NOT_DROPPED = "NotDropped"
+NOT_PROVEN = "NotProven"
 
 LEFT_IN_THE_BUCKET = frozenset({BUCKET_NOT_FOUND, KEY_TAKEN})
 """A cleaning has ended and has not deleted all that it should: a Warning."""

@@ -27,6 +27,12 @@ MISSED_REFUSED = "MissedRefused"
 BACKUP_REFUSED = "BackupRefused"
 """Temporary: it is tried again until the next due time or the starting deadline."""
 
+# Drills.
+INVALID_DRILL = "InvalidDrill"
+"""In the condition Warning: Backups are created, but no drill."""
+DRILL_CREATED = "DrillCreated"
+DRILL_SKIPPED = "DrillSkipped"
+
 # Why retention deletes a Backup.
 RETENTION_EXPIRED = "RetentionExpired"
 RETENTION_MAX_BACKUPS = "RetentionMaxBackups"

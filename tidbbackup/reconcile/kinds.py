@@ -52,7 +52,7 @@ BY_ARCHIVE = "archive"
 """Index of Backups by the archive that is theirs, and of Restores by the one that they read now."""
 
 BY_SCHEDULE = "schedule"
-"""Index of Backups by their schedule."""
+"""Index of Backups and drills by their schedule."""
 
 
 @frozen
@@ -106,8 +106,8 @@ def by_archive(view: Backup | Restore | Malformed) -> Iterable[str]:
     return [url] if url else []
 
 
-def by_schedule(view: Backup | Malformed) -> Iterable[str]:
-    """The BY_SCHEDULE value of a Backup, from its label."""
+def by_schedule(view: Backup | Restore | Malformed) -> Iterable[str]:
+    """The BY_SCHEDULE value of a Backup or Restore, from its label."""
     label = view.metadata.labels.get(SCHEDULE_LABEL)
     return [f"{view.metadata.namespace}/{label}"] if label else []
 
@@ -147,7 +147,10 @@ KINDS = {
     for kind in (
         Kind(BACKUPS, Backup, decode_backup, _OF_RUNS | {BY_SCHEDULE: by_schedule}),
         Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
-        Kind(RESTORES, Restore, decode_restore, _OF_RUNS | {BY_BACKUP: by_backup}),
+        Kind(
+            *(RESTORES, Restore, decode_restore),
+            _OF_RUNS | {BY_BACKUP: by_backup, BY_SCHEDULE: by_schedule},
+        ),
         Kind(JOBS, Job, decode_job, {BY_RUN: by_run}, _OURS),
         _plain(PODS, Pod, {BY_RUN: by_run}, _OURS),
         _plain(EVENTS, Happening),

@@ -48,6 +48,7 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         # The schema refuses such an object. One from before the schema gets an Event.
         return BackupFacts(readable(found, KIND), image, unreadable=found.why)
     attempt = found.attempt if found is not None else 1
+    tried = caches.restores.by(BY_BACKUP, f"{key.namespace}/{key.name}")
     return BackupFacts(
         found,
         image,
@@ -56,6 +57,7 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         aftermath_job=_job(caches, "aftermath", key),
         aftermath_pods=_pods(caches, "aftermath", key),
         readers=tuple(each.key for each in _readers(caches, found)) if found else (),
+        drills=tuple(each for each in tried if isinstance(each, Restore) and each.is_drill),
     )
 
 
@@ -119,8 +121,14 @@ def observe_schedule(caches: Caches, key: ObjectKey) -> ScheduleFacts | None:
         return None
     if isinstance(found, Malformed):
         return ScheduleFacts(readable(found, key.kind), unreadable=found.why)
-    made = caches.backups.by(BY_SCHEDULE, f"{key.namespace}/{short(key.name)}")
-    return ScheduleFacts(found, tuple(backup for backup in made if isinstance(backup, Backup)))
+    label = f"{key.namespace}/{short(key.name)}"
+    made = caches.backups.by(BY_SCHEDULE, label)
+    drills = caches.restores.by(BY_SCHEDULE, label)
+    return ScheduleFacts(
+        found,
+        tuple(backup for backup in made if isinstance(backup, Backup)),
+        tuple(drill for drill in drills if isinstance(drill, Restore)),
+    )
 
 
 def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
@@ -139,23 +147,32 @@ def wakes_backup(caches: Caches, change: Change[Backup]) -> Iterable[ObjectKey]:
     ]
     restores = (each.key for each in (*of_it, *at_work) if isinstance(each, Restore))
     keys = list(dict.fromkeys((change.key, *restores)))
+    return [*keys, *_schedules(caches, view)]
+
+
+def _schedules(caches: Caches, view: Any) -> list[ObjectKey]:
+    """The schedule in the label of a Backup or drill."""
     label = view.metadata.labels.get(SCHEDULE_LABEL) if view else None
     if label is None:
-        return keys
-    named = caches.schedules.by(BY_SHORT_NAME, f"{change.key.namespace}/{label}")
-    return [*keys, *(schedule.key for schedule in named if isinstance(schedule, BackupSchedule))]
+        return []
+    named = caches.schedules.by(BY_SHORT_NAME, f"{view.metadata.namespace}/{label}")
+    return [schedule.key for schedule in named if isinstance(schedule, BackupSchedule)]
 
 
 def wakes_restore(caches: Caches, change: Change[Restore]) -> Iterable[ObjectKey]:
     """A change of a Restore concerns its own key; once it reads no more, also the Backups of that archive.
 
-    A change of its progress alone concerns no key.
+    That of a drill concerns its Backup and its schedule too. A change of its progress alone concerns no key.
     """
     if _only_progress(change):
         return []
     read, reads = ([*by_archive(view)] if view else [] for view in (change.old, change.new))
     freed = [each for url in read if url not in reads for each in caches.backups.by(BY_ARCHIVE, url)]
-    return [change.key, *(each.key for each in freed if isinstance(each, Backup))]
+    keys = [change.key, *(each.key for each in freed if isinstance(each, Backup))]
+    view = change.new or change.old
+    if isinstance(view, Restore) and view.is_drill:
+        keys += [ObjectKey(KIND, change.key.namespace, view.spec.backup), *_schedules(caches, view)]
+    return list(dict.fromkeys(keys))
 
 
 def _only_progress(change: Change[Any]) -> bool:

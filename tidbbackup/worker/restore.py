@@ -16,6 +16,7 @@ import msgspec
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.model.contract.task import RestoreSettings
+from tidbbackup.model.enumeration import some
 from tidbbackup.model.filter.table_filter import read_filter
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client, credentials_from, open_client
@@ -67,10 +68,16 @@ async def restore(
                 await _passed(work.load, client, env, head, limits)
             except StepFailed as error:
                 raise StepFailed(error.reason, f"{error}{work.whole()}") from error
+            journal.step = "compare"
+            _judge(await aside(work.finish), work, journal)
+        except (StepFailed, StorageError):
+            if asked.drop:
+                await _drop(work, journal)
+            raise
         finally:
             work.stop()
-    journal.step = "compare"
-    _judge(await aside(work.finish), work, journal)
+    if asked.drop:
+        await _drop(work, journal)
     journal.complete = WorkerResult(
         outcome=Outcome.COMPLETE,
         started=started,
@@ -94,7 +101,9 @@ def _wanted(asked: RestoreSettings, manifest: Manifest | None, target: Target) -
         rules = read_filter(asked.tableFilter, target.system) if asked.tableFilter else None
     except ValueError as error:
         raise StepFailed(reasons.INVALID_SPEC, f"spec.tableFilter: {error}") from error
-    return Wanted(manifest, rules, asked.overwrite, asked.threads)
+    return Wanted(
+        manifest, rules, asked.overwrite, asked.threads, suffix=asked.databaseSuffix, drop=asked.drop
+    )
 
 
 async def _head(client: S3Client, env: Environment) -> ObjectHead:
@@ -154,6 +163,22 @@ async def _passed(
         feed.close()
 
 
+async def _drop(work: Restoration, journal: Journal) -> None:
+    """What cannot be dropped is told: the archive is judged by the comparison alone."""
+    try:
+        left = await aside(work.drop)
+    except StepFailed as error:
+        journal.notice(
+            reasons.NOT_DROPPED, f"what this restore created is not dropped: {error}; drop it by hand"
+        )
+        return
+    if left:
+        journal.notice(
+            reasons.NOT_DROPPED,
+            f"{some(left)} is not dropped: it holds something that this restore did not create",
+        )
+
+
 def _judge(mismatches: list[Mismatch], work: Restoration, journal: Journal) -> None:
     if work.definers:
         names = ", ".join(f"`{user}`@`{host}`" for user, host in sorted(work.definers)[:_NAMED])
@@ -166,6 +191,12 @@ def _judge(mismatches: list[Mismatch], work: Restoration, journal: Journal) -> N
         journal.notice(
             reasons.DEFINER_MISSING,
             "views or programs run as accounts that may not exist: the user may not read mysql.user to tell",
+        )
+    if work.left_out:
+        journal.notice(
+            reasons.PROGRAMS_LEFT_OUT,
+            f"views, triggers, routines and events ({work.left_out} files) are not restored: their texts "
+            "name databases, and with databaseSuffix these have other names",
         )
     if mismatches:
         more = f"; and {len(mismatches) - _NAMED} more" if len(mismatches) > _NAMED else ""

@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.decide.aftermath.test_drilled import drill
 from tests.decide.builders import *
 from tests.decide.moments import failed
 from tidbbackup.decide.backup import decide
@@ -44,6 +45,10 @@ AT_WORK: dict[str, Any] = {
 }
 RELEASES = aftermath(COMPLETE, told="release")
 EXAMPLES = {
+    Finished.DRILLED: (
+        live(status("Complete"), drills=(drill(),)),
+        ["Normal Proven", "status -"],
+    ),
     Finished.EXPIRED: (expiring(), ["Normal Expired", "delete demo"]),
     Finished.DOUBTED: (expiring(server_time=None), ["Warning ClocksDiffer"]),
     Finished.POD_STOPS: (live(failed(), pods=(pod("Running", running()),)), []),

@@ -49,6 +49,11 @@ def test_the_whole_task() -> None:
     assert (task.backup, task.namespace, task.uid, task.keysInSecret) == ("demo", "ns", UID, True)
 
 
+def test_a_drill() -> None:
+    task = resolved(restore(databaseSuffix="_d", afterwards="Drop")).task
+    assert task.restore == RestoreSettings(databaseSuffix="_d", drop=True)
+
+
 def test_the_named_backup_gives_bucket_key_and_credentials() -> None:
     task = resolved(restore(s3=None, backup="demo"), COMPLETE_ONE).task
     assert task.target.url == "s3://bucket/some/of-it.tar.zst"
@@ -76,6 +81,13 @@ def test_an_address_of_the_original_has_no_scheme() -> None:
         ({"s3": PATH | {"path": "s3://bucket/x.zip"}}, None, "spec.s3.path", "write s3://bucket"),
         ({"s3": PATH | {"provider": "azure"}}, None, "spec.s3.provider", "write one of"),
         ({"overwrite": "All"}, None, "spec.overwrite", "write one of Never, Tables"),
+        ({"afterwards": "Wait"}, None, "spec.afterwards", "write one of Keep, Drop"),
+        ({"databaseSuffix": "a`b"}, None, "spec.databaseSuffix", "write letters, digits and _ only"),
+        (
+            {"overwrite": "Tables", "afterwards": "Drop"},
+            *(None, "spec.overwrite", "cannot stand beside databaseSuffix or afterwards: Drop"),
+        ),
+        ({"overwrite": "Tables", "databaseSuffix": "_d"}, None, "spec.overwrite", "cannot stand beside"),
         ({"br": {}}, None, "spec.br", "is not supported"),
         ({"useKMS": True}, None, "spec.useKMS", "is not supported"),
         ({"backupType": "ebs"}, None, "spec.backupType", "write full"),

@@ -128,3 +128,14 @@ def test_what_is_no_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST", 10)
     with pytest.raises(StepFailed, match="is larger than any table"):
         found({"d.t-schema.sql": "CREATE TABLE `t` (`id` int);\n"})
+
+
+def test_under_a_suffix_there_are_tables_alone() -> None:
+    content = found(SHOP).under("_d")
+    assert [name for name, _ in content.databases] == ["other_d", "shop_d"]
+    assert names(content) == {"TABLE `shop_d`.`t`", "TABLE `shop_d`.`u`"}
+    assert (content.views, content.triggers, content.programs, content.left_out) == ((), (), (), 3)
+    assert content.table_of(dump_file("shop.t.00001.sql")) == Thing("TABLE", "shop_d", "t")
+    (_, database) = content.databases[1]
+    assert database is not None
+    assert list(database.statements()) == [b"CREATE DATABASE `shop_d`"]

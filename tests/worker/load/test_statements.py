@@ -14,7 +14,9 @@ from tidbbackup.worker.load.statements import (
     definer,
     engine,
     is_head,
+    leaves_database_open,
     plain,
+    renamed,
     sets_next_value,
     sets_utc,
     split,
@@ -144,3 +146,41 @@ def test_what_has_appeared_meanwhile_is_an_error() -> None:
     assert strictly_new(database) == database
     text = b"CREATE TABLE `t` (`a` int COMMENT 'CREATE TABLE IF NOT EXISTS x')"
     assert strictly_new(text) == text
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        (
+            b"CREATE DATABASE IF NOT EXISTS `a``b` /*!40100 x */",
+            b"CREATE DATABASE IF NOT EXISTS `a``b_d` /*!40100 x */",
+        ),
+        (b"CREATE TABLE `t` (`id` int)", b"CREATE TABLE `t` (`id` int)"),
+        (b"CREATE TABLE `a`.`t` (`id` int)", b"CREATE TABLE `a_d`.`t` (`id` int)"),
+        (b"REFERENCES `a` . `t` (`id`)", b"REFERENCES `a_d` . `t` (`id`)"),
+        (b"DEFAULT nextval(`a`.`s`)", b"DEFAULT nextval(`a_d`.`s`)"),
+        (b"COMMENT 'it''s \\'`a`.`t`'", b"COMMENT 'it''s \\'`a`.`t`'"),
+        (b"`a`.`t`.`c`", b"`a_d`.`t`.`c`"),
+        (b"`x'y`.`t`, `z'`", b"`x'y_d`.`t`, `z'`"),
+        (b"ALTER SEQUENCE `s` RESTART WITH 5", b"ALTER SEQUENCE `s` RESTART WITH 5"),
+    ],
+)
+def test_names_of_databases_get_a_suffix_wherever_they_stand(statement: bytes, wanted: bytes) -> None:
+    assert renamed(statement, b"_d") == wanted
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_open"),
+    [
+        (b"INSERT INTO `t` VALUES\n(1)", True),
+        (b"INSERT INTO `a``t` (`x`,`y`) VALUES (1,2)", True),
+        (b"REPLACE INTO `t` VALUES(1)", True),
+        (b"INSERT IGNORE INTO `t` VALUES(1)", True),
+        (b"INSERT INTO `a`.`t` VALUES (1)", False),
+        (b"INSERT INTO `a` . `t` VALUES (1)", False),
+        (b"INSERT INTO a.t VALUES (1)", False),
+        (b"INSERT `a`.`t` VALUES (1)", False),
+    ],
+)
+def test_rows_that_name_their_database(statement: bytes, is_open: bool) -> None:
+    assert leaves_database_open(statement) is is_open

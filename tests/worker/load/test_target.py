@@ -38,3 +38,8 @@ def test_what_cannot_stand_beside_each_other() -> None:
 def test_the_servers_own_databases() -> None:
     assert "METRICS_SCHEMA" in TIDB.system
     assert "METRICS_SCHEMA" not in MARIADB.system
+
+
+def test_names_of_one_database() -> None:
+    assert TIDB.fold("Shop") == TIDB.fold("shop")
+    assert MARIADB.fold("Shop") != MARIADB.fold("shop")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from tidbbackup.decide import rows
+from tidbbackup.decide.aftermath.drilled import drilled
 from tidbbackup.decide.aftermath.job import follow, tried_until
 from tidbbackup.decide.aftermath.left import done, left_to_release
 from tidbbackup.decide.plan import Action, Announce, Delete, Plan
@@ -40,6 +41,8 @@ _NOT_PUT_BACK = f"the GC life time that its run may have raised was not put back
 def decide(life: BackupLife) -> Plan:
     """What is left to do about a Backup that is Complete or Failed."""
     backup, now = life.backup, life.now
+    if told := drilled(life):
+        return Plan(told, row=rows.Finished.DRILLED)
     ended = life.status.timeCompleted or backup.metadata.creationTimestamp
     assert ended is not None
     ttl = backup.spec.ttlSecondsAfterFinished

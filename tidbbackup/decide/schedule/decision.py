@@ -12,6 +12,7 @@ import attrs
 
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
 from tidbbackup.decide.schedule.cron import COUNT_LIMIT
+from tidbbackup.decide.schedule.drill import Drilling, drilling
 from tidbbackup.decide.schedule.ledger import Ledger, Passed, settle
 from tidbbackup.decide.schedule.readiness import Reading, read
 from tidbbackup.decide.schedule.run_now import run_now
@@ -41,6 +42,11 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     status = attrs.evolve(
         wanted(facts, ledger, reading, now), observedRunNow=asked.observed, runNowTime=asked.due
     )
+    drills = Drilling(status)
+    if ledger.due is None and ledger.held is None and schedule.status.runNowTime is None:
+        # Only then a refusal is one of the drill. The status of a Backup that is due wakes us at once.
+        drills = drilling(facts, status, now)
+    status = drills.status
     patch = changes(schedule.status, status)
     # Dying before the status is written: the next run finds the same open due times, and the Backup, if it
     # was made, among them. So none is made twice and none is counted twice.
@@ -48,9 +54,10 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     tallies = tuple(Tally(Counted.MISSED, *group, each.reason, each.count) for each in ledger.passed)
     write = (PatchStatus(schedule.key, schedule.metadata.resourceVersion, patch, tallies),) if patch else ()
     said = [_say(facts, schedule, passed) for passed in ledger.passed]
-    made = (*_make(facts, schedule, ledger), *asked.actions)
+    made = (*_make(facts, schedule, ledger), *asked.actions, *drills.actions)
     actions = (*said, *made, *_say_readiness(schedule, status, reading), *write)
-    return Plan(actions, wake_at=_wake_at(reading, ledger, now)).no_later(asked.wake_at)
+    plan = Plan(actions, wake_at=_wake_at(reading, ledger, now))
+    return plan.no_later(asked.wake_at).no_later(status.nextDrillTime)
 
 
 def _wake_at(reading: Reading, ledger: Ledger, now: datetime) -> datetime | None:

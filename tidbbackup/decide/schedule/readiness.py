@@ -11,6 +11,7 @@ from attrs import frozen
 
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.schedule.cron import InvalidSchedule, Timetable, UnknownZone, parse
+from tidbbackup.decide.schedule.drill import drill_fault
 from tidbbackup.decide.schedule.scheduled import NAME_LIMIT, SUFFIX_LENGTH
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.decide.status import Cause
@@ -96,6 +97,11 @@ def _cause(schedule: BackupSchedule) -> Cause:
     if spec.pause:
         return Cause(reasons.PAUSED, "spec.pause is true: no new backups; retention goes on")
     return Cause(reasons.READY, f"backups are made by {spec.schedule!r} in {spec.timeZone or 'UTC'}")
+
+
+def warnings(schedule: BackupSchedule) -> list[Cause]:
+    """What is wrong with it although Backups are created."""
+    return [fault for fault in (retention_fault(schedule), drill_fault(schedule)) if fault]
 
 
 def retention_fault(schedule: BackupSchedule) -> Cause | None:

@@ -16,14 +16,15 @@ from tidbbackup.decide.render import pod_annotations
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, DUE_TIME, FINALIZER, SCHEDULE_LABEL, SCHEDULE_UID, short
 from tidbbackup.model.resource.backup import KIND, Backup, Phase, spec_to_wire
+from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule
 from tidbbackup.model.units import format_time
 
 NAME_LIMIT = 253
 """Characters of a Backup's name."""
 SUFFIX_LENGTH = len("-2006-01-02t15-04-05")
-_PRUNE = "argocd.argoproj.io/sync-options"
-_UNFINISHED = ("", Phase.SCHEDULED, Phase.RUNNING)
+PRUNE = "argocd.argoproj.io/sync-options"
+UNFINISHED = ("", Phase.SCHEDULED, Phase.RUNNING)
 
 
 @frozen
@@ -46,6 +47,8 @@ class ScheduleFacts(Facts):
     schedule: BackupSchedule
     backups: tuple[Backup, ...] = ()
     """The Backups of its namespace that carry its label."""
+    drills: tuple[Restore, ...] = ()
+    """The Restores of its namespace that carry its label."""
 
     @cached_property
     def made(self) -> tuple[Made, ...]:
@@ -83,7 +86,7 @@ def manifest(schedule: BackupSchedule, due: datetime) -> dict[str, Any]:
         DUE_TIME: format_time(due),
         SCHEDULE_UID: meta.uid,
         # Else a GitOps tool that manages the schedule may take it for its own leftover.
-        _PRUNE: "Prune=false",
+        PRUNE: "Prune=false",
     }
     return {
         "apiVersion": API_VERSION,
@@ -119,7 +122,7 @@ def is_active(backup: Backup) -> bool:
     meta = backup.metadata
     if meta.deletionTimestamp is not None and FINALIZER not in meta.finalizers:
         return False  # Nothing of it runs any more: whoever else holds it must not hold up the schedule.
-    return backup.status.phase in _UNFINISHED
+    return backup.status.phase in UNFINISHED
 
 
 def is_good(backup: Backup) -> bool:

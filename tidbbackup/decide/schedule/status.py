@@ -14,7 +14,7 @@ import attrs
 
 from tidbbackup.decide.schedule.cron import Timetable
 from tidbbackup.decide.schedule.ledger import Ledger, Passed
-from tidbbackup.decide.schedule.readiness import Reading, retention_fault
+from tidbbackup.decide.schedule.readiness import Reading, warnings
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import schedule_reasons as reasons
@@ -45,9 +45,9 @@ def wanted(facts: ScheduleFacts, ledger: Ledger, reading: Reading, now: datetime
     )
     ready = not reading.faulty and not spec.pause
     conditions = [_condition(schedule.status, reasons.READY, ready, reading.cause, now)]
-    warning = retention_fault(schedule)
-    if warning:
-        conditions.append(_condition(schedule.status, WARNING, True, warning, now))
+    if told := warnings(schedule):
+        every = Cause(told[0].reason, "; ".join(each.message for each in told))
+        conditions.append(_condition(schedule.status, WARNING, True, every, now))
     return attrs.evolve(status, conditions=tuple(conditions))
 
 

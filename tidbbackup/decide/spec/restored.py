@@ -21,10 +21,12 @@ from tidbbackup.model.meta import Meta
 from tidbbackup.model.reasons import BACKUP_RUNS, NO_EFFECT
 from tidbbackup.model.resource.backup import Backup, BackupSpec, Phase
 from tidbbackup.model.resource.pod_settings import PodSettings
-from tidbbackup.model.resource.restore import Overwrite, Restore, RestoreSpec
+from tidbbackup.model.resource.restore import Afterwards, Overwrite, Restore, RestoreSpec
 from tidbbackup.model.resource.storage_spec import S3Spec
 
 _ARCHIVE = re.compile(r"(?:s3://)?(?P<bucket>[^/]+)/(?P<key>[^/].*\.(?:tgz|tar\.zst))", re.DOTALL)
+SUFFIX = re.compile(r"[0-9A-Za-z_]*")
+"""Of databases; it is put into names that are quoted already."""
 _NO_EFFECT = ("tikvGCLifeTime", "storageType", "toolImage")
 
 
@@ -73,7 +75,12 @@ def resolve(restore: Restore, backup: Backup | None) -> Resolved | tuple[Problem
         target=attrs.evolve(target, key=archive.key),
         database=DatabaseTarget(spec.to.host, spec.to.port, spec.to.user, bool(spec.to.tlsClientSecretName)),
         keysInSecret=bool(archive.s3.secretName),
-        restore=RestoreSettings(spec.tableFilter, overwrite=spec.overwrite == Overwrite.TABLES),
+        restore=RestoreSettings(
+            spec.tableFilter,
+            overwrite=spec.overwrite == Overwrite.TABLES,
+            databaseSuffix=spec.databaseSuffix,
+            drop=spec.afterwards == Afterwards.DROP,
+        ),
     )
     return Resolved(task, shared)
 
@@ -128,6 +135,13 @@ def _in(s3: S3Spec, path: str, field: str, cure: str) -> _Archive | Problem:
 def _problems(spec: RestoreSpec, archive: _Archive | Problem, shared: BackupSpec) -> Iterator[Problem]:
     if spec.overwrite not in set(Overwrite):
         yield Problem("spec.overwrite", spec.overwrite, f"write one of {', '.join(Overwrite)}")
+    if spec.afterwards not in set(Afterwards):
+        yield Problem("spec.afterwards", spec.afterwards, f"write one of {', '.join(Afterwards)}")
+    if not SUFFIX.fullmatch(spec.databaseSuffix):
+        yield Problem("spec.databaseSuffix", spec.databaseSuffix, "write letters, digits and _ only")
+    if spec.overwrite == Overwrite.TABLES and (spec.databaseSuffix or spec.afterwards == Afterwards.DROP):
+        cure = "cannot stand beside databaseSuffix or afterwards: Drop, which are for what is not there yet"
+        yield Problem("spec.overwrite", spec.overwrite, cure)
     if isinstance(archive, Problem):
         yield archive
     for each in problems(shared):

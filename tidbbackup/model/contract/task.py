@@ -62,6 +62,10 @@ class RestoreSettings:
     overwrite: bool = False
     threads: int = 4
     """Connections that load rows."""
+    databaseSuffix: str = ""
+    """Each database is restored under its name and this."""
+    drop: bool = False
+    """What this run has created is dropped once it is compared, or has failed."""
 
 
 @frozen

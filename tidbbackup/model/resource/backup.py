@@ -50,8 +50,9 @@ class Phase(StrEnum):
 WARNING = "Warning"
 FINISHED = "Finished"
 SUCCEEDED = "Succeeded"
+PROVEN = "Proven"
 """Conditions that are never a phase. Finished is True once the Backup is Complete or Failed; Succeeded is
-then True or False."""
+then True or False. Proven tells whether the newest drill has restored all that it took of the archive."""
 
 
 class CleanPolicy(StrEnum):
@@ -386,8 +387,8 @@ def _shared_spec(data: bytes) -> BackupSpec:
     return spec_from_wire(data)
 
 
-def spec_to_wire(spec: BackupSpec) -> dict[str, Any]:
-    """The JSON that `spec_from_wire` reads as this spec, without fields that have their default."""
+def spec_to_wire(spec: PodSettings) -> dict[str, Any]:
+    """The JSON of a Backup's or Restore's spec, without fields that have their default."""
     wire = _written(spec)
     if "source" in wire:
         wire["from"] = wire.pop("source")

@@ -14,7 +14,7 @@ import msgspec
 from attrs import frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
-from tidbbackup.model.names import BEGUN_UID
+from tidbbackup.model.names import BEGUN_UID, GROUP
 from tidbbackup.model.resource.backup import Condition, Phase, RunEnd, StatusWarning
 from tidbbackup.model.resource.pod_settings import PodSettings
 from tidbbackup.model.resource.storage_spec import S3Spec, Source
@@ -28,6 +28,13 @@ class Overwrite(StrEnum):
 
     NEVER = "Never"
     TABLES = "Tables"
+
+
+class Afterwards(StrEnum):
+    """What becomes of what a restore has created, once it has been compared."""
+
+    KEEP = "Keep"
+    DROP = "Drop"
 
 
 @frozen
@@ -54,6 +61,17 @@ class RestoreSpec(PodSettings):
         "Never: a table that exists makes the restore fail before anything is written. Tables: the tables of "
         "the archive are dropped first.",
         enum=[each.value for each in Overwrite],
+    )
+    databaseSuffix: str = declared(
+        "",
+        "Restore each database under its name and this, such as _drill: a new database with tables and their "
+        "rows only, without views, triggers, routines and events.",
+        maxLength=32,
+    )
+    afterwards: str = declared(
+        Afterwards.KEEP.value,
+        "Drop: what the restore has created, and nothing else, is dropped at its end: a drill.",
+        enum=[each.value for each in Afterwards],
     )
     storageClassName: str | None = declared(
         None, "No effect: a restore streams and needs no volume.", maxLength=NAME_LENGTH
@@ -138,6 +156,13 @@ class Restore:
         begun = self.status.phase in ("", Phase.SCHEDULED, Phase.RUNNING)
         goes_on = begun and self.metadata.deletionTimestamp is None and not self.foreign
         return self.status.backupPath if goes_on else ""
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether a BackupSchedule has created it, and it is no copy."""
+        owner = self.metadata.owner
+        made = owner is not None and owner.identity[:2] == (GROUP, "BackupSchedule")
+        return made and not self.foreign
 
     @property
     def foreign(self) -> str:

@@ -13,12 +13,32 @@ from attrs import frozen
 
 from tidbbackup.model.meta import Meta, ObjectKey
 from tidbbackup.model.resource.backup import BackupSpec, Condition, spec_from_wire
+from tidbbackup.model.resource.storage_spec import Source
 from tidbbackup.model.units import QUANTITY_PATTERN
-from tidbbackup.model.wire import EMPTY, NAME_LENGTH, Free, Reader, declared, passed_on, required
+from tidbbackup.model.wire import EMPTY, NAME_LENGTH, TEXT_LENGTH, Free, Reader, declared, passed_on, required
 
 KIND = "BackupSchedule"
 # A condition answers a wrong schedule, not the schema: this limit only bounds its size.
 _HOSTILE_LENGTH = 16_384
+
+
+@frozen
+class DrillSpec:
+    """Restores the newest complete Backup now and then, compares it, and drops what it has created."""
+
+    schedule: str = required(
+        "When, as spec.schedule and in its zone. One that is more than an hour late is left out.",
+        maxLength=_HOSTILE_LENGTH,
+    )
+    to: Source | None = declared(
+        None, "The server to restore into. Absent: that of the template, with a databaseSuffix."
+    )
+    tableFilter: tuple[str, ...] = declared(
+        (), "Which tables to restore; absent: all.", maxItems=256, itemLength=TEXT_LENGTH
+    )
+    databaseSuffix: str = declared(
+        "", "As in Restore: each database is restored under its name and this.", maxLength=32
+    )
 
 
 @frozen
@@ -74,6 +94,7 @@ class BackupScheduleSpec:
         "Secrets to pull the worker's image with, if the template has none.", list
     )
     backupTemplate: BackupSpec | None = declared(None, "The spec of each Backup this schedule makes.")
+    drill: DrillSpec | None = declared(None, "Proves now and then that the newest Backup can be restored.")
 
     def backup_spec(self) -> BackupSpec:
         """The spec of each Backup: the template, completed by the schedule's own fields."""
@@ -113,6 +134,11 @@ class BackupScheduleStatus:
         None, "How many due times had no Backup because the one before still ran."
     )
     pausedRuns: int | None = declared(None, "How many due times had no Backup because of a pause.")
+    drillSince: datetime | None = declared(None, "Since when drills are asked for.")
+    lastDrillTime: datetime | None = declared(None, "The newest due time of a drill with an outcome.")
+    nextDrillTime: datetime | None = declared(None, "When the next drill is due.")
+    lastProvenBackup: str = declared("", "Name of the newest Backup that a drill has proven.")
+    lastProvenTime: datetime | None = declared(None, "When that drill ended.")
     active: tuple[str, ...] = declared((), "Names of the Backups that are running.")
     conditions: tuple[Condition, ...] = declared((), "Whether the schedule can work.", mapKey="type")
     observedGeneration: int | None = declared(None, "The generation of the spec that this status belongs to.")

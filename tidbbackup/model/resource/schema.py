@@ -60,7 +60,7 @@ _RESTORE_FIXED = (
     ("to.host", "to.port", "to.user"),
     ("backup", "overwrite"),
     ("s3.provider", "s3.path", "s3.endpoint", "s3.region"),
-    ("tableFilter",),
+    ("tableFilter", "databaseSuffix", "afterwards"),
 )
 
 _RESTORE_COLUMNS = (

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from isal import isal_zlib
 
 from tidbbackup.model import reasons
 from tidbbackup.model.filter.table_filter import TableFilter
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.load.files import DumpFile, Kind
-from tidbbackup.worker.load.statements import created, split, verb
+from tidbbackup.worker.load.statements import created, renamed, split, verb
 from tidbbackup.worker.load.thing import Thing
 
 LARGEST = 16 << 20
@@ -32,10 +32,16 @@ class Definition:
 
     file: DumpFile
     _packed: bytes = field(repr=False)
+    _suffix: bytes = b""
 
     def statements(self) -> Iterator[bytes]:
         """Those of the file, in order."""
-        return split([isal_zlib.decompress(self._packed)], LARGEST)
+        found = split([isal_zlib.decompress(self._packed)], LARGEST)
+        return (renamed(each, self._suffix) for each in found) if self._suffix else found
+
+    def under(self, suffix: str) -> Definition:
+        """The same for databases whose names end with `suffix`."""
+        return evolve(self, suffix=suffix.encode())
 
 
 @frozen
@@ -61,6 +67,32 @@ class Content:
     """Routines and events, with their database."""
     _stems: dict[str, Thing | None]
     """Table by the stem of its definition; None: it is not to be restored."""
+    left_out: int = 0
+    """How many files of views, triggers, routines and events are left out."""
+
+    def under(self, suffix: str) -> Content:
+        """The tables and sequences of it, in databases whose names end with `suffix`.
+
+        Views and programs are left out: their texts name databases in ways that only the server can read.
+        """
+
+        def thing(found: Thing) -> Thing:
+            return evolve(found, database=found.database + suffix)
+
+        def items(found: tuple[Item, ...]) -> tuple[Item, ...]:
+            return tuple(Item(thing(each.thing), each.definition.under(suffix)) for each in found)
+
+        return Content(
+            self.policies,
+            tuple((name + suffix, made and made.under(suffix)) for name, made in self.databases),
+            items(self.sequences),
+            items(self.tables),
+            views=(),
+            triggers=(),
+            programs=(),
+            stems={stem: each and thing(each) for stem, each in self._stems.items()},
+            left_out=len(self.views) + len(self.triggers) + len(self.programs),
+        )
 
     def things(self) -> Iterator[Thing]:
         """All objects that will be created in databases, but triggers."""

@@ -24,6 +24,7 @@ from tidbbackup.worker.load.statements import (
     verb,
 )
 from tidbbackup.worker.load.target import UTC, Target
+from tidbbackup.worker.load.thing import Thing
 
 _EXISTS = frozenset({1007, 8238})
 """A database, a placement policy."""
@@ -39,6 +40,8 @@ class Definitions:
         self._database = ""
         self.definers: set[tuple[str, str]] = set()
         """Accounts that views and programs are to run as."""
+        self.made: list[Thing] = []
+        """What was not there before, and is now. A statement whose answer is lost is not among them."""
 
     def before_rows(self, content: Content) -> None:
         """Placement policies, databases, sequences, tables.
@@ -57,20 +60,25 @@ class Definitions:
         self._in_rounds(content.sequences)
         self._in_rounds(content.tables)
 
-    def after_rows(self, content: Content) -> None:
+    def after_rows(self, content: Content, *, cached: bool = True) -> None:
         """Routines and events, views in the order of their dependencies, triggers, cached tables.
+
+        Args:
+            content: what is restored.
+            cached: whether tables are cached again; TiDB drops none that is.
 
         Raises:
             StepFailed: a statement has failed.
         """
-        for database, definition, _ in content.programs:
+        for database, definition, things in content.programs:
             self._prepare(database, strict=False)
             self._carry_out(definition, f"routines and events of `{database}`")
+            self.made += things
         self._in_rounds(content.views)
         for database, definition in content.triggers:
             self._prepare(database, strict=False)
             self._carry_out(definition, f"triggers ({definition.file.name})")
-        for item in content.tables:
+        for item in content.tables if cached else ():
             if any(_CACHED in statement for statement in item.definition.statements()):
                 fetch(self._session, f"ALTER TABLE {item.thing.sql} CACHE")
 
@@ -83,6 +91,7 @@ class Definitions:
                 try:
                     self._prepare(item.thing.database, strict=item.thing.kind != "VIEW")
                     self._carry_out(item.definition, f"{item.thing.kind.lower()} {item.thing.sql}")
+                    self.made.append(item.thing)
                 except Exception as raised:
                     cause = raised.__cause__
                     if not isinstance(cause, pymysql.Error) or error_code(cause) in LOST:

@@ -6,6 +6,7 @@ Must not know where they come from.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -20,6 +21,7 @@ from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_wor
 from tidbbackup.worker.counters import Counters
 from tidbbackup.worker.database.catalog import ROWS_ELSEWHERE
 from tidbbackup.worker.database.session import open_session
+from tidbbackup.worker.definitions.text import quoted
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.load.board import Board, Source, Stopped
 from tidbbackup.worker.load.catalogue import Catalogue, Content, Definition, unreadable
@@ -27,8 +29,26 @@ from tidbbackup.worker.load.connections import Connections
 from tidbbackup.worker.load.definitions import Definitions
 from tidbbackup.worker.load.failures import left_out
 from tidbbackup.worker.load.files import DumpFile, Kind, definitions_come_first, dump_file
-from tidbbackup.worker.load.statements import TooLong, engine, sets_next_value, sets_utc, split, verb
-from tidbbackup.worker.load.target import UTC, Target, accounts, count_rows, drop, things_in
+from tidbbackup.worker.load.statements import (
+    TooLong,
+    engine,
+    leaves_database_open,
+    renamed,
+    sets_next_value,
+    sets_utc,
+    split,
+    verb,
+)
+from tidbbackup.worker.load.target import (
+    UTC,
+    Target,
+    accounts,
+    count_rows,
+    drop,
+    drop_empty,
+    new_ones,
+    things_in,
+)
 from tidbbackup.worker.load.thing import Thing
 
 _BUDGET = 64 << 20
@@ -51,6 +71,10 @@ class Wanted:
     filter: TableFilter | None = None
     overwrite: bool = False
     threads: int = 4
+    suffix: str = ""
+    """Of the databases: they must not be there."""
+    drop: bool = False
+    """What this restore has created is dropped at its end."""
 
 
 @frozen
@@ -78,6 +102,9 @@ class Restoration:
         self._connections = Connections(wanted.threads, target, self._board, self._moved)
         self._read_before = 0
         self._stopped = threading.Event()
+        self._creating = threading.Lock()
+        self._created: list[Thing] = []
+        self._new_databases: list[str] = []
         self.definers: set[tuple[str, str]] = set()
         """Accounts that views and programs of the archive run as and that the server does not have."""
         self.definers_known = True
@@ -117,6 +144,11 @@ class Restoration:
         found = [table.sql for table, rows in expected.items() if self._connections.rows[table] == rows]
         names = f": {', '.join(found[:_NAMED])}" + (", ..." if len(found) > _NAMED else "") if found else ""
         return f"; {len(found)} of {len(expected)} tables have all their rows{names}"
+
+    @property
+    def left_out(self) -> int:
+        """How many files of views and programs are not loaded, because of the suffix."""
+        return self._content.left_out if self._content else 0
 
     def stop(self) -> None:
         """Make all threads end soon, wherever they are."""
@@ -190,12 +222,32 @@ class Restoration:
             own = [item.thing for item in content.tables if not _rows_elsewhere(item.definition)]
             counted = [(thing, count_rows(session, thing)) for thing in own]
             definitions = Definitions(session, self._target)
-            definitions.after_rows(content)
+            definitions.made = self._created
+            definitions.after_rows(content, cached=not self._wanted.drop)
             if definitions.definers:
                 known = accounts(session)
                 self.definers_known = known is not None
                 self.definers = definitions.definers - (known or frozenset()) if known is not None else set()
         return [Mismatch(t, expected[t], count) for t, count in counted if count != expected[t]]
+
+    def drop(self) -> list[str]:
+        """Drop what this restore has created and nothing else; the databases that stay all the same, as SQL.
+
+        Raises:
+            StepFailed: the server could not be asked.
+        """
+        self.stop()
+        with self._creating:
+            if self._content is not None:
+                # They end without a word: why is known already.
+                with contextlib.suppress(Exception):
+                    self._connections.join()
+            if not self._created and not self._new_databases:
+                return []
+            with open_session(self._target.login, _COUNT_SECONDS) as session:
+                session.query(self._target.settings(utf8=True, zone=UTC, strict=True))
+                drop(session, reversed(self._created))
+                return drop_empty(session, self._target, self._new_databases)
 
     def _expected(self, content: Content) -> dict[Thing, int]:
         """Rows by table: as they were packed, or else as the server has said while it took them."""
@@ -203,7 +255,10 @@ class Restoration:
         packed = {(t.database, t.name): t.rows for t in manifest.tables} if manifest else {}
         return {
             item.thing: packed.get(
-                (printable(item.thing.database), printable(item.thing.name)),
+                (
+                    printable(item.thing.database.removesuffix(self._wanted.suffix)),
+                    printable(item.thing.name),
+                ),
                 self._connections.rows[item.thing],
             )
             for item in content.tables
@@ -214,12 +269,31 @@ class Restoration:
         if self._content is not None:
             return
         content = self._catalogue.content(self._wanted.filter)
-        with open_session(self._target.login) as session:
-            self._make_room(content, list(things_in(session, [name for name, _ in content.databases])))
+        if self._wanted.suffix:
+            content = content.under(self._wanted.suffix)
+        names = [name for name, _ in content.databases]
+        with self._creating, open_session(self._target.login) as session:
+            if self._stopped.is_set():
+                raise Stopped
+            new = new_ones(session, self._target, names)
+            self._check_new([name for name in names if name not in new])
+            self._make_room(content, list(things_in(session, names)))
+            # Dying from here on: what is created stays. The next restore is TargetNotEmpty and names it.
+            self._new_databases = new
             definitions = Definitions(session, self._target)
+            definitions.made = self._created
             definitions.before_rows(content)
-        self._content = content
-        self._connections.start()
+            self._content = content
+            self._connections.start()
+
+    def _check_new(self, there: list[str]) -> None:
+        if self._wanted.suffix and there:
+            raise StepFailed(
+                reasons.TARGET_NOT_EMPTY,
+                f"{self._target.login.where} has database {some([quoted(name) for name in there])} already, "
+                f"and a restore with databaseSuffix {self._wanted.suffix!r} creates its own: if one that was "
+                "killed has left it, drop it; else write another suffix",
+            )
 
     def _make_room(self, content: Content, there: list[Thing]) -> None:
         """See that nothing of the archive is there, or drop it.
@@ -272,6 +346,10 @@ class Restoration:
         source: Source | None = None
         for statement in self._statements(file, table, pieces):
             said = verb(statement)
+            if self._wanted.suffix and said in ("INSERT", "REPLACE") and not leaves_database_open(statement):
+                raise unreadable(f"{file.name} names its database in its rows, which databaseSuffix forbids")
+            if self._wanted.suffix and sets_next_value(statement):
+                statement = renamed(statement, self._wanted.suffix.encode())
             if said in ("INSERT", "REPLACE") or sets_next_value(statement):
                 source = source or Source(file, table.database, table.name, utf8, zone)
                 self._board.put(source, statement)

@@ -32,6 +32,13 @@ _NEXT = re.compile(rb"(?:(?:SELECT|DO)\s+SETVAL\s*\(|ALTER\s+SEQUENCE\s)", re.IG
 # A program whose lines end with semicolons, as a string, which no loader splits.
 _TEXT = re.compile(rb"SET\s+@DEFINITION\s*=\s*'", re.IGNORECASE)
 _CARRY_OUT = re.compile(rb"EXECUTE\s+IMMEDIATE\s+@DEFINITION\Z", re.IGNORECASE)
+# A string, an identifier with its database, another identifier: what is in a string is no name.
+_QUALIFIED = re.compile(
+    rb"'(?:[^'\\]|\\.|'')*'|(`(?:[^`]|``)+)`(\s*\.\s*`(?:[^`]|``)+`)|`(?:[^`]|``)+`", re.DOTALL
+)
+_UNQUALIFIED = re.compile(
+    rb"(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+`(?:[^`]|``)+`\s*(?:\(|VALUES\b)", re.IGNORECASE
+)
 _ZONE = re.compile(rb"SET\s+TIME_ZONE\s*=\s*'\+00:00'", re.IGNORECASE)
 
 
@@ -162,6 +169,19 @@ def strictly_new(statement: bytes) -> bytes:
     """The statement without IF NOT EXISTS: an object that has appeared meanwhile has to be an error."""
     found = _IF_NOT_EXISTS.match(statement)
     return found[1] + statement[found.end() :] if found else statement
+
+
+def renamed(statement: bytes, suffix: bytes) -> bytes:
+    """The same definition for databases whose names end with `suffix`: also in foreign keys and defaults."""
+    found = _CREATE.match(statement)
+    if found and found[1].upper() in (b"DATABASE", b"SCHEMA"):
+        return statement[: found.end(3)] + suffix + statement[found.end(3) :]
+    return _QUALIFIED.sub(lambda name: name[1] + suffix + b"`" + name[2] if name[1] else name[0], statement)
+
+
+def leaves_database_open(statement: bytes) -> bool:
+    """Whether these rows go into the database of the session, whatever that is."""
+    return _UNQUALIFIED.match(statement) is not None
 
 
 def _identifier(quoted: bytes) -> str:

@@ -15,6 +15,7 @@ from pymysql.connections import Connection
 from tidbbackup.model.filter.table_filter import SYSTEM_DATABASES, TIDB_SYSTEM_DATABASES
 from tidbbackup.worker.database import tidb
 from tidbbackup.worker.database.session import Login, error_code, fetch, open_session
+from tidbbackup.worker.definitions.text import quoted
 from tidbbackup.worker.load.thing import Thing
 
 UTC = "+00:00"
@@ -28,6 +29,7 @@ have, is an error, not another one."""
 _VARIABLES = (
     "SELECT @@version, @@lower_case_table_names, @@max_allowed_packet, @@global.time_zone, @@global.sql_mode"
 )
+_DATABASES = "SELECT schema_name FROM information_schema.schemata WHERE schema_name IN ({})"
 _TABLES = (
     "SELECT table_schema, table_name, table_type FROM information_schema.tables WHERE table_schema IN ({})"
 )
@@ -64,13 +66,17 @@ class Target:
         """Its own databases."""
         return TIDB_SYSTEM_DATABASES if self.is_tidb else SYSTEM_DATABASES
 
+    def fold(self, name: str) -> str:
+        """Equal for two names of the same database."""
+        return name.lower() if self.ignores_case else name
+
     def key(self, thing: Thing) -> tuple[str, ...]:
         """Equal for two things of which a database can hold one: a table and a view of one name, say."""
         relation = "TABLE" if thing.kind in ("TABLE", "VIEW", "SEQUENCE") else thing.kind
         # Names of routines and events never differ by case alone.
         folded = self.ignores_case or relation != "TABLE"
         name = thing.name.lower() if folded else thing.name
-        return relation, thing.database.lower() if self.ignores_case else thing.database, name
+        return relation, self.fold(thing.database), name
 
     def settings(self, *, utf8: bool, zone: str, strict: bool) -> str:
         """The statement that sets a session for rows or definitions."""
@@ -94,6 +100,15 @@ def meet(login: Login) -> Target:
         return Target(login, str(version), int(case) != 0, int(packet), str(zone), str(mode))
 
 
+def new_ones(session: Connection[Any], target: Target, databases: Collection[str]) -> list[str]:
+    """Those of these databases that the server does not have. Raises pymysql.Error."""
+    spelled = {*databases, *map(target.fold, databases)}
+    names = ", ".join(str(session.escape(name)) for name in spelled)
+    there = fetch(session, _DATABASES.format(names)) if databases else []
+    known = {target.fold(str(row[0])) for row in there}
+    return [name for name in databases if target.fold(name) not in known]
+
+
 def things_in(session: Connection[Any], databases: Collection[str]) -> Iterator[Thing]:
     """All that these databases hold already. Raises pymysql.Error."""
     if not databases:
@@ -111,6 +126,16 @@ def drop(session: Connection[Any], things: Iterable[Thing]) -> None:
     """Drop these, in any order. Raises pymysql.Error."""
     for thing in things:
         fetch(session, f"DROP {thing.kind} IF EXISTS {thing.sql}")
+
+
+def drop_empty(session: Connection[Any], target: Target, databases: Collection[str]) -> list[str]:
+    """Drop those of the databases that hold nothing; the others, as SQL. Raises pymysql.Error."""
+    spelled = {*databases, *map(target.fold, databases)}
+    full = {target.fold(thing.database) for thing in things_in(session, spelled)}
+    for name in databases:
+        if target.fold(name) not in full:
+            fetch(session, f"DROP DATABASE IF EXISTS {quoted(name)}")
+    return [quoted(name) for name in databases if target.fold(name) in full]
 
 
 def accounts(session: Connection[Any]) -> frozenset[tuple[str, str]] | None:
