@@ -14,7 +14,7 @@ setup: ## install what is missing: system packages, .venv, the test Kubernetes
 demo: setup ## one backup on real parts as a user sees it, then a schedule (two minutes more)
 	@$(PYTHON) -m tests.cluster.demo
 
-# How many processes share the tests; each has servers of its own, about 3 GiB.
+# How many processes share the tests; each has servers of its own.
 WORKERS = 2
 
 .PHONY: test
