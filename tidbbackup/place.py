@@ -20,7 +20,7 @@ from tidbbackup.model.meta import Meta
 from tidbbackup.model.providers import PROVIDERS, ObjectTarget
 from tidbbackup.model.resource.backup import Backup, BackupSpec
 from tidbbackup.model.resource.storage_spec import S3Spec
-from tidbbackup.storage.client import Patience, S3Client, credentials_from, open_client, proxies_from
+from tidbbackup.storage.client import Patience, S3Client, access_keys_from, open_client, proxies_from
 from tidbbackup.storage.errors import StorageError
 
 _ARCHIVE = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>[^/].*\.(?:tgz|tar\.zst))", re.DOTALL)
@@ -89,7 +89,7 @@ async def client_of(
     """A client with the access keys of the environment, or those of AWS's own tools. Raises StorageError."""
     # In a shell an empty token is none, as for AWS's own tools.
     given = {name: value for name, value in environ.items() if value or name != "AWS_SESSION_TOKEN"}
-    keys, proxies = credentials_from(given), proxies_from(environ, target)
+    keys, proxies = access_keys_from(given), proxies_from(environ, target)
     # Nobody makes them while somebody waits at a terminal: they are asked for once.
     patience = attrs.evolve(patience, identity_pauses=())
     async with AsyncExitStack() as stack:

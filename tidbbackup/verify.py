@@ -20,7 +20,7 @@ from tidbbackup.storage.client import Patience, S3Client
 from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.objects import ObjectHead
-from tidbbackup.worker.archive.check import Verdict, check_archive
+from tidbbackup.worker.archive.check import CheckResult, check_archive
 from tidbbackup.worker.archive.feed import Feed
 from tidbbackup.worker.archive.manifest import FORMAT_VERSION, Manifest, read_manifest
 
@@ -64,7 +64,7 @@ def verify(
 
 async def _verify(
     target: ObjectTarget, place: Place, environ: Mapping[str, str], err: TextIO, patience: Patience
-) -> tuple[Manifest, Verdict]:
+) -> tuple[Manifest, CheckResult]:
     async with client_of(target, place, environ, patience) as client:
         manifest = await _manifest(client, target)
         head = await objects.head(client, target, target.key)
@@ -118,7 +118,7 @@ async def _archive(
     manifest: Manifest,
     err: TextIO,
     patience: Patience,
-) -> Verdict:
+) -> CheckResult:
     """Read the archive through the check, which runs in a thread."""
     feed = Feed(_QUEUED)
     meter = _Meter(manifest.size, err)
@@ -165,7 +165,7 @@ def _frozen(target: ObjectTarget, storage_class: str) -> str:
     )
 
 
-def listing(url: str, manifest: Manifest, verdict: Verdict) -> str:
+def listing(url: str, manifest: Manifest, verdict: CheckResult) -> str:
     """The content of a whole archive, for people."""
     snapshot = f", commitTs {manifest.commitTs}" if manifest.commitTs else ""
     lines = [

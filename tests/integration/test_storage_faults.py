@@ -14,7 +14,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Uncounted, start_upload
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 # No second try inside the client: each trouble is then met by a round.
 PATIENCE = Patience(connect_timeout=2, read_timeout=0.5, attempts=1, part_delays=(0.01,) * 4)
-KEYS = Credentials("access", "secret")
+KEYS = AccessKeys("access", "secret")
 PART = 5 << 20
 
 

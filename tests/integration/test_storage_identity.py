@@ -19,7 +19,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import identity
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
 
@@ -232,7 +232,7 @@ async def test_a_secret_is_never_mixed_with_the_pods_identity(
     target = target_at(peer)
     for key, token, code in (("SECRET", None, ""), ("SECRET", "old", "ExpiredToken")):
         aws.accepted["SECRET"] = ""
-        async with open_client(target, Credentials(key, "s", token), patience=PATIENCE) as client:
+        async with open_client(target, AccessKeys(key, "s", token), patience=PATIENCE) as client:
             if not code:
                 await start_upload(client, target, "run", PATIENCE)
                 continue

@@ -26,7 +26,7 @@ from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.place import Place
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload, start_upload
@@ -86,7 +86,7 @@ async def test_no_request_believes_an_impostor(impostor: str) -> None:
     wrong: dict[str, str] = {}
     async with (
         served() as (peer, target),
-        open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
+        open_client(target, AccessKeys("a", "b"), None, PATIENCE) as client,
     ):
         for name, operation in OPERATIONS.items():
             peer.impostor = None
@@ -130,7 +130,7 @@ async def test_verify_does_not_believe_an_impostor(impostor: str) -> None:
 async def test_nothing_goes_where_a_redirect_leads(status: int) -> None:
     async with served() as (peer, target), strict_peer(RULES["minio"]) as elsewhere:
         location = f"http://127.0.0.1:{elsewhere.port}/bucket/k.tgz"
-        async with open_client(target, Credentials("a", "b"), None, PATIENCE) as client:
+        async with open_client(target, AccessKeys("a", "b"), None, PATIENCE) as client:
             upload, _ = await start_upload(client, target, "run", PATIENCE)
             peer.impostor = Impostor(status, headers=(("Location", location),))
             for operation in OPERATIONS.values():

@@ -18,7 +18,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget, Transfer
 from tidbbackup.storage import multipart, objects
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
 
@@ -46,7 +46,7 @@ def target_in(store: ObjectStore, **changes: Any) -> ObjectTarget:
 
 
 def opened(store: ObjectStore, target: ObjectTarget, ca: Path | None) -> Any:
-    return open_client(target, Credentials(store.access_key, store.secret_key), ca, PATIENCE)
+    return open_client(target, AccessKeys(store.access_key, store.secret_key), ca, PATIENCE)
 
 
 async def bodies() -> AsyncIterator[Body]:
@@ -114,7 +114,7 @@ _RIGHTS = (
 )
 
 
-async def limited(store: ObjectStore, *rights: str) -> Credentials:
+async def limited(store: ObjectStore, *rights: str) -> AccessKeys:
     """Keys for a while that may do no more than this."""
     policy = {
         "Version": "2012-10-17",
@@ -138,7 +138,7 @@ async def limited(store: ObjectStore, *rights: str) -> Credentials:
             RoleArn="arn:aws:iam::123456789012:role/x", RoleSessionName="test", Policy=json.dumps(policy)
         )
     keys = answer["Credentials"]
-    return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    return AccessKeys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 
 async def test_the_documented_rights_suffice(minio: ObjectStore) -> None:

@@ -20,7 +20,7 @@ from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
 from tidbbackup.worker.archive.manifest import Manifest, encode_manifest
@@ -91,7 +91,7 @@ CASES: dict[str, tuple[Stored | None, Stored | None, set[str]]] = {
 async def cleaned(target: ObjectTarget, data: Data) -> list[Notice]:
     """What a cleaning of our key says."""
     journal = Journal()
-    async with open_client(target, Credentials("a", "b"), None, PATIENCE) as client:
+    async with open_client(target, AccessKeys("a", "b"), None, PATIENCE) as client:
         await clean(client, WorkerTask("b", "ns", OURS, target), journal, data)
     return journal.notices
 
@@ -184,7 +184,7 @@ async def bodies() -> AsyncIterator[Body]:
 async def test_nothing_of_another_is_overwritten(there: Stored | None, taken: bool) -> None:
     async with (
         served() as (peer, target),
-        open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
+        open_client(target, AccessKeys("a", "b"), None, PATIENCE) as client,
     ):
         upload, _ = await start_upload(client, target, "run", PATIENCE, uid=OURS)
         parts = await upload.send(bodies())
@@ -209,7 +209,7 @@ async def test_nothing_of_another_is_overwritten(there: Stored | None, taken: bo
 async def test_a_bucket_with_a_default_object_lock_takes_all(provider: str) -> None:
     async with (
         served(provider) as (peer, target),
-        open_client(target, Credentials("a", "b"), None, PATIENCE) as client,
+        open_client(target, AccessKeys("a", "b"), None, PATIENCE) as client,
     ):
         peer.locked = True
         upload, _ = await start_upload(client, target, "run", PATIENCE, uid=OURS)

@@ -22,7 +22,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.providers import ACLS, HARMLESS_ACLS, PROVIDERS, STORAGE_CLASSES, ObjectTarget, Provider
 from tidbbackup.storage import multipart, objects, parts
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
 from tidbbackup.storage.parts import PartSizes
@@ -30,7 +30,7 @@ from tidbbackup.storage.parts import PartSizes
 pytestmark = pytest.mark.integration
 
 PATIENCE = Patience(connect_timeout=3, read_timeout=10, attempts=1, part_delays=(0, 0, 0))
-KEYS = Credentials("access", "secret")
+KEYS = AccessKeys("access", "secret")
 MIB = 1 << 20
 PART = 5 * MIB
 

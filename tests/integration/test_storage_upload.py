@@ -12,7 +12,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.client import Credentials, Patience, S3Client, open_client
+from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import start_upload
 
@@ -30,7 +30,7 @@ def target_in(store: ObjectStore, bucket: str, **changes: Any) -> ObjectTarget:
 @asynccontextmanager
 async def client_of(store: ObjectStore, target: ObjectTarget) -> AsyncIterator[S3Client]:
     async with open_client(
-        target, Credentials(store.access_key, store.secret_key), patience=PATIENCE
+        target, AccessKeys(store.access_key, store.secret_key), patience=PATIENCE
     ) as client:
         yield client
 
@@ -157,7 +157,7 @@ async def test_refusals_have_reasons(object_store: ObjectStore) -> None:
         with pytest.raises(StorageError) as caught:
             await objects.open_uploads(client, target)
         assert caught.value.reason == reasons.BUCKET_NOT_FOUND
-    wrong = Credentials(object_store.access_key, "wrong-secret-key")
+    wrong = AccessKeys(object_store.access_key, "wrong-secret-key")
     async with open_client(target, wrong, patience=PATIENCE) as client:
         with pytest.raises(StorageError) as caught:
             await start_upload(client, target, "run", PATIENCE)

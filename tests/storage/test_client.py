@@ -13,10 +13,10 @@ from tidbbackup.model import reasons
 from tidbbackup.model.providers import PROVIDERS, ObjectTarget, Transfer
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import (
-    Credentials,
+    AccessKeys,
     Patience,
+    access_keys_from,
     client_config,
-    credentials_from,
     open_client,
     proxies_from,
 )
@@ -26,11 +26,11 @@ KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 def test_keys_of_the_environment() -> None:
-    assert credentials_from({}) is None
-    assert credentials_from({"AWS_SESSION_TOKEN": "x"}) is None
-    assert credentials_from(KEYS) == Credentials("id", "secret", None)
-    assert credentials_from(KEYS | {"AWS_SESSION_TOKEN": "t"}) == Credentials("id", "secret", "t")
-    assert "secret" not in repr(credentials_from(KEYS))
+    assert access_keys_from({}) is None
+    assert access_keys_from({"AWS_SESSION_TOKEN": "x"}) is None
+    assert access_keys_from(KEYS) == AccessKeys("id", "secret", None)
+    assert access_keys_from(KEYS | {"AWS_SESSION_TOKEN": "t"}) == AccessKeys("id", "secret", "t")
+    assert "secret" not in repr(access_keys_from(KEYS))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_half_a_pair_is_an_error_never_the_nodes_identity(
     environ: dict[str, str], reason: str, words: str
 ) -> None:
     with pytest.raises(StorageError, match=words) as caught:
-        credentials_from(environ)
+        access_keys_from(environ)
     assert caught.value.reason == reason
 
 
@@ -101,7 +101,7 @@ async def test_which_certificates_are_trusted(tmp_path: Path) -> None:
 
     async def verified(ca_file: Path | None, **asked: Any) -> Any:
         target = ObjectTarget("ceph", "b", "k", endpoint="https://x", transfer=Transfer(**asked))
-        async with open_client(target, Credentials("a", "b"), ca_file) as client:
+        async with open_client(target, AccessKeys("a", "b"), ca_file) as client:
             return client._endpoint.http_session._verify
 
     assert await verified(None) is True
@@ -126,7 +126,7 @@ async def test_a_gateway_that_does_not_know_expect_gets_its_bodies_at_once() -> 
         port = server.sockets[0].getsockname()[1]
         target = ObjectTarget("ceph", "b", "k", endpoint=f"http://127.0.0.1:{port}", pathStyle=True)
         async with (
-            open_client(target, Credentials("a", "b"), patience=Patience(attempts=1)) as client,
+            open_client(target, AccessKeys("a", "b"), patience=Patience(attempts=1)) as client,
             asyncio.timeout(20),
         ):
             upload = {"Bucket": "b", "Key": "k", "UploadId": "u", "PartNumber": 1}
@@ -138,5 +138,5 @@ async def test_a_gateway_that_does_not_know_expect_gets_its_bodies_at_once() -> 
 async def test_an_endpoint_that_is_none() -> None:
     target = ObjectTarget("ceph", "b", "k", endpoint="no scheme")
     with pytest.raises(StorageError, match="no scheme"):
-        async with open_client(target, Credentials("a", "b")):
+        async with open_client(target, AccessKeys("a", "b")):
             pass

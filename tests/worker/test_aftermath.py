@@ -19,7 +19,7 @@ from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResul
 from tidbbackup.model.contract.result import Outcome, WorkerResult, decode_result
 from tidbbackup.model.contract.task import DatabaseTarget, WorkerTask, encode_task
 from tidbbackup.model.providers import ObjectTarget
-from tidbbackup.storage.client import Credentials, open_client
+from tidbbackup.storage.client import AccessKeys, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import aftermath as module
 from tidbbackup.worker.environment import Environment, read_environment
@@ -44,10 +44,10 @@ class Servers:
     silent: bool = False
     """The database never answers."""
     done: list[str] = field(factory=list)
-    opened_with: list[Credentials | None] = field(factory=list)
+    opened_with: list[AccessKeys | None] = field(factory=list)
 
     @asynccontextmanager
-    async def open_client(self, _: object, keys: Credentials | None, *__: object) -> AsyncIterator[None]:
+    async def open_client(self, _: object, keys: AccessKeys | None, *__: object) -> AsyncIterator[None]:
         self.opened_with.append(keys)
         yield
 

@@ -32,7 +32,7 @@ class Body:
         return crc
 
     def open(self, told: Callable[[int], None] = lambda _: None) -> _Reader:
-        """The bytes from the beginning, with a place of its own; `told` is told of what is sent."""
+        """A reader from the first byte on; `told` is called with the number of bytes that were sent."""
         return _Reader(self._pieces, self._size, told)
 
 

@@ -37,7 +37,7 @@ _ALL = _PAIR | {"AWS_SESSION_TOKEN": "session_token"}
 
 
 class _Straight(AIOHTTPSession):  # type: ignore[misc]
-    """Follows no redirect: aiohttp would send keys and archive to wherever whoever answers says."""
+    """Follows no redirect: aiohttp would send keys and archive to any server that an answer names."""
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         session = await super()._get_session(proxy_url)
@@ -45,7 +45,7 @@ class _Straight(AIOHTTPSession):  # type: ignore[misc]
 
 
 @frozen
-class Credentials:
+class AccessKeys:
     """A pair of keys, as a Secret holds them. Never shown."""
 
     access_key: str = field(repr=False)
@@ -64,7 +64,7 @@ class Patience:
     part_delays: tuple[float, ...] = (1, 2, 4, 8, 15, 15, 15)
     """Pauses before further rounds for one part, after the client has given up on it."""
     outage: float = 60
-    """No further round is begun so long after the first has failed."""
+    """No further round begins later than this after the first failure."""
 
     slowest: int = 64 << 10
     """Bytes per second that a body reaches at the least; while it goes out no other time-out counts."""
@@ -72,7 +72,7 @@ class Patience:
     """Before the pod's own identity is asked for again: for a new pod it may come late."""
 
 
-def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
+def access_keys_from(environ: Mapping[str, str]) -> AccessKeys | None:
     """The keys in the environment; None: there are none, the AWS chain (the pod's identity) applies.
 
     Raises:
@@ -101,7 +101,7 @@ def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
                 f"`{key}` in the Secret of spec.s3.secretName begins or ends with white space ({name}), "
                 "perhaps a line feed from `echo`; make it with `kubectl create secret --from-literal`",
             )
-    return Credentials(*(environ[name] for name in _ALL if name in environ))
+    return AccessKeys(*(environ[name] for name in _ALL if name in environ))
 
 
 def proxies_from(environ: Mapping[str, str], target: ObjectTarget) -> dict[str, str]:
@@ -164,7 +164,7 @@ def has_checksums(target: ObjectTarget) -> bool:
 @asynccontextmanager
 async def open_client(
     target: ObjectTarget,
-    credentials: Credentials | None,
+    credentials: AccessKeys | None,
     ca_file: Path | None = None,
     patience: Patience = Patience(),
     proxies: Mapping[str, str] | None = None,

@@ -16,13 +16,13 @@ from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.client import Patience, S3Client
 from tidbbackup.storage.errors import StorageError, code_of, explain
 from tidbbackup.storage.objects import ObjectHead
-from tidbbackup.storage.rounds import in_rounds
+from tidbbackup.storage.retries import with_retries
 
 log = logging.getLogger(__name__)
 
 RANGE_BYTES = 2 << 20
 _AHEAD = 4
-"""So many ranges are read at the same time, once as many have come."""
+"""How many ranges are read at the same time, once as many have arrived."""
 _PIECE_BYTES = 1 << 20
 
 
@@ -73,7 +73,7 @@ async def _range(
                     raise _explained(error, target) from error
                 log.warning("reading %s broke at byte %d: continued there", target.url, start + len(found))
 
-    await in_rounds(read, f"bytes {start} to {end} of {target.url}", patience)
+    await with_retries(read, f"bytes {start} to {end} of {target.url}", patience)
     return bytes(found)
 
 

@@ -26,7 +26,7 @@ from tidbbackup.storage.proof import NotS3
 class StorageError(Exception):
     """The storage refused or could not be reached.
 
-    `reason` is a constant of model.reasons, `code` the server's own word ("" where no server answered),
+    `reason` is a constant of model.reasons, `code` the server's error code ("" if no server answered),
     the text says what happened and what cures it; it never holds a key. `answer_lost`: the storage may have
     done it all the same.
     """
@@ -115,7 +115,7 @@ _PASSING = frozenset({reasons.STORAGE_UNREACHABLE, reasons.UPLOAD_FAILED, reason
 
 
 def code_of(error: BaseException) -> str:
-    """The server's own word for a refusal, "" where no server answered."""
+    """The server's error code, "" if no server answered."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     if isinstance(error, StorageError):
@@ -222,7 +222,7 @@ def skew(answer: Mapping[str, str]) -> str:
 
 
 def _doubtful(target: ObjectTarget) -> str:
-    """What the spec asks for that not every storage has: a refusal without a word may mean any of it.
+    """What the spec asks for that not every storage has: a refusal without a message may mean any of it.
 
     Ceph answers InvalidArgument to a class that it does not have, InvalidRequest to encryption without a key.
     """

@@ -1,7 +1,7 @@
 """The pod's own identity where no Secret holds keys: IRSA, EKS Pod Identity, kube2iam, the node's role.
 
-The chain is AWS's own, in botocore; here it is asked early and patiently, and says in plain words what it
-lacks. What it finds renews itself while it is used. Must not know what is stored.
+The chain is AWS's own, in botocore; here it is asked at the start, several times, and its errors say what is
+missing. What it finds renews itself while it is used. Must not know what is stored.
 """
 
 from __future__ import annotations

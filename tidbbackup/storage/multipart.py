@@ -18,15 +18,15 @@ from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
+from tidbbackup.storage.checksums import CRC32, checksum, combined, encode_crc, md5
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
-from tidbbackup.storage.crc import CRC32, checksum, combined, encode_crc, md5
 from tidbbackup.storage.errors import StorageError, code_of, explain
-from tidbbackup.storage.lost import LostAnswers
 from tidbbackup.storage.objects import RUN_METADATA, UID_METADATA
 from tidbbackup.storage.opening import WHOLE, Opened, open_one
-from tidbbackup.storage.pace import Pace
 from tidbbackup.storage.parts import MAX_PARTS, sent_at_once
-from tidbbackup.storage.rounds import in_rounds
+from tidbbackup.storage.rate_limit import RateLimit
+from tidbbackup.storage.retries import with_retries
+from tidbbackup.storage.unanswered import UnansweredTries
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +79,10 @@ class Upload:
         patience: Patience,
         tally: Tally,
         *,
-        twins: bool = False,
+        duplicates: bool = False,
     ) -> None:
-        """`twins`: uploads of a first try to open this one, whose answer was lost, may be open too."""
-        self.twins = twins
+        """`duplicates`: uploads of a first try to open this one, whose answer was lost, may be open too."""
+        self.duplicates = duplicates
         self._client = client
         self._target = target
         self._opened = opened
@@ -91,7 +91,7 @@ class Upload:
         self.run = marks[RUN_METADATA]
         """Which run of a worker this is: it stands in the archive's metadata, and in its manifest."""
         self._patience = patience
-        self._pace = Pace(target.transfer.bytesPerSecond)
+        self._rate_limit = RateLimit(target.transfer.bytesPerSecond)
         self._tally = tally
         self._completing = False
         self._unsettled = False
@@ -100,7 +100,7 @@ class Upload:
     async def abort_others(self) -> int:
         """Abort every other open upload of this key. How many there were."""
         count = await objects.abort_uploads(self._client, self._target, keep=self._id)
-        self.twins = False
+        self.duplicates = False
         return count
 
     async def send(self, bodies: AsyncIterator[Body]) -> tuple[Part, ...]:
@@ -133,18 +133,18 @@ class Upload:
         A lost reply (time-out, or NoSuchUpload when the client asks again) is settled by HEAD too.
         """
         if UID_METADATA in self._marks:
-            await in_rounds(self._claim, "looking what is there already", self._patience)
+            await with_retries(self._claim, "looking what is there already", self._patience)
         self._completing = True
         # Dying from here on: the object may be visible without a manifest. The cleaner removes both keys.
-        with LostAnswers(self._client, "CompleteMultipartUpload") as lost:
-            return await in_rounds(
+        with UnansweredTries(self._client, "CompleteMultipartUpload") as lost:
+            return await with_retries(
                 lambda: self._complete(parts, lost), "completing the upload", self._patience
             )
 
-    async def _complete(self, parts: tuple[Part, ...], unanswered: LostAnswers) -> int:
+    async def _complete(self, parts: tuple[Part, ...], unanswered: UnansweredTries) -> int:
         size = sum(part.size for part in parts)
         lost: StorageError | None = None
-        # Set by a yes, or a try without an answer: no later answer can then be taken for a no.
+        # True once the server may have completed the upload; a 404 then proves nothing.
         before, self._unsettled = self._unsettled, True
         try:
             await self._client.complete_multipart_upload(
@@ -173,7 +173,7 @@ class Upload:
         return size
 
     async def _claim(self) -> None:
-        """Raise where an archive of another Backup stands under the key: completing would overwrite it."""
+        """Raise if the key holds an archive of another Backup: completing would overwrite it."""
         there = await self._look(hidden=True)
         metadata = there.metadata if there else self._marks
         # Without a uid, but of a run: of an attempt of ours before uids were written.
@@ -193,7 +193,9 @@ class Upload:
             return ()
         try:
             # Dying before it: the archive has no manifest yet, so it is not taken for a whole one.
-            await in_rounds(lambda: objects.put_tags(self._client, self._target), "tagging", self._patience)
+            await with_retries(
+                lambda: objects.put_tags(self._client, self._target), "tagging", self._patience
+            )
         except StorageError as error:
             text = f"the archive is whole, but without its tags (which take s3:PutObjectTagging): {error}"
             return (Notice(reasons.TAGS_NOT_SET, text),)
@@ -205,7 +207,7 @@ class Upload:
         Raises:
             StorageError: the storage refused or could not be reached.
         """
-        await in_rounds(
+        await with_retries(
             lambda: objects.put_json(self._client, self._target, key, body, self._opened.acl, self._marks),
             "writing the manifest",
             self._patience,
@@ -257,12 +259,12 @@ class Upload:
             self._tally.retries += 1
 
         crc = await checksum(body) if has_checksums(self._target) else None
-        return await in_rounds(
+        return await with_retries(
             lambda: self._put_part(number, body, crc), f"part {number}", self._patience, retried
         )
 
     async def _put_part(self, number: int, body: Body, crc: int | None) -> Part:
-        await self._pace.wait(len(body), self._waited)
+        await self._rate_limit.wait(len(body), self._waited)
         sums = {} if crc is None else {CRC32: encode_crc(crc)}
         if self._wants_md5:
             sums = {"ContentMD5": await md5(body)}
@@ -314,14 +316,16 @@ async def start_upload(
             opened of which nobody knows.
     """
     marks = {RUN_METADATA: run} | ({UID_METADATA: uid} if uid else {})
-    with LostAnswers(client, "CreateMultipartUpload") as lost:
+    with UnansweredTries(client, "CreateMultipartUpload") as lost:
         try:
             opened, notices = await open_one(client, target, marks)
         except StorageError as error:
             error.answer_lost = lost.count > 0
             raise
-    twins = lost.count > 0
-    return Upload(client, target, opened, marks, patience, tally or Uncounted(), twins=twins), notices
+    duplicates = lost.count > 0
+    return Upload(
+        client, target, opened, marks, patience, tally or Uncounted(), duplicates=duplicates
+    ), notices
 
 
 def _completed(parts: tuple[Part, ...], opened: Opened) -> dict[str, Any]:

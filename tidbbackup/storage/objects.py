@@ -24,9 +24,9 @@ _WITHOUT_WORDS = frozenset({"400", "403", "404"})
 """What a HEAD that is refused has in the place of S3's code: its answers have no body."""
 
 RUN_METADATA = "tidbbackup-run"
-"""Metadata of archive and manifest that tells which run of a worker wrote them."""
+"""Metadata of archive and manifest: which run of a worker wrote them."""
 UID_METADATA = "tidbbackup-uid"
-"""Metadata of archive and manifest that tells whose they are: the Backup's whole uid."""
+"""Metadata of archive and manifest: the whole uid of their Backup."""
 
 
 @frozen
@@ -72,7 +72,7 @@ async def head(client: S3Client, target: ObjectTarget, key: str) -> ObjectHead |
 
 
 async def _prove_absent(client: S3Client, target: ObjectTarget, key: str, refused: Exception) -> None:
-    """Return if S3 says in its own words that the object is not there, which it cannot in answer to HEAD.
+    """Return if S3's own error code says that the object is not there; an answer to HEAD has no code.
 
     Raises:
         StorageError: it does not say so, but why it `refused` the HEAD.

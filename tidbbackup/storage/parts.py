@@ -24,7 +24,7 @@ _BEYOND_ESTIMATE = 2
 
 
 def sent_at_once(size: int, wanted: int | None) -> int:
-    """How many parts of this size are sent at the same time; `wanted`: so many the user asks for."""
+    """How many parts of this size are sent at the same time; `wanted`: how many the spec asks for."""
     return max(1, min(wanted or _SENT_AT_ONCE, _SENT_AT_ONCE_BYTES // max(1, size)))
 
 
@@ -52,7 +52,7 @@ class PartSizes:
             self._hold(rest if rest > 0 else self._bytes * _BEYOND_ESTIMATE, MAX_PARTS - self._parts)
 
     def _hold(self, rest: int, parts: int) -> None:
-        """Let so many parts hold the rest, as far as memory allows."""
+        """Make parts large enough that this many hold the rest, as far as memory allows."""
         wanted = -(-rest // parts)
         if wanted > self.size:
             self.size = min(-(-wanted // MIB) * MIB, LARGEST_PART)

@@ -34,7 +34,7 @@ def check_answer(http_response: Any, parsed: Mapping[str, Any], model: Any, **_:
         NotS3: with the status and the kind of the content.
     """
     status, headers, word = http_response.status_code, http_response.headers, _word(parsed)
-    # A refusal with another 4xx is told as one, whoever refuses: nobody takes it for absence.
+    # Any other 4xx is reported as a refusal, whichever server sent it: it is never taken for absence.
     proven = True
     if status < 300:
         wanted = _PROOF_OF_YES.get(model.name)

@@ -16,7 +16,7 @@ import attrs
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.contract.result import Outcome, WorkerResult
-from tidbbackup.storage.client import S3Client, credentials_from, open_client
+from tidbbackup.storage.client import S3Client, access_keys_from, open_client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker.clean import clean
 from tidbbackup.worker.environment import Environment
@@ -76,7 +76,7 @@ class _Work:
         return PartResult(part)
 
     async def _at_the_storage(self, work: Callable[[S3Client], Awaitable[PartResult]]) -> PartResult:
-        env, keys = self.env, credentials_from(self.env.keys)
+        env, keys = self.env, access_keys_from(self.env.keys)
         if keys is None and env.task.keysInSecret:
             text = "the Secret of spec.s3.secretName is missing, or has neither `access_key` nor `secret_key`"
             raise StorageError(reasons.CREDENTIALS_MISSING, f"{text}: create it in this namespace")

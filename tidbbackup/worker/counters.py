@@ -10,7 +10,7 @@ from attrs import define
 
 @define
 class Counters:
-    """Totals of one run, each only ever growing but for `staged_bytes`. Bytes unless told otherwise."""
+    """Totals of one run, in bytes unless the name says otherwise. All but `staged_bytes` only grow."""
 
     estimated_bytes: int = 0
     """What the dump will hold, as the server's statistics have it; 0: not known."""
@@ -23,7 +23,7 @@ class Counters:
     sent_bytes: int = 0
     """Of the archive, handed to the network, by tries that failed too."""
     waited_seconds: float = 0.0
-    """So long parts have waited on purpose: for the user's limit of bytes per second."""
+    """How long parts have waited for the user's limit of bytes per second."""
     uploaded_bytes: int = 0
     """Of the archive, taken by the storage."""
     parts: int = 0
@@ -38,7 +38,7 @@ class Counters:
     """Of statements that the server has carried out."""
     loaded_rows: int = 0
     held_seconds: float = 0.0
-    """For so long mydumper has been held because the volume was full."""
+    """How long the dumper was suspended because the volume was full."""
 
     def see(self, dumped: int, packed: int, freed: int) -> None:
         """Take in the totals so far: written by mydumper, read into the archive, deleted from the volume."""

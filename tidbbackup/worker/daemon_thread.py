@@ -1,4 +1,4 @@
-"""Runs a blocking call beside the event loop so that nobody has to wait for it when the worker must end.
+"""Runs a blocking call beside the event loop; the worker can end without waiting for it.
 
 asyncio's own pool is joined at exit: a server that has fallen silent would hold a terminated pod until
 SIGKILL. Must not know what is called.

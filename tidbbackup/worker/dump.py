@@ -13,14 +13,14 @@ import attrs
 
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult
-from tidbbackup.storage.client import credentials_from, open_client
+from tidbbackup.storage.client import access_keys_from, open_client
 from tidbbackup.storage.multipart import Upload
 from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive import manifest
 from tidbbackup.worker.archive.tar import Archive, PackedFile
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import estimated_bytes
-from tidbbackup.worker.database.reach import reach
+from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.database.survey import survey
 from tidbbackup.worker.dumpers.selection import selection
 from tidbbackup.worker.environment import Environment
@@ -49,7 +49,7 @@ async def dump(
     """
     started = now()
     job = read_job(env, journal, limits)
-    job = attrs.evolve(job, login=await reach(job.login, journal, limits.connect))
+    job = attrs.evolve(job, login=await connect(job.login, journal, limits.connect))
     async with hold.held(job):
         await _dump(job, started, now)
     # What could not be put back is told too.
@@ -70,7 +70,7 @@ async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> Non
     target = env.task.target
     async with (
         open_client(
-            target, credentials_from(env.keys), env.s3_ca, job.limits.patience, env.proxies
+            target, access_keys_from(env.keys), env.s3_ca, job.limits.patience, env.proxies
         ) as client,
         open_upload(client, job) as upload,
     ):

@@ -47,7 +47,7 @@ class Environment:
 
 
 def termination_log(environ: Mapping[str, str]) -> Path:
-    """Where the last words go, known even where nothing else is right."""
+    """Where the termination message is written; known even if the rest of the environment is wrong."""
     return Path(environ.get("TERMINATION_LOG") or "/dev/termination-log")
 
 

@@ -30,7 +30,7 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 # run itself may want.
 _CLIENTS = 16
 _CLIENT_SECONDS = 5.0
-"""So long a connection may take, however it is used."""
+"""A connection is closed after this time, however it is used."""
 _CLOSING_SECONDS = 0.2
 
 

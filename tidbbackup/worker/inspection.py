@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 async def inspect(client: S3Client, task: WorkerTask) -> WorkerResult:
-    """What the manifest of this Backup tells, as its worker would have said it.
+    """The result that the worker would have reported, read from the manifest of this Backup.
 
     Raises:
         StepFailed: there is no archive (`NothingStored`), or it is not whole (`ResultLost`).

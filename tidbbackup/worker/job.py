@@ -24,7 +24,7 @@ class Limits:
     """Bounds in time. Seconds."""
 
     stall: float = 1800
-    """Without a byte from the database or to the storage for so long the run ends."""
+    """The run ends after this time without a byte from the database or to the storage."""
     lock_wait: float = 30
     """For the global read lock: all that writes to the server waits behind it."""
     lock_pauses: tuple[float, ...] = (30, 60, 120)
@@ -87,7 +87,7 @@ def read_login(env: Environment, spec: str = "spec.from") -> Login:
 
 
 def _certificates(folder: Path, spec: str) -> Path:
-    """The folder, if what is in it can be used: mydumper, told of no CA, would trust any server."""
+    """The folder, if its files can be used. Without a CA mydumper would trust any server."""
     there = [name for name in ("tls.crt", "tls.key") if (folder / name).exists()]
     lacking = "`ca.crt`, the CA of the database's certificate"
     if (folder / "ca.crt").exists():

@@ -19,7 +19,7 @@ from tidbbackup.model.contract.task import RestoreSettings
 from tidbbackup.model.enumeration import some
 from tidbbackup.model.filter.table_filter import read_filter
 from tidbbackup.storage import objects
-from tidbbackup.storage.client import S3Client, credentials_from, open_client
+from tidbbackup.storage.client import S3Client, access_keys_from, open_client
 from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.objects import ObjectHead
@@ -27,7 +27,7 @@ from tidbbackup.worker.archive.feed import Feed
 from tidbbackup.worker.archive.manifest import Manifest, read_manifest
 from tidbbackup.worker.archive.unpack import Reader
 from tidbbackup.worker.daemon_thread import aside
-from tidbbackup.worker.database.reach import reach
+from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.job import Limits, read_login
@@ -50,10 +50,10 @@ async def restore(
         StepFailed, StorageError: why it is not there, or not equal.
     """
     started, asked = now(), env.task.restore
-    login = await reach(read_login(env, "spec.to"), journal, limits.connect)
+    login = await connect(read_login(env, "spec.to"), journal, limits.connect)
     target = await aside(meet, login)
     log.info("%s is %s", login.where, target.version)
-    credentials, patience = credentials_from(env.keys), limits.patience
+    credentials, patience = access_keys_from(env.keys), limits.patience
     async with open_client(env.task.target, credentials, env.s3_ca, patience, env.proxies) as client:
         head = await _head(client, env)
         manifest = await _manifest(client, env, head, journal)

@@ -21,7 +21,7 @@ from isal import igzip
 from tidbbackup.model.compression import Compression
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage.parts import PartSizes
-from tidbbackup.worker.archive.check import Verdict, check_archive
+from tidbbackup.worker.archive.check import CheckResult, check_archive
 from tidbbackup.worker.archive.manifest import Manifest
 from tidbbackup.worker.archive.tar import Archive, PackedFile, parts
 
@@ -57,7 +57,7 @@ def manifest_of(archive: bytes, files: dict[str, int] | None = None) -> Manifest
     )
 
 
-def judged(archive: bytes, manifest: Manifest | None = None) -> Verdict:
+def judged(archive: bytes, manifest: Manifest | None = None) -> CheckResult:
     return check_archive(io.BytesIO(archive), manifest or manifest_of(archive), TOP)
 
 
@@ -80,7 +80,7 @@ def file(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
 def test_a_whole_one(archive: bytes) -> None:
     heard: list[int] = []
     verdict = check_archive(io.BytesIO(archive), manifest_of(archive), TOP, heard.append)
-    assert verdict == Verdict(len(FILES), sum(map(len, FILES.values())), ())
+    assert verdict == CheckResult(len(FILES), sum(map(len, FILES.values())), ())
     assert heard[-1] == len(archive)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidbbackup.storage.body import Body
-from tidbbackup.worker.archive.part_buffer import Growing
+from tidbbackup.worker.archive.part_buffer import PartBuffer
 
 
 def content(body: Body) -> bytes:
@@ -19,7 +19,7 @@ def content(body: Body) -> bytes:
 @given(st.lists(st.binary(max_size=40), max_size=30), st.lists(st.integers(1, 60), min_size=1, max_size=5))
 def test_what_goes_in_comes_out(pieces: list[bytes], sizes: list[int]) -> None:
     """The size of a part changes from one to the next."""
-    pending, bodies, wanted = Growing(), list[Body](), [*sizes]
+    pending, bodies, wanted = PartBuffer(), list[Body](), [*sizes]
 
     def take() -> None:
         bodies.append(pending.take(wanted[0]))

@@ -1,6 +1,6 @@
 """Logging in: to nobody who could make us say the password, and with what a plain install has.
 
-Here is also what worker/database/reach.py promises.
+Here is also what worker/database/connect.py promises.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.cluster.certificates import write_certificates
 from tests.cluster.hostile_server import hostile_server
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import DatabaseTarget
-from tidbbackup.worker.database.reach import reach
+from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.database.session import Login, NotYet, _no_session
 from tidbbackup.worker.failure import Journal, StepFailed
 
@@ -37,10 +37,10 @@ async def test_no_server_gets_the_password_without_tls(trick: str, by_greeting: 
     async with hostile_server(trick, by_greeting=by_greeting) as server:
         if by_greeting and trick == "unheard_of":
             # It gets what mysql_native_password sends.
-            await reach(login(server.port), Journal(), 0)
+            await connect(login(server.port), Journal(), 0)
         else:
             with pytest.raises(StepFailed) as caught:
-                await reach(login(server.port), Journal(), 30)
+                await connect(login(server.port), Journal(), 30)
             assert caught.value.reason == reasons.LOGIN_FAILED
             assert "spec.from.tlsClientSecretName" in str(caught.value) or trick == "unheard_of"
     assert server.heard
@@ -52,7 +52,7 @@ async def test_no_server_gets_the_password_without_tls(trick: str, by_greeting: 
 async def test_a_key_that_nobody_has_checked_is_told(trick: str, by_greeting: bool) -> None:
     journal = Journal()
     async with hostile_server(trick, by_greeting=by_greeting) as server:
-        await reach(login(server.port), journal, 0)
+        await connect(login(server.port), journal, 0)
     assert PASSWORD not in server.heard
     assert server.decrypted == PASSWORD
     assert [notice.reason for notice in journal.notices] == [reasons.SERVER_KEY_UNCHECKED]
@@ -63,7 +63,7 @@ async def test_a_server_without_tls_is_not_asked_where_tls_is_wanted(tmp_path: P
     write_certificates(tmp_path, ["127.0.0.1"])
     async with hostile_server("mysql_clear_password") as server:
         with pytest.raises(StepFailed, match="SSL is required"):
-            await reach(login(server.port, tls=tmp_path), Journal(), 0)
+            await connect(login(server.port, tls=tmp_path), Journal(), 0)
     assert PASSWORD not in server.heard
 
 
@@ -111,7 +111,7 @@ async def test_a_server_that_comes_late_is_reached() -> None:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(StepFailed) as caught:
-            await reach(login(port), journal, 30)
+            await connect(login(port), journal, 30)
     assert not isinstance(caught.value, NotYet)
     assert (tries, journal.step) == (2, "preflight")
 

@@ -103,7 +103,7 @@ class Twice(Bucket):
 
     loses: int = 1
     hangs: bool = False
-    """Whether the question for twins, the second of all, is never answered."""
+    """Whether the question for duplicates, the second of all, is never answered."""
     hanging: asyncio.Event = field(factory=asyncio.Event)
 
     async def create_multipart_upload(self, **call: Any) -> dict[str, Any]:

@@ -14,11 +14,9 @@ from tidbbackup.model.enumeration import some
 from tidbbackup.worker.archive.manifest import Manifest, printable
 from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
 
-"""So many files are named, the rest counted."""
-
 
 @frozen
-class Verdict:
+class CheckResult:
     """What the archive turned out to be."""
 
     files: int
@@ -71,7 +69,7 @@ class _Inside:
 
 def check_archive(
     source: Reader, manifest: Manifest, top: str, moved: Callable[[int], None] = lambda _: None
-) -> Verdict:
+) -> CheckResult:
     """Read all of it and compare.
 
     Args:
@@ -89,7 +87,7 @@ def check_archive(
     except BROKEN as error:
         broken = broken_words(error)
     metered.drain()
-    return Verdict(inside.files, inside.bytes, tuple(_judged(metered, manifest, inside, broken)))
+    return CheckResult(inside.files, inside.bytes, tuple(_judged(metered, manifest, inside, broken)))
 
 
 def _judged(metered: Metered, manifest: Manifest, inside: _Inside, broken: str) -> Iterator[str]:

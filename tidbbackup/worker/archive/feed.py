@@ -14,10 +14,10 @@ _WAIT_SECONDS = 0.005
 
 
 class Feed:
-    """A Reader of pieces that somebody else offers."""
+    """A Reader of pieces that another thread offers."""
 
     def __init__(self, pieces: int) -> None:
-        """`pieces`: so many wait at the most, which bounds the memory."""
+        """`pieces`: how many may wait, which bounds the memory."""
         self._pieces: queue.Queue[bytes] = queue.Queue(pieces)
         self._rest = memoryview(b"")
         self._ended = False

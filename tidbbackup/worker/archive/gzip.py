@@ -90,7 +90,7 @@ class BlockGzip:
 
     @property
     def busy(self) -> bool:
-        """See Stream: so many blocks are on their way that the next one has to be taken first."""
+        """See Stream: as many blocks are on their way as may be, so the next one has to be taken first."""
         return len(self._running) >= self._ahead
 
     def take(self) -> tuple[bytes, ...]:

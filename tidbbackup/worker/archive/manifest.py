@@ -36,7 +36,7 @@ class ManifestTable:
 
 @frozen
 class Summary:
-    """What a manifest tells of the archive as a whole. Sizes in bytes, times in UTC."""
+    """What a manifest says of the archive as a whole. Sizes in bytes, times in UTC."""
 
     uid: str
     key: str
@@ -48,9 +48,9 @@ class Summary:
     databases: tuple[ManifestDatabase, ...]
     formatVersion: int
     run: str = ""
-    """Of an attempt: the archive's metadata hold the same. Empty: of before this was told."""
+    """The attempt that wrote it, as in the archive's metadata. Empty in manifests of older versions."""
     rows: int | None = None
-    """Of all tables. None: of before this was told."""
+    """Of all tables. None in manifests of older versions."""
     serverVersion: str = ""
 
 
@@ -70,9 +70,9 @@ class Manifest:
     run: str = field(default="", kw_only=True)
     """Which attempt wrote it, and the archive with it."""
     rows: int | None = field(default=None, kw_only=True)
-    """Of all tables. None: of before this was told."""
+    """Of all tables. None in manifests of older versions."""
     tables: tuple[ManifestTable, ...] = field(default=(), kw_only=True)
-    """Empty: of before this was told."""
+    """Empty in manifests of older versions."""
     started: datetime
     finished: datetime
     dumper: str

@@ -1,6 +1,6 @@
-"""Whose archive and manifest stand under a Backup's keys: the uid in their metadata tells.
+"""Whose the objects under a Backup's keys are, by the uid in their metadata.
 
-An archive of before that was written is its manifest's, if the two belong together. Changes nothing.
+An archive of an older version has no uid: it is its manifest's, if the two belong together. Changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tidbbackup.worker.archive.manifest import Summary, read_summary
 
 @frozen
 class Owned:
-    """An object and the uid of its Backup; empty: nobody knows."""
+    """An object and the uid of its Backup; empty if it is not known."""
 
     key: str
     uid: str

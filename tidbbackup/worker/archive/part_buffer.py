@@ -7,7 +7,7 @@ from collections import deque
 from tidbbackup.storage.body import Body
 
 
-class Growing:
+class PartBuffer:
     """Bytes that wait to become parts; they come out in the order in which they went in."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from tidbbackup.model.compression import Compression
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.parts import PartSizes
 from tidbbackup.worker.archive.gzip import BlockGzip
-from tidbbackup.worker.archive.part_buffer import Growing
+from tidbbackup.worker.archive.part_buffer import PartBuffer
 from tidbbackup.worker.archive.source import RowCount, Source
 from tidbbackup.worker.archive.zstd import ZstdStream
 from tidbbackup.worker.cpus import cpus
@@ -87,7 +87,7 @@ class Archive:
         self._sizes = sizes
         self._stream = _STREAMS[compression](min(MAX_THREADS, math.ceil(cpus())))
         self._sha256 = hashlib.sha256()
-        self._growing = Growing()
+        self._growing = PartBuffer()
         self._source: Source | None = None
         self._offset = 0
         self._opened: list[Source] = []
@@ -143,7 +143,7 @@ class Archive:
         return parts
 
     def close(self) -> None:
-        """Let go of the files that were being packed, and of the threads."""
+        """Close the files that were being packed, and stop the threads."""
         self._stream.close()
         for source in self._opened:
             source.give_up()
@@ -198,7 +198,7 @@ class Archive:
 
 async def parts(archive: Archive, files: AsyncIterator[Path]) -> AsyncGenerator[Body, None]:
     """The archive's parts as its files become ready; each file is deleted once it is packed."""
-    # One thread of its own: the loop's may all stand in look-ups at a silent name server.
+    # A thread of its own: those of the event loop may all wait for a name server that does not answer.
     thread = ThreadPoolExecutor(1, thread_name_prefix="pack")
     call = partial(asyncio.get_running_loop().run_in_executor, thread)
     try:

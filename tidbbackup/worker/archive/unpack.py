@@ -36,7 +36,7 @@ class Reader(Protocol):
 
 
 class Metered(io.RawIOBase):
-    """Counts and hashes what is read, and tells how much."""
+    """Counts and hashes what is read, and reports the count."""
 
     def __init__(self, source: Reader, moved: Callable[[int], None]) -> None:
         self._source, self._moved = source, moved

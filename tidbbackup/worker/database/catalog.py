@@ -18,7 +18,7 @@ ROWS_ELSEWHERE = _REMOTE | {"mrg_myisam"}
 
 @frozen
 class Column:
-    """A column that mydumper treats in a way of its own."""
+    """A column that mydumper treats specially."""
 
     name: str
     extra: str = ""
@@ -61,7 +61,7 @@ class Table:
 
     @property
     def has_rows(self) -> bool:
-        """A table, even if its rows belong to somebody else."""
+        """A table, even if its rows are on another server."""
         return not (self.is_view or self.is_sequence)
 
     @property

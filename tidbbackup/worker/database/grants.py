@@ -26,7 +26,7 @@ _NEEDED_ON_TIDB = {"SELECT": ("SELECT",)}
 
 @frozen
 class GrantReport:
-    """What SHOW GRANTS tells."""
+    """What SHOW GRANTS shows."""
 
     missing: tuple[str, ...] = ()
     """Privileges not granted on *.*."""

@@ -1,4 +1,4 @@
-"""By what a server is known again: a run must not dump another server than the one it has judged.
+"""How a server is recognized: a run must not dump another server than the one it has judged.
 
 One name may lead to several: a Service in front of replicas, a name with two addresses. On TiDB it is the
 cluster that is known, since all its servers have the same data. Must not know how a connection is opened.
@@ -50,7 +50,7 @@ def first_statement(known_by: str, *, autocommit: bool = True) -> str:
 
 
 def known_by(session: Connection[Any]) -> str:
-    """SQL that is true on this server and on no other; empty where that cannot be told."""
+    """SQL that is true on this server and on no other; empty if there is none."""
     with session.cursor() as cursor:
         try:
             cursor.execute(tidb.VERSION)
@@ -70,7 +70,7 @@ def known_by(session: Connection[Any]) -> str:
 
 
 def another_server(who: str) -> StepFailed:
-    """The failure of whoever has reached one."""
+    """The failure of a session that has reached another server."""
     return StepFailed(
         reasons.SEVERAL_SERVERS, f"{who} has reached another server than the one that was judged; {CURE}"
     )

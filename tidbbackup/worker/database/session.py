@@ -1,4 +1,4 @@
-"""One session with the database server: login, TLS, time-outs, and its errors in words that help.
+"""One session with the database server: login, TLS, time-outs, and error messages with a cure.
 
 Blocking calls of PyMySQL, to be run in a thread. Must not know what is asked.
 """
@@ -28,14 +28,14 @@ _READ_TIMEOUT_SECONDS = 600
 _LOGIN_ERRORS = frozenset({1044, 1045, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151})
 LOST = frozenset({1053, 2006, 2013, 2055})
 _NOT_YET = frozenset({1040, 1053, 2003, 2006, 2013})
-"""Before the login: nobody listens yet, or one who has no room or is about to go."""
+"""Before the login: no server listens yet, or it has no connection left, or it is shutting down."""
 _NAMES_DIFFER = (62, 64)
 """OpenSSL's numbers: a certificate for other host names, or other addresses."""
 _TLS_DEMANDED = 3159
 _ACCESS_DENIED = 1045
 
 _READABLE = ("mysql_clear_password", "dialog", "mysql_old_password")
-"""By these the server, and whoever stands between, gets the password itself."""
+"""With these the server, and everything between, receives the password itself."""
 
 
 @frozen
@@ -49,7 +49,7 @@ class Login:
     spec: str = "spec.from"
     """Where the user has written it."""
     known_by: str = ""
-    """SQL that is true on the server that this run has met first, and on no other; empty: not to be told."""
+    """SQL that is true on the first server that this run has reached, and on no other; empty if unknown."""
 
     @property
     def where(self) -> str:
@@ -58,11 +58,11 @@ class Login:
 
 
 class NotYet(StepFailed):
-    """Nobody to log in to; a second later there may be."""
+    """There is no server to log in to yet; a second later there may be."""
 
 
 _UNKNOWN_PLUGIN = "not configured"
-"""In PyMySQL's words for one that it cannot log in by."""
+"""In PyMySQL's message about a login plugin that it does not have."""
 
 
 def _refuse(_: Connection[Any]) -> None:
@@ -73,7 +73,7 @@ def _refuse(_: Connection[Any]) -> None:
 
 @contextmanager
 def open_session(login: Login, read_timeout: int = _READ_TIMEOUT_SECONDS) -> Iterator[Connection[Any]]:
-    """One connection; what goes wrong in it is told with the server's name and a cure.
+    """One connection; its errors name the server and a cure.
 
     `read_timeout`: seconds that one answer may take.
     """

@@ -38,7 +38,7 @@ _EVENTS = "SELECT event_schema, event_name FROM information_schema.events"
 
 
 def survey(login: Login) -> Survey:
-    """Log in and learn all that the preflight has to know; on TiDB from one snapshot, whose TSO it tells.
+    """Log in and read all that the preflight needs; on TiDB from one snapshot, whose TSO is in the result.
 
     Raises:
         StepFailed: LoginFailed, DatabaseUnreachable, DatabaseLost, SnapshotLost, GcSafePointMissing.
@@ -68,7 +68,7 @@ def _take_snapshot(session: Connection[Any]) -> str:
         found = fetch(session, tidb.SAFE_POINT)
         tidb.check_safe_point(tso, str(found[0][0]) if found else None)
     except pymysql.Error as error:
-        # Who may not read it leaves the judgement to TiDB, which makes it with the next statement.
+        # Without the right to read it, rely on TiDB's own check at the next statement.
         if error_code(error) not in tidb.DENIED:
             raise
     fetch(session, tidb.read_at(tso))

@@ -1,6 +1,6 @@
-"""What is TiDB's own: how it is told from MySQL, its snapshots, its garbage collection, its errors. Pure.
+"""What is special about TiDB: how it is recognized, its snapshots, its garbage collection, its errors. Pure.
 
-The statements and words of TiDB stand here and nowhere else. Must not know a connection.
+TiDB's statements and error messages stand here and nowhere else. Must not know a connection.
 """
 
 from __future__ import annotations
@@ -95,5 +95,5 @@ def _read_safe_point(text: str) -> datetime | None:
             return datetime.strptime(text, form).astimezone(UTC)
         except ValueError:
             continue
-    # Of a form of its own: TiDB itself refuses a snapshot that is too old.
+    # An unknown format: TiDB itself refuses a snapshot that is too old.
     return None

@@ -1,4 +1,4 @@
-"""CREATE EVENT from what information_schema.events tells: a server without an event scheduler refuses SHOW
+"""CREATE EVENT from the row of information_schema.events: a server without an event scheduler refuses SHOW
 CREATE EVENT. Pure."""
 
 from __future__ import annotations

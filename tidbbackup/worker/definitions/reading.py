@@ -289,7 +289,7 @@ class _Reader:
             raise self._explained(error, kind, name) from error
 
     def _event(self, name: str) -> dict[str, Any] | None:
-        """An event as its table tells it: a server without a scheduler does not show how it was made."""
+        """An event from information_schema.events: a server without a scheduler refuses SHOW CREATE EVENT."""
         with self.session.cursor(DictCursor) as cursor:
             cursor.execute(_EVENT, (self.database, name))
             row = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""The files of definitions: their names and their text, from what SHOW CREATE tells. Pure.
+"""The files of definitions: their names and their text, from the output of SHOW CREATE. Pure.
 
 Loaders split a file at `;` before a line feed. A file begins with the character set that it is written in and
 ends with the one that rows are written in: loaders go on in the same session. Must not know a server.
@@ -31,7 +31,7 @@ _BOUNDS = re.compile(r"\bminvalue (-?\d+) maxvalue (-?\d+)")
 
 @frozen
 class Made:
-    """What SHOW CREATE tells of one object. Texts are in the character set that it was made under."""
+    """The output of SHOW CREATE for one object, in the character set under which it was created."""
 
     text: bytes
     charset: str = "utf8mb4"
@@ -63,7 +63,7 @@ def sequence_file(create: str, value: bytes = b"") -> bytes:
 
 
 def value_file(sequence: str, row: Iterable[object]) -> bytes:
-    """The file `<database>.<sequence>.sql`: on MariaDB a sequence has one row, which tells its next value."""
+    """The file `<database>.<sequence>.sql`: on MariaDB a sequence has one row, which holds its next value."""
     values = ",".join(str(value) for value in row)
     return _HEAD + f"INSERT INTO {quoted(sequence)} VALUES ({values})".encode() + _END + _TAIL  # noqa: S608 - quoted
 

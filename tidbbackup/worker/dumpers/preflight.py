@@ -12,7 +12,7 @@ from tidbbackup.worker.dumpers.selection import Selection
 from tidbbackup.worker.failure import StepFailed
 
 _NAMED = 5
-"""So many objects are named in a message, the rest counted."""
+"""A message names this many objects and counts the rest."""
 
 
 def taken(chosen: Selection, databases: tuple[Database, ...]) -> tuple[Database, ...]:

@@ -44,7 +44,7 @@ class DumperProcess:
         self.lines += 1
 
     def holds_no_lock(self) -> bool:
-        """Whether nobody waits for a lock of its, as far as it has told."""
+        """Whether it holds no lock that others wait for, as far as its log says."""
         return self.began
 
     def activity(self) -> tuple[int, ...]:

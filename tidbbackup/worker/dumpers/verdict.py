@@ -1,4 +1,4 @@
-"""What a dumper's end means: its exit code, and the words of its first error. Pure."""
+"""What the end of a dumper means: its exit code, and its first error message. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
 
 Meanings = Sequence[tuple[str, str, str]]
-"""A dumper's words as a regular expression, reason and cure; the first row whose words occur wins."""
+"""Error messages of a dumper (a regular expression), reason and cure; the first row that matches wins."""
 
 
 def judge(

@@ -16,7 +16,7 @@ from datetime import timedelta
 from tidbbackup.model import reasons
 from tidbbackup.model.units import parse_duration
 from tidbbackup.worker.daemon_thread import aside
-from tidbbackup.worker.database.reach import reach
+from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.database.session import Login
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
@@ -75,7 +75,7 @@ async def release(env: Environment, journal: Journal, limits: Limits) -> None:
     """
     try:
         async with asyncio.timeout(limits.release):
-            login = await reach(read_login(env), journal, limits.connect)
+            login = await connect(read_login(env), journal, limits.connect)
             row = await aside(change, login, lambda _: Release(holder_name(env.task.uid)))
     except CannotHold as error:
         raise StepFailed(reasons.GC_LIFE_TIME_STILL_RAISED, f"tikv_gc_life_time: {error}") from error
@@ -139,7 +139,7 @@ def _note_loss(journal: Journal, row: Row) -> None:
 
 
 async def _put_back(login: Login, journal: Journal, holder: str, seconds: float) -> None:
-    """Bounded: a pod that is asked to end has little time. What is not done then is told."""
+    """Bounded: a pod that is asked to end has little time. What is not done by then becomes a notice."""
     journal.life_time_held = True
     failure = "no answer"
     try:

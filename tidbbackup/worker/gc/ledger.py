@@ -4,8 +4,8 @@ The row of `tikv_gc_life_time` in mysql.tidb is the only thing that outlives eve
 cluster of ours, so the ledger is there. What always holds (tests/worker/gc/test_ledger.py):
 - Once no holder is left or alive, the next event puts value and comment back to the letter.
 - While there are holders the value is the longest of what was there before and what they ask for.
-- A value or comment that is not as we left it means that somebody else has taken over: it stays, and the
-  holders have lost their hold.
+- If value or comment are not as we left them, somebody else has set them: they stay, and the holders have
+  lost their hold.
 
 Must not know SQL or whose clock it is.
 """
@@ -29,7 +29,7 @@ _HOLDER_LENGTH = 13
 
 
 class CannotHold(Exception):
-    """The row as it is leaves no way to hold the life time; its words tell why."""
+    """The row as it is leaves no way to hold the life time; the message says why."""
 
 
 @frozen
@@ -80,12 +80,12 @@ class _Holder:
 
 @frozen
 class _Book:
-    """What a comment of ours tells."""
+    """What a comment of ours holds."""
 
     was: str
     """The value before the first of the holders."""
     now: str
-    """The value as we have set it: any other is somebody else's."""
+    """The value as we have set it: another value was set by somebody else."""
     comment: str | None
     """The comment before."""
     holders: dict[str, _Holder] = field(factory=dict)
@@ -157,7 +157,7 @@ def _write(book: _Book, holders: dict[str, _Holder]) -> Row:
 
 
 def _read(row: Row) -> _Book | None:
-    """The ledger, without its holders where somebody has set another value; None where it is not ours."""
+    """The ledger, without holders if somebody else has set the value; None if the comment is not ours."""
     if row.comment is None or not row.comment.startswith(MARK):
         return None
     try:

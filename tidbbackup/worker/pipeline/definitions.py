@@ -27,7 +27,7 @@ from tidbbackup.worker.staging.belt import Belt
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500
-"""So many things are read in one session: their files have to find room in memory."""
+"""How many definitions are read in one session: their files are kept in memory until they are written."""
 # Counts on with each row.
 _COUNTER = re.compile(rb" AUTO_INCREMENT=\d+")
 
@@ -41,7 +41,7 @@ class Definitions:
     databases: tuple[Database, ...] = field(init=False)
     """What is to be dumped, without what turned out not to be there."""
     gone: set[tuple[str, str]] = field(factory=set, init=False)
-    """(database, table) of what the catalog shows and nobody can open. On TiDB it was just being made or
+    """(database, table) of what the catalog shows and nobody can open: on TiDB it was just being created or
     dropped at the snapshot."""
     _seen: dict[str, bytes] = field(factory=dict, init=False)
 

@@ -29,7 +29,7 @@ class Assignment:
     definitions: Path
     """The folder of the definitions."""
     budget: int
-    """So many bytes may be on the staging volume."""
+    """How many bytes may be on the staging volume."""
     dump: Dump
 
 

@@ -36,13 +36,13 @@ async def open_upload(client: S3Client, job: Job) -> AsyncIterator[Upload]:
     # Dying from here on leaves this upload open: the next run of this Backup and its cleaner abort it.
     upload = await _started(client, job)
     try:
-        if upload.twins:
+        if upload.duplicates:
             await _sweep(upload.abort_others)
         yield upload
     except BaseException:
         await _take_back(lambda: _withdraw(upload), job)
         raise
-    if upload.twins:
+    if upload.duplicates:
         job.journal.upload_left_open = True
         job.journal.notice(
             reasons.UPLOAD_LEFT_OPEN,
@@ -53,13 +53,13 @@ async def open_upload(client: S3Client, job: Job) -> AsyncIterator[Upload]:
 
 
 async def _withdraw(upload: Upload) -> None:
-    """Take back the upload and its twins, for which there was no time or no right before.
+    """Take back the upload and its duplicates, for which there was no time or no right before.
 
     Raises:
         StorageError: one may still be open.
     """
     await upload.withdraw()
-    if upload.twins:
+    if upload.duplicates:
         await upload.abort_others()
 
 

@@ -16,13 +16,13 @@ from attrs import define, field
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Part, Upload
 from tidbbackup.worker.archive.tar import Archive, parts
+from tidbbackup.worker.pipeline.completeness import check_whole, cut_off, is_cut_off
 from tidbbackup.worker.pipeline.definitions import Definitions
 from tidbbackup.worker.pipeline.dumping import Assignment, raise_failure
 from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.pipeline.standstill import Standstill
 from tidbbackup.worker.pipeline.throttler import Holder
 from tidbbackup.worker.pipeline.watchdog import watch_progress
-from tidbbackup.worker.pipeline.wholeness import check_whole, cut_off, is_cut_off
 from tidbbackup.worker.staging import closed_files
 from tidbbackup.worker.staging.belt import Belt
 

@@ -73,7 +73,7 @@ class Statements:
         return next((one for one in self.ours if one.locks), None)
 
     def in_the_way(self, seconds: int) -> str:
-        """What keeps a lock that has been waited for so long, and the cure."""
+        """What the dumper waits for, after this many seconds of waiting, and the cure."""
         found = [one for one in self.found if one.seconds >= seconds and not one.locks]
         if not found:
             return (

@@ -44,7 +44,7 @@ class Belt:
         self.writing: set[str] = set()
         """Files that are not whole yet."""
         self.blind = False
-        """Whether there may be files of which nobody tells: only a look into the folder does."""
+        """Whether inotify no longer reports all files, so that only the folder itself shows them."""
         self.was_full = False
         """Whether the volume has been seen full: a buffered last write may have been lost silently."""
 
@@ -59,7 +59,7 @@ class Belt:
         self.go_blind()
 
     def go_blind(self) -> None:
-        """Of files that are written from now on nobody tells."""
+        """From now on inotify does not report the files that are written."""
         self.blind = True
         self.writing.clear()
 
@@ -81,7 +81,7 @@ class Belt:
         self._news.set()
 
     def written_bytes(self) -> int:
-        """All that the dumper has written so far. Where nobody tells of files it takes a look at each."""
+        """All that the dumper has written so far. Without inotify each file is looked at."""
         if not self.blind:
             return self.closed_bytes + sum(self.writing_sizes().values())
         found = volume.sizes(self._folder).items()

@@ -1,4 +1,4 @@
-"""What inotify tells of the folder that the dumper writes into: files that appear, files that are closed.
+"""What inotify reports of the folder that the dumper writes into: files that appear, files that are closed.
 
 Must not know which of them are whole, nor what is done with them.
 """
@@ -30,7 +30,7 @@ def watch(folder: Path) -> Iterator[AsyncGenerator[FileEvent, None] | None]:
     """Watch a folder for as long as the block lasts; None where the kernel refuses (its limits are shared by
     all of a node's users).
 
-    The events end early when the kernel has dropped some: only a look into the folder tells what is there.
+    The events end early when the kernel has dropped some: then only the folder itself shows what is there.
     """
     try:
         inotify = Inotify()

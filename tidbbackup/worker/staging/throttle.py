@@ -21,7 +21,7 @@ CALM_SECONDS = 0.05
 NEAR_SECONDS = 0.005
 """Until the next look: mydumper may write 500 MB in a second, and an overrun has to fit into a tenth."""
 MIN_BUDGET = 4 << 20
-"""A smaller volume is full before anybody has looked: mydumper itself says so then."""
+"""A smaller volume is full before it is looked at again: then mydumper itself fails with that reason."""
 _VOLUME_SHARE = 0.9
 _RESUME_SHARE = 0.75
 

@@ -22,7 +22,7 @@ _MIB = 1 << 20
 
 
 def prepare(volume: Path, name: str = FOLDER) -> Path:
-    """Make the folder for the dump, or the one for definitions, anew.
+    """Create the folder for the dump, or the one for definitions, empty.
 
     Raises:
         StepFailed: StagingNotWritable.
@@ -78,7 +78,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def full(volume: Path, asked_bytes: int) -> StepFailed:
-    """The failure that tells how large the volume is, what is on it and what cures it."""
+    """The failure, with the size of the volume, what is on it, and the cure."""
     room = os.statvfs(volume)
     total = asked_bytes or room.f_blocks * room.f_frsize
     folder = volume / FOLDER

@@ -66,7 +66,7 @@ class MydumperProcess(DumperProcess):
             self.connected()
 
     def holds_no_lock(self) -> bool:
-        """Whether nobody waits for a lock of its, as far as it has told.
+        """Whether it holds no lock that others wait for, as far as its log says.
 
         It tells just before it asks the server to unlock, and then waits for the answer: once its main thread
         has been seen asleep after that line, the server has been asked.

@@ -1,4 +1,4 @@
-"""The way to the database at the beginning of a run: tried for a bounded time, then known again.
+"""The first connection to the database: tried for a bounded time; from then on the server is recognized.
 
 A pod's network, its name server or a sidecar may come seconds late. A refused login is final at once. Must
 not know what is asked later.
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _PAUSES = (0.5, 1.0, 2.0)
 
 
-async def reach(login: Login, journal: Journal, seconds: float) -> Login:
+async def connect(login: Login, journal: Journal, seconds: float) -> Login:
     """The login, for the server that has answered alone.
 
     Raises:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 _TOLD_SECONDS = 60.0
 
 
-class Pace:
-    """Lets bodies go so that over time no more than `rate` bytes per second leave.
+class RateLimit:
+    """Delays bodies so that over time no more than `rate` bytes per second are sent.
 
-    Invariant: between any two bodies that are let go, the time that the bytes from the first up to the
-    second need at `rate` has passed.
+    Invariant: between the starts of any two bodies passes at least the time that the bytes from the first up
+    to the second need at `rate`.
     """
 
     def __init__(self, rate: int | None) -> None:
@@ -31,8 +31,8 @@ class Pace:
         return starts - now
 
     async def wait(self, count: int, waited: Callable[[float], None]) -> None:
-        """Return when a body of `count` bytes may go; `waited` is told of the seconds, every now and then, so
-        that it is not taken for a standstill."""
+        """Return when a body of `count` bytes may go; `waited` is called with the seconds, once a minute, so
+        that the pause is not taken for a standstill."""
         pause = self.take(count, asyncio.get_running_loop().time())
         while pause > 0:
             piece = min(pause, _TOLD_SECONDS)

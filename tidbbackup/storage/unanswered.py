@@ -1,6 +1,6 @@
 """Whether a request may have been carried out although its answer never came.
 
-botocore tries again by itself and tells of the last try only; its events tell of each. Must not know what is
+botocore tries again by itself and reports only the last try; its events report each. Must not know what is
 asked.
 """
 
@@ -22,18 +22,18 @@ from tidbbackup.storage.client import S3Client
 
 _NEVER_SENT = (ConnectTimeoutError, NoCredentialsError, ProxyConnectionError, SSLError)
 _OF_GATEWAYS = (502, 504)
-"""Answers of one that lost the server behind it: that may have heard."""
+"""Answers of a gateway that lost the server behind it: that server may have carried the request out."""
 
 
-class LostAnswers:
-    """Counts, for as long as the block lasts, the tries of one operation that may have been heard."""
+class UnansweredTries:
+    """Counts, while the block runs, the tries of one operation that may have been carried out."""
 
     def __init__(self, client: S3Client, operation: str) -> None:
         self.count = 0
         self._events = client.meta.events
         self._event = f"needs-retry.s3.{operation}"
 
-    def __enter__(self) -> LostAnswers:
+    def __enter__(self) -> UnansweredTries:
         self._events.register(self._event, self._note)
         return self
 
@@ -43,11 +43,11 @@ class LostAnswers:
         self._events.unregister(self._event, self._note)
 
     def _note(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
-        self.count += is_lost(caught_exception, response[0].status_code if response else 0)
+        self.count += is_unanswered(caught_exception, response[0].status_code if response else 0)
 
 
-def is_lost(error: Exception | None, status: int) -> bool:
-    """Whether a try may have been heard without an answer.
+def is_unanswered(error: Exception | None, status: int) -> bool:
+    """Whether a try may have been carried out although its answer was lost.
 
     Args:
         error: what the client met, None where an answer came.

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidbbackup.storage.pace import Pace
+from tidbbackup.storage.rate_limit import RateLimit
 
 
 @given(
@@ -11,7 +11,7 @@ from tidbbackup.storage.pace import Pace
     st.lists(st.tuples(st.integers(0, 10_000), st.floats(0, 30)), min_size=2, max_size=30),
 )
 def test_between_two_bodies_their_time_has_passed(rate: int, bodies: list[tuple[int, float]]) -> None:
-    pace, now, gone = Pace(rate), 0.0, list[tuple[float, int]]()
+    pace, now, gone = RateLimit(rate), 0.0, list[tuple[float, int]]()
     for count, pause in bodies:
         now += pause
         gone.append((now + pace.take(count, now), count))
@@ -22,6 +22,6 @@ def test_between_two_bodies_their_time_has_passed(rate: int, bodies: list[tuple[
 
 
 def test_the_first_goes_at_once_and_without_a_rate_all_do() -> None:
-    assert Pace(10).take(1000, 5.0) == 0
-    free = Pace(None)
+    assert RateLimit(10).take(1000, 5.0) == 0
+    free = RateLimit(None)
     assert [free.take(1 << 30, 0.0) for _ in range(3)] == [0, 0, 0]

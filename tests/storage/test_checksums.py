@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.crc import checksum, combined, encode_crc
+from tidbbackup.storage.checksums import checksum, combined, encode_crc
 
 
 @given(st.lists(st.binary(max_size=100), max_size=20))

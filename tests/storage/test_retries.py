@@ -9,7 +9,7 @@ from attrs import define
 from tidbbackup.model import reasons
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.storage.rounds import in_rounds
+from tidbbackup.storage.retries import with_retries
 
 pytestmark = pytest.mark.looptime
 
@@ -37,7 +37,7 @@ class Storage:
 async def ends_after(storage: Storage, patience: Patience = USUAL) -> float:
     began = asyncio.get_running_loop().time()
     with pytest.raises(StorageError):
-        await in_rounds(storage.call, "it", patience)
+        await with_retries(storage.call, "it", patience)
     return asyncio.get_running_loop().time() - began
 
 
@@ -53,7 +53,7 @@ async def test_silence_is_reported_when_the_minute_is_over() -> None:
 @pytest.mark.parametrize("outage", [0.5, 10, 30, 59])
 async def test_an_outage_of_less_than_a_minute_costs_nothing_but_time(outage: float) -> None:
     storage = Storage(up=asyncio.get_running_loop().time() + outage)
-    assert await in_rounds(storage.call, "it", Patience()) == "done"
+    assert await with_retries(storage.call, "it", Patience()) == "done"
 
 
 async def test_what_another_try_cannot_change_is_reported_at_once() -> None:

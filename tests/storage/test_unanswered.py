@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tidbbackup.model.providers import ObjectTarget
-from tidbbackup.storage.client import Credentials, Patience, open_client
-from tidbbackup.storage.lost import LostAnswers
+from tidbbackup.storage.client import AccessKeys, Patience, open_client
+from tidbbackup.storage.unanswered import UnansweredTries
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -51,8 +51,8 @@ async def listening(answer: Answer) -> AsyncIterator[int]:
 
 async def lost_of_one(port: int) -> int:
     target = ObjectTarget("ceph", "b", "k", endpoint=f"http://127.0.0.1:{port}", pathStyle=True)
-    async with open_client(target, Credentials("a", "b"), patience=Patience(attempts=1)) as client:
-        with LostAnswers(client, "CreateMultipartUpload") as lost, pytest.raises(Exception, match=r"."):
+    async with open_client(target, AccessKeys("a", "b"), patience=Patience(attempts=1)) as client:
+        with UnansweredTries(client, "CreateMultipartUpload") as lost, pytest.raises(Exception, match=r"."):
             await client.create_multipart_upload(Bucket="b", Key="k")
         with pytest.raises(Exception, match=r"."):
             await client.create_multipart_upload(Bucket="b", Key="k")

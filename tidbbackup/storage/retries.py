@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-async def in_rounds(
+async def with_retries(
     call: Callable[[], Awaitable[T]],
     what: str,
     patience: Patience,
     retried: Callable[[], None] = lambda: None,
 ) -> T:
-    """What `call` returns, at last. `retried` is told of each further round.
+    """What `call` returns, at last. `retried` is called before each further round.
 
     Raises:
         StorageError: the last one, when no round is left, the outage has lasted too long, or another try

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tidbbackup.worker.pipeline.wholeness import is_cut_off
+from tidbbackup.worker.pipeline.completeness import is_cut_off
 
 WHOLE = b"/*!40101 SET NAMES binary*/;\nINSERT INTO `t` VALUES\n(1),\n(2);\n"
 

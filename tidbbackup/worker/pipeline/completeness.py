@@ -21,7 +21,7 @@ from tidbbackup.worker.staging import volume
 LAST = b";\n"
 """What every file of statements ends with."""
 _NAMED = 10
-"""So many objects are named in a message, the rest counted."""
+"""A message names this many objects and counts the rest."""
 
 
 def is_cut_off(path: Path) -> bool:
