@@ -183,8 +183,8 @@ async def test_kubectl_shows_how_far_it_is_while_it_loads(made: Scene, target: D
         to = {"host": "127.0.0.1", "port": proxy.port, "user": target.user, "secretName": "target"}
         await made.apply(restore(made, target, "shown", overwrite="Tables", to=to))
         await within(proxy.reached)
-        shown = (await until(made, "shown", lambda status: status.get("progress")))["progress"]
-        assert shown["step"] == "load"
+        status = await until(made, "shown", lambda status: status.get("progress", {}).get("step") == "load")
+        shown = status["progress"]
         assert 0 <= shown["percent"] <= 99
         columns = (await made.kubectl("get", "rt", "shown")).splitlines()[1]
         assert f"load {shown['percent']}%" in columns

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 import yaml
 
+from tidbbackup.decide.spec.restored import restore_notices
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model.resource.backup import decode_backup
+from tidbbackup.model.resource.restore import decode_restore
 from tidbbackup.model.resource.schedule import decode_schedule
 from tidbbackup.model.units import parse_duration
 from tidbbackup.schema_check import schema_problems
@@ -25,6 +27,9 @@ FILLED = {
     "endpoint": "http://rgw.example:7480",
     "access_key": "access",
     "secret_key": "secret",
+    "target_host": "tidb-new",
+    "target_port": "4000",
+    "target_user": "root",
 }
 BACKUPS = sorted(FOLDER.glob("backup-*.yaml"))
 
@@ -51,6 +56,15 @@ def test_it_is_valid(path: Path) -> None:
     schedule = decode_schedule(data)
     assert problems(schedule.spec.backup_spec()) == ()
     assert parse_duration(schedule.spec.maxReservedTime or "0").total_seconds() == 3 * 3600
+
+
+def test_the_restore_is_valid() -> None:
+    manifest = load(FOLDER / "restore-s3.yaml")
+    named = load(FOLDER / "backup-s3.yaml")["metadata"]
+    assert schema_problems("Restore", manifest) == ()
+    found = decode_restore(msgspec.json.encode(manifest))
+    assert (found.metadata.namespace, found.spec.backup) == (named["namespace"], named["name"])
+    assert restore_notices(found.spec) == ()
 
 
 def test_the_secrets_have_the_keys_that_the_pods_refer_to() -> None:
