@@ -1,5 +1,6 @@
 """What Prometheus is told to scrape is there, and the alerts are about metrics that are."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from manifests.compose import FOLDER
 from tests.decide.builders import IMAGE, backup, backup_job
-from tests.manifests.exported import exported
+from tests.manifests.exported import TO_COME, exported
 from tests.manifests.shipped import matches, the
 from tidbbackup.model.contract.progress import WORKER_PORT
 from tidbbackup.model.names import COMPONENT, labels
@@ -21,8 +22,8 @@ RULES = [
 DOCS = Path(FOLDER).parent / "docs"
 RUNBOOKS = DOCS / "how-to" / "runbooks"
 
-# Exported once their parts of the product are there; until then the rules find nothing, and are silent.
-_TO_COME = {"leader_election_master_status", "tidbbackup_last_proven_timestamp_seconds"}
+PANELS = json.loads((Path(FOLDER) / "monitoring" / "dashboard.json").read_text())["panels"]
+
 
 # Prometheus' own, about the scrape itself.
 _OF_THE_SCRAPE = {"up"}
@@ -71,7 +72,7 @@ def test_an_alert_is_about_gauges_that_are_exported(rule: dict[str, Any]) -> Non
 
     assert words | (set(re.findall(r"\bup\b", bare)) & _OF_THE_SCRAPE), "it looks at nothing"
     for word in words:
-        assert kinds.get(word, "gauge" if word in _TO_COME else "none") == "gauge", word
+        assert kinds.get(word, "gauge" if word in TO_COME else "none") == "gauge", word
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
@@ -97,3 +98,25 @@ def test_a_runbook_has_its_alert_and_all_parts(page: Path) -> None:
     assert text.startswith(f"# {page.stem}\n\n**It means**: ")
     parts = ["## The cause", "## The cure", "## Do not"]
     assert [line for line in text.splitlines() if line in parts] == parts
+
+
+def test_the_dashboard_has_a_query_and_a_text_in_each_panel() -> None:
+    shown = [panel for panel in PANELS if panel["type"] != "row"]
+    assert len({panel["id"] for panel in PANELS}) == len(PANELS)
+    assert len({panel["title"] for panel in shown}) == len(shown)
+    for panel in shown:
+        assert panel["description"]
+        assert [target["expr"] for target in panel["targets"]]
+
+
+def test_panels_do_not_lie_on_each_other() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in PANELS:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
