@@ -28,7 +28,7 @@ SHORT_AND_DEAF = (
     # Its lease task hangs once it leads: it neither renews nor ends. The fence alone is left.
     "import asyncio\n"
     "from tidbbackup.kube import lease\n"
-    "lease.RENEW = 2.0\n"
+    "lease.RENEW = 5.0\n"
     "whole = lease.Election._round\n"
     "async def once(election):\n"
     "    while election._fence.opened.is_set():\n"
@@ -169,7 +169,7 @@ async def test_one_that_has_not_renewed_tries_to_write_and_sends_nothing(plane: 
     """Even if nothing ends it: the fence is asked before each request."""
     deaf = await start_leader(plane, "deaf", *SHORT_AND_DEAF)
     pair = Two(plane, deaf, deaf)
-    await asyncio.sleep(2)
+    await asyncio.sleep(5)
     before = pair.writes()
     await pair.new_backup()
 
