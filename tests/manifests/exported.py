@@ -21,9 +21,6 @@ from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
 from tidbbackup.observability import Metrics
 from tidbbackup.reconcile.kinds import BACKUPS, RESTORES, SCHEDULES
 
-TO_COME = {"tidbbackup_last_proven_timestamp_seconds"}
-"""Exported once their parts of the product are there; until then the rules about them are silent."""
-
 
 def exported() -> list[Metric]:
     """As a scrape would find them, in their order."""
