@@ -11,7 +11,7 @@ setup: ## install what is missing: system packages, .venv, the test Kubernetes
 	@tests/cluster/setup.sh
 
 .PHONY: demo
-demo: setup ## one backup on real parts as a user sees it, then a schedule (two minutes more)
+demo: setup ## a backup and its restore on real parts as a user sees them, then a schedule (two minutes more)
 	@$(PYTHON) -m tests.cluster.demo
 
 # How many processes share the tests; each has servers of its own.

@@ -1,4 +1,4 @@
-"""`make demo`: the main job on real parts, as its user sees it, in under half a minute; then a schedule.
+"""`make demo`: a backup and its restore on real parts, as their user sees them, in half a minute; a schedule.
 
 Everything is started for it and stopped after it; nothing of a `make up` beside it is touched.
 """
@@ -9,14 +9,15 @@ import sys
 import time
 
 from tests.cluster.comparison import content
+from tests.cluster.database import Database
 from tests.cluster.demo_schedule import LABEL, apply_schedule, watch_until_one_is_deleted
 from tests.cluster.demo_schedule import NAME as SCHEDULE
 from tests.cluster.lab import Lab
-from tests.cluster.restore import load_archive
 from tests.cluster.tidb_server import tidb
 from tests.cluster.up import complete_lab, tidb_shop
 
 NAME = "demo1-backup-s3"
+RESTORE = "demo1-restore"
 _PATIENCE_SECONDS = 60.0
 
 
@@ -25,33 +26,33 @@ async def demo() -> int:
     began = time.monotonic()
     title("Starting everything, for real")
     async with complete_lab(tidb_shop) as lab:
-        await apply_example(lab)
-        if not await watch_until_done(lab):
+        await apply_example(lab, "backup-s3.yaml", "the specification's first example")
+        if not await watch_until_done(lab, "bk", NAME):
             await show(lab, "describe", "bk", NAME)
             print(lab.controller.log())
             return 1
         await show(lab, "describe", "bk", NAME, only="Events:")
-        key = await show_bucket(lab)
-        equal = await check_archive(lab, key)
+        await show_bucket(lab)
+        equal = await restore(lab)
         took = time.monotonic() - began
         retained = await show_schedule(lab)
         closing(took, time.monotonic() - began)
     return 0 if equal and retained else 1
 
 
-async def apply_example(lab: Lab) -> None:
-    """The specification's first example, with its placeholders filled in."""
-    manifest = lab.example("backup-s3.yaml")
-    title("kubectl apply -f backup-s3.yaml     (the specification's first example)")
+async def apply_example(lab: Lab, name: str, what: str, **target: object) -> None:
+    """One of the examples, with its placeholders filled in."""
+    manifest = lab.example(name, **target)
+    title(f"kubectl apply -f {name}     ({what})")
     print(manifest.strip())
     print(await lab.plane.kubectl_run("apply", "-f", "-", input=manifest), end="")
 
 
-async def watch_until_done(lab: Lab) -> bool:
-    """Print the table of kubectl as it changes until the backup is over; whether it is Complete."""
-    title(f"kubectl get bk -n {lab.namespace} -owide --watch")
+async def watch_until_done(lab: Lab, kind: str, name: str) -> bool:
+    """Print the table of kubectl as it changes until a Backup or Restore is over; whether it is Complete."""
+    title(f"kubectl get {kind} -n {lab.namespace} -owide --watch")
     process = await asyncio.create_subprocess_exec(
-        *(str(lab.plane.kubectl), "get", "bk", NAME, "-n", lab.namespace, "-owide", "--watch"),
+        *(str(lab.plane.kubectl), "get", kind, name, "-n", lab.namespace, "-owide", "--watch"),
         env=lab.plane.environment,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -78,25 +79,33 @@ async def show(lab: Lab, *args: str, only: str = "") -> None:
     print(text[text.find(only) :].rstrip())
 
 
-async def show_bucket(lab: Lab) -> str:
-    """List the bucket; returns the archive's key."""
+async def show_bucket(lab: Lab) -> None:
+    """List the bucket."""
     title(f"The bucket {lab.bucket}")
     objects = await lab.store.objects(lab.bucket)
     for key, size in objects.items():
         print(f"{size:>10}  {key}")
     print(f"open multipart uploads: {len(await lab.store.uploads(lab.bucket))}")
-    return next(key for key in objects if key.endswith(".tgz"))
 
 
-async def check_archive(lab: Lab, key: str) -> bool:
-    """Load the archive into an empty server and compare it with the source, table by table."""
-    title("The archive, loaded by myloader into an empty TiDB and compared with the source")
-    archive = await lab.store.get(lab.bucket, key)
+async def restore(lab: Lab) -> bool:
+    """Restore it into an empty server by kubectl and compare that with the source, table by table."""
     async with tidb(lab.plane.processes, name="second") as second:
-        # Tables are loaded at the same time, and mydumper's files for TiDB do not switch the check off.
-        await second.sql("SET GLOBAL foreign_key_checks = OFF")
-        await load_archive(archive, second, second.folder / "restored")
-        source, copy = await content(lab.database), await content(second)
+        secret = ("create", "secret", "generic", "restore-demo1-tidb-secret", "-n", lab.namespace)
+        await lab.plane.kubectl_run(*secret, f"--from-literal=password={second.password}")
+        target = {"target_host": second.host, "target_port": second.port, "target_user": second.user}
+        await apply_example(lab, "restore-s3.yaml", "into an empty TiDB", **target)
+        if not await watch_until_done(lab, "rt", RESTORE):
+            await show(lab, "describe", "rt", RESTORE)
+            return False
+        await show(lab, "describe", "rt", RESTORE, only="Events:")
+        return await compare(lab.database, second)
+
+
+async def compare(database: Database, restored: Database) -> bool:
+    """All that is in the two, table by table; whether it is equal."""
+    title("The two databases, read and compared")
+    source, copy = await content(database), await content(restored)
     for (schema, name), table in sorted(source.tables.items()):
         same = copy.tables.get((schema, name)) == table
         _, rows, digest, _ = table
@@ -127,6 +136,7 @@ def closing(main_job: float, seconds: float) -> None:
         "The controller saw the Backup, made a Job for it, and followed the Job's pod. In the pod mydumper\n"
         "dumped the TiDB at one TSO (COMMITTS), and the dump was packed, compressed and sent to S3 as one\n"
         "stream. Only when its size was checked and the manifest written was the Backup Complete. The\n"
+        "Restore streamed it into an empty TiDB and counted the rows of each table there. The\n"
         "schedule made a Backup at each due time, named after it, and deleted the one that its maxBackups\n"
         "no longer keeps."
     )

@@ -165,7 +165,7 @@ class Lab:
             "endpoint": self.store.endpoint,
         }
 
-    def example(self, name: str) -> str:
+    def example(self, name: str, **more: object) -> str:
         """An example of the specification, filled in; `endpoint` is added where it stands as a comment."""
         text = (EXAMPLES / name).read_text().replace("# endpoint:", "endpoint: ${endpoint}")
-        return Template(text).substitute(self.placeholders)
+        return Template(text).substitute({**self.placeholders, **more})
