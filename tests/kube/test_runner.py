@@ -263,3 +263,21 @@ async def test_a_cache_that_does_not_catch_up_is_listed_anew() -> None:
         gate.observed()
         await asyncio.sleep(0.1)
         assert bench.calls == [(69, "a")]
+
+
+async def test_rounds_that_never_wait_let_other_tasks_run_between_them() -> None:
+    seen: list[int] = []
+
+    async def script(key: str) -> Wake:
+        return None
+
+    async def other() -> None:
+        while len(bench.calls) < 1000:
+            seen.append(len(bench.calls))
+            await asyncio.sleep(0)
+
+    async with _running(script, workers=4) as bench:
+        for number in range(1000):
+            bench.queue.add(str(number))
+        await other()
+        assert len(seen) > 200

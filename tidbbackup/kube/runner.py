@@ -101,6 +101,8 @@ class Runner(Generic[K]):
                     await self._reconcile_once(key)
             finally:
                 self._queue.done(key)
+            # A round that asks nothing never waits: thousands of them would hold up all other tasks.
+            await asyncio.sleep(0)
 
     def _may_start(self, key: K) -> bool:
         if self._gate.settled(key):
