@@ -77,17 +77,22 @@ def _at(facts: ScheduleFacts, due: datetime, now: datetime) -> tuple[Action, ...
     # Dying before the status is written: the next run finds the same due time, and the drill among its own.
     meta, name = facts.schedule.metadata, drill_name(facts.schedule, due)
     own = [each for each in facts.drills if each.metadata.owner and each.metadata.owner.uid == meta.uid]
-    if any(each.metadata.name == name for each in own):
-        return ()
+    # A round ends with its Create: the next one tells it.
+    if there := [each for each in own if each.metadata.name == name]:
+        return (_created(meta, name, there[0].spec.backup),)
     good = [made.backup for made in facts.made if is_good(made.backup)]
     if why := _why_not(facts, due, now, own, good):
         text = f"no drill at {format_time(due)}: {why}"
         return (Announce(KIND, meta, "Warning", reasons.DRILL_SKIPPED, text),)
-    text = f"made {name}, which restores {good[-1].metadata.name}"
     # An Invalid one never finishes, so its ttlSecondsAfterFinished never removes it.
     over = [Delete(each.key, each.metadata.uid) for each in own if each.status.phase == Phase.INVALID]
     create = Create(_manifest(facts.schedule, good[-1], due))
-    return (create, Announce(KIND, meta, "Normal", reasons.DRILL_CREATED, text), *over)
+    return (*over, create, _created(meta, name, good[-1].metadata.name))
+
+
+def _created(schedule: Meta, name: str, backup: str) -> Announce:
+    text = f"made {name}, which restores {backup}"
+    return Announce(KIND, schedule, "Normal", reasons.DRILL_CREATED, text)
 
 
 def _why_not(
