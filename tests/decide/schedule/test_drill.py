@@ -202,3 +202,18 @@ def test_a_name_that_is_too_long_for_drills_alone() -> None:
     long = attrs.evolve(long, metadata=attrs.evolve(long.metadata, name="s" * 230))
     assert "is too long for drills" in str(drill_fault(long))
     assert len(drill_name(schedule(), DUE)) == len(NAME)
+
+
+def test_the_round_after_the_create_tells_it() -> None:
+    found = plan(drilled(), DUE, GOOD, drills=(its(),))
+
+    assert created(found) == []
+    assert outline(found) == ["Normal DrillCreated", "status -"]
+    assert NAME in said(found)[0]
+
+
+def test_an_invalid_one_goes_before_the_next_is_created() -> None:
+    """A round ends with its create: what stood behind it would never be done."""
+    found = plan(drilled(), DUE, GOOD, drills=(its("s-drill-2026-10-24t11-30-00", "Invalid"),))
+
+    assert [line.split()[0] for line in outline(found)][:2] == ["delete", "create"]
