@@ -274,7 +274,7 @@ class Scene:
         return [job for job in found if job["metadata"]["name"].startswith("backup-") and not over(job)]
 
 
-BESIDE = ("Warning", "Finished", "Succeeded")
+BESIDE = ("Warning", "Finished", "Succeeded", "Proven")
 """Conditions that are no phases."""
 
 
