@@ -61,7 +61,6 @@ class Connections:
             # and networks close connections that are idle.
             if taken := self._board.take(None):
                 with open_session(self._target.login) as session:
-                    session.query(f"SET SESSION wait_timeout = {_WAIT_SECONDS}")
                     self._work(session, taken)
         except Stopped:
             pass
@@ -89,6 +88,8 @@ class Connections:
             taken = self._board.take(mine)
 
     def _turn_to(self, session: Connection[Any], source: Source, before: Source | None) -> None:
+        if before is None:
+            session.query(f"SET SESSION wait_timeout = {_WAIT_SECONDS}")
         if before is None or (before.utf8, before.zone) != (source.utf8, source.zone):
             session.query(self._target.settings(utf8=source.utf8, zone=source.zone, strict=True))
         if before is None or before.database != source.database:
