@@ -14,6 +14,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from tidbbackup.columns import columns
 from tidbbackup.model.compression import Compression
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.model.units import format_size, format_time
@@ -143,12 +144,7 @@ def _from_manifest(url: str, size: int | None, whole: str, summary: Summary) -> 
 
 def table(found: list[Listed]) -> str:
     """The list, for people."""
-    lines = [_HEADS, *(_cells(each) for each in found)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
-    padded = (
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
-    )
-    return "".join(f"{line.rstrip()}\n" for line in padded)
+    return columns([_HEADS, *map(_cells, found)])
 
 
 def _cells(each: Listed) -> tuple[str, ...]:

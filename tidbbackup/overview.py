@@ -5,13 +5,17 @@ Pure: from objects to text. Must not read a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from tidbbackup.decide.schedule.scheduled import ScheduleFacts, is_good
+from tidbbackup.columns import columns
+from tidbbackup.decide.schedule.scheduled import UNFINISHED, ScheduleFacts, is_good
+from tidbbackup.decide.status import Subject
 from tidbbackup.model import schedule_reasons
+from tidbbackup.model.names import SCHEDULE_LABEL, short
 from tidbbackup.model.resource.backup import Backup, Phase
 from tidbbackup.model.resource.restore import Restore
 from tidbbackup.model.resource.schedule import BackupSchedule
@@ -19,7 +23,6 @@ from tidbbackup.model.units import format_size
 
 _FAILED_SHOWN = 5
 _MESSAGE_SHOWN = 100
-_GOING = ("", Phase.SCHEDULED, Phase.RUNNING)
 _WRONG = (Phase.FAILED, Phase.INVALID, Phase.CLEAN_FAILED)
 
 Row = tuple[str, ...]
@@ -38,16 +41,23 @@ def overview(found: Objects, now: datetime) -> str:
     """The screen. Ages are as of `now` (UTC)."""
     backups = [each for each in found.backups if not each.foreign]
     restores = [each for each in found.restores if not each.foreign]
-    runs = [("Backup", each) for each in backups] + [("Restore", each) for each in restores]
+    runs: list[Subject] = [*backups, *restores]
+    of_schedule = defaultdict[tuple[str, str], list[Backup]](list)
+    for each in backups:
+        if label := each.metadata.labels.get(SCHEDULE_LABEL):
+            of_schedule[each.metadata.namespace, label].append(each)
     sections = [
         (
             ("SCHEDULE", "STATE", "NEXT DUE", "NEWEST GOOD", "OLDEST GOOD", "GOOD"),
-            [_of_schedule(each, backups, now) for each in found.schedules],
+            [
+                _of_schedule(each, of_schedule[each.metadata.namespace, short(each.metadata.name)], now)
+                for each in found.schedules
+            ],
             "no schedule",
         ),
         (
             ("RUNNING", "PHASE", "PROGRESS", "AGE"),
-            [_of_run(kind, each, now) for kind, each in runs if each.status.phase in _GOING],
+            [_of_run(each, now) for each in runs if each.status.phase in UNFINISHED],
             "nothing runs",
         ),
         (
@@ -56,23 +66,13 @@ def overview(found: Objects, now: datetime) -> str:
             "nothing failed",
         ),
     ]
-    return "\n".join("".join(_section(*section)) for section in sections)
+    return "\n".join(columns([head, *rows]) if rows else f"{none}\n" for head, rows, none in sections)
 
 
-def _section(head: Row, rows: Sequence[Row], none: str) -> Iterator[str]:
-    if not rows:
-        yield f"{none}\n"
-        return
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"{'   '.join(cells).rstrip()}\n"
-
-
-def _of_schedule(schedule: BackupSchedule, backups: Sequence[Backup], now: datetime) -> Row:
+def _of_schedule(schedule: BackupSchedule, labelled: Sequence[Backup], now: datetime) -> Row:
+    """`labelled`: the Backups of its namespace that carry its label."""
     meta, status = schedule.metadata, schedule.status
-    near = tuple(each for each in backups if each.metadata.namespace == meta.namespace)
-    good = [each.backup for each in ScheduleFacts(schedule, near).made if is_good(each.backup)]
+    good = [each.backup for each in ScheduleFacts(schedule, tuple(labelled)).made if is_good(each.backup)]
     ready = next((each for each in status.conditions if each.type == schedule_reasons.READY), None)
     state = "new" if ready is None else ready.reason
     if status.successDueTime is not None and status.successDueTime < now:
@@ -94,33 +94,32 @@ def _copy(backup: Backup, now: datetime) -> str:
     return age if size is None else f"{age} ({format_size(size)})"
 
 
-def _of_run(kind: str, run: Backup | Restore, now: datetime) -> Row:
-    progress = getattr(run.status, "progress", None)
-    made = run.metadata.creationTimestamp
+def _of_run(run: Subject, now: datetime) -> Row:
+    progress, made = run.status.progress, run.metadata.creationTimestamp
     return (
-        f"{kind} {run.metadata.namespace}/{run.metadata.name}",
+        f"{run.kind} {run.metadata.namespace}/{run.metadata.name}",
         run.status.phase or "new",
         progress.text if progress else "",
         _age(now - made) if made else "",
     )
 
 
-def _failures(runs: Sequence[tuple[str, Backup | Restore]], now: datetime) -> list[Row]:
+def _failures(runs: Sequence[Subject], now: datetime) -> list[Row]:
     failures = [
-        (condition.lastTransitionTime or now, kind, run, condition)
-        for kind, run in runs
+        (condition.lastTransitionTime or now, run, condition)
+        for run in runs
         if run.status.phase in _WRONG and (condition := run.status.condition(run.status.phase))
     ]
     failures.sort(key=lambda each: each[0], reverse=True)
     return [
         (
-            f"{kind} {run.metadata.namespace}/{run.metadata.name}",
+            f"{run.kind} {run.metadata.namespace}/{run.metadata.name}",
             run.status.phase,
             f"{_age(now - since)} ago",
             condition.reason,
             _cut(condition.message),
         )
-        for since, kind, run, condition in failures[:_FAILED_SHOWN]
+        for since, run, condition in failures[:_FAILED_SHOWN]
     ]
 
 
