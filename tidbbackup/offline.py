@@ -6,7 +6,7 @@ Must not know Kubernetes' API, and must not decide by itself.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO, TypeVar
 
@@ -21,6 +21,7 @@ from tidbbackup.decide.spec.restored import Resolved, resolve, restore_notices
 from tidbbackup.decide.spec.task import notices, resolve_backup
 from tidbbackup.decide.spec.valid import problems
 from tidbbackup.model import schedule_reasons
+from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.resource.backup import (
@@ -41,8 +42,7 @@ from tidbbackup.schema_check import schema_problems, without
 from tidbbackup.yaml_files import UNFIT, Found, Unreadable, encoded, found_in
 
 OK, USAGE, INVALID = 0, 2, 3
-B = TypeVar("B", Backup, Restore)
-C = TypeVar("C", BackupSchedule, Restore)
+R = TypeVar("R", Backup, BackupSchedule, Restore)
 # Whether the Backup that a Restore names is Complete, only the cluster knows.
 _ANY_BACKUP = Backup(
     Meta(name="any"),
@@ -117,7 +117,7 @@ def render(paths: Sequence[str], image: str, out: TextIO, err: TextIO) -> int:
     if any(document.wrong for document in found):
         return INVALID
     jobs = []
-    for backup in (_as_if_created(document.backup) for document in found if document.backup):
+    for backup in (document.backup for document in found if document.backup):
         task = resolve_backup(backup)
         assert isinstance(task, WorkerTask)
         jobs.append(backup_job(backup, task, WorkerImage(image)))
@@ -126,10 +126,9 @@ def render(paths: Sequence[str], image: str, out: TextIO, err: TextIO) -> int:
             name = restore.metadata.name
             print(f"Restore {name}: its Job depends on Backup {restore.spec.backup}", file=err)
             continue
-        there = _as_if_created(restore)
-        resolved = resolve(there, None)
+        resolved = resolve(restore, None)
         assert isinstance(resolved, Resolved)
-        jobs.append(restore_job(there, resolved, WorkerImage(image)))
+        jobs.append(restore_job(restore, resolved, WorkerImage(image)))
     yaml.dump_all(jobs, out, PlainYaml, sort_keys=False, allow_unicode=True)
     return OK
 
@@ -148,7 +147,7 @@ def _judged(found: Found) -> Document:
     read = _read(found, refused) if found.ours else None
     if isinstance(read, str):
         refused, read = refused or (Problem("spec", None, read),), None
-    judged = _NOTHING if read is None else _JUDGES[found.kind](read)
+    judged = _NOTHING if read is None else _JUDGES[found.kind](_as_if_created(read))
     known = {problem.path for problem in refused}
     more = (str(each) for each in judged.wrong if isinstance(each, str) or each.path not in known)
     return Document(
@@ -191,27 +190,25 @@ _NOTHING = _Judged()
 
 
 def _backup(backup: Backup) -> _Judged:
-    warnings = tuple(notice.message for notice in notices(backup.spec))
-    return _Judged(problems(backup.spec), warnings, backup)
+    return _Judged(problems(backup.spec), _told(notices(backup.spec)), backup)
 
 
 def _schedule(schedule: BackupSchedule) -> _Judged:
     """The template, and what is outside of it: cron, zone, name, retention."""
     if schedule.spec.backupTemplate is None:
         return _Judged(("spec.backupTemplate: is missing",))
-    schedule = _created(schedule)
-    template = _backup(Backup(schedule.metadata, schedule.spec.backup_spec()))
+    template = Backup(schedule.metadata, schedule.spec.backup_spec())
     inside = (
         attrs.evolve(each, path=each.path.replace("spec.", "spec.backupTemplate.", 1))
-        for each in problems(schedule.spec.backup_spec())
+        for each in problems(template.spec)
     )
     own = (
         fault.message
         for fault in readiness.faults(schedule)
         if fault.reason != schedule_reasons.INVALID_TEMPLATE
     )
-    warnings = (*template.warnings, *_beside(schedule))
-    return _Judged((*inside, *own), warnings, template.backup)
+    warnings = (*_told(notices(template.spec)), *_beside(schedule))
+    return _Judged((*inside, *own), warnings, template)
 
 
 def _beside(schedule: BackupSchedule) -> Iterator[str]:
@@ -223,10 +220,13 @@ def _beside(schedule: BackupSchedule) -> Iterator[str]:
 
 
 def _restore(restore: Restore) -> _Judged:
-    restore = _created(restore)
     found = resolve(restore, _ANY_BACKUP)
-    warnings = tuple(notice.message for notice in restore_notices(restore.spec))
-    return _Judged(() if isinstance(found, Resolved) else found, warnings, restore=restore)
+    wrong = () if isinstance(found, Resolved) else found
+    return _Judged(wrong, _told(restore_notices(restore.spec)), restore=restore)
+
+
+def _told(found: Iterable[Notice]) -> tuple[str, ...]:
+    return tuple(notice.message for notice in found)
 
 
 _JUDGES: dict[str, Callable[[Any], _Judged]] = {
@@ -236,16 +236,11 @@ _JUDGES: dict[str, Callable[[Any], _Judged]] = {
 }
 
 
-def _created(judged: C) -> C:
-    """As if it were created now, if it is not in a cluster yet."""
-    made = judged.metadata.creationTimestamp or datetime.now(UTC)
-    return attrs.evolve(judged, metadata=attrs.evolve(judged.metadata, creationTimestamp=made))
-
-
-def _as_if_created(backup: B) -> B:
-    meta: Meta = backup.metadata
+def _as_if_created(read: R) -> R:
+    """What is not in a cluster yet gets what the API server would give it."""
+    meta: Meta = read.metadata
     return attrs.evolve(
-        backup,
+        read,
         metadata=attrs.evolve(
             meta,
             namespace=meta.namespace or "default",
