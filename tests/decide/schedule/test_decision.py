@@ -1,7 +1,7 @@
 """What a schedule does at a due time, and what it writes when it does nothing.
 
-Here is also what decide/schedule/ledger.py, decide/schedule/readiness.py, decide/schedule/scheduled.py and
-decide/schedule/status.py promise.
+Here is also what decide/schedule/events.py, decide/schedule/ledger.py, decide/schedule/readiness.py,
+decide/schedule/scheduled.py and decide/schedule/status.py promise.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import attrs
 from tidbbackup.decide.plan import NOTHING, Action, Announce, Counted, Create, PatchStatus, Plan, Tally
 from tidbbackup.decide.schedule.cron import COUNT_LIMIT
 from tidbbackup.decide.schedule.drill import Drilling, drilling
+from tidbbackup.decide.schedule.events import event, refused_for_now, why_not
 from tidbbackup.decide.schedule.ledger import Ledger, Passed, settle
 from tidbbackup.decide.schedule.readiness import Reading, read
 from tidbbackup.decide.schedule.run_now import run_now
@@ -22,7 +23,7 @@ from tidbbackup.decide.status import changes
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.names import short
 from tidbbackup.model.reasons import INVALID_SPEC
-from tidbbackup.model.resource.schedule import KIND, BackupSchedule, BackupScheduleStatus
+from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleStatus
 from tidbbackup.model.units import format_time
 
 _NEXT_TRY = timedelta(minutes=1)
@@ -35,7 +36,7 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
         return NOTHING
     if facts.unreadable:
         message = f"this BackupSchedule cannot be read ({facts.unreadable}): mend its spec, or create it anew"
-        return Plan((_event(schedule, INVALID_SPEC, message, warns=True),))
+        return Plan((event(schedule, INVALID_SPEC, message, warns=True),))
     reading = read(schedule)
     ledger = settle(facts, reading, now)
     asked = run_now(facts, reading, ledger, now)
@@ -73,12 +74,11 @@ def _make(facts: ScheduleFacts, schedule: BackupSchedule, ledger: Ledger) -> tup
     meta = schedule.metadata
     if ledger.held is not None and facts.refusal is not None:
         name = backup_name(meta.name, ledger.held)
-        text = f"the API server refuses {name} for now, it is tried again: {facts.refusal.message}"
-        return (_event(schedule, reasons.BACKUP_REFUSED, text, warns=True),)
+        return (refused_for_now(schedule, name, facts.refusal),)
     if ledger.due is None:
         return ()
     name = backup_name(meta.name, ledger.due)
-    say = _event(schedule, reasons.BACKUP_CREATED, f"made {name}, due at {format_time(ledger.due)}")
+    say = event(schedule, reasons.BACKUP_CREATED, f"made {name}, due at {format_time(ledger.due)}")
     if any(backup.metadata.name == name for backup in facts.backups):
         return (say,)
     return (Create(manifest(schedule, ledger.due)), say)
@@ -91,30 +91,8 @@ def _say(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> Anno
     which = f"{many}{passed.count} due {'before' if before else 'up to'} {when}"
     if passed.count == 1 and not before:
         which = f"the one due at {when}"
-    text = f"no backup for {which}: {_why(facts, schedule, passed)}"
-    return _event(schedule, passed.reason, text, warns=passed.reason != reasons.SKIPPED_PAUSED)
-
-
-def _why(facts: ScheduleFacts, schedule: BackupSchedule, passed: Passed) -> str:
-    name = backup_name(schedule.metadata.name, passed.newest)
-    match passed.reason:
-        case reasons.SKIPPED_OVERLAP:
-            names = ", ".join(each.name for each in facts.active[:3])
-            return f"{names} still runs (concurrencyPolicy Forbid)"
-        case reasons.SKIPPED_PAUSED:
-            return "the schedule is paused"
-        case reasons.MISSED_DOWNTIME:
-            return "they passed while no controller could make one; only the newest is made up"
-        case reasons.MISSED_DEADLINE:
-            return f"it is more than {schedule.spec.startingDeadlineSeconds} s late (startingDeadlineSeconds)"
-        case reasons.MISSED_EDITED:
-            return "it had not been made when schedule or zone were edited; they count anew from now"
-        case reasons.MISSED_NAME_TAKEN:
-            return f"a Backup {name} that is not of this schedule holds its name: delete it"
-        case reasons.MISSED_REFUSED:
-            return f"the API server refuses it: {facts.refusal.message if facts.refusal else ''}"
-        case _:
-            return "the schedule is not valid, see its condition Ready"
+    text = f"no backup for {which}: {why_not(facts, passed.reason, passed.newest)}"
+    return event(schedule, passed.reason, text, warns=passed.reason != reasons.SKIPPED_PAUSED)
 
 
 def _say_readiness(
@@ -125,8 +103,4 @@ def _say_readiness(
     first_and_fine = old is None and new.status == "True"
     if first_and_fine or (old is not None and (old.reason, old.message) == (new.reason, new.message)):
         return ()
-    return (_event(schedule, new.reason, new.message, warns=reading.faulty),)
-
-
-def _event(schedule: BackupSchedule, reason: str, message: str, *, warns: bool = False) -> Announce:
-    return Announce(KIND, schedule.metadata, "Warning" if warns else "Normal", reason, message)
+    return (event(schedule, new.reason, new.message, warns=reading.faulty),)

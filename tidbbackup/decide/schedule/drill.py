@@ -17,6 +17,7 @@ from tidbbackup.decide.plan import Action, Announce, Create, Delete
 from tidbbackup.decide.problem import Problem
 from tidbbackup.decide.render import pod_annotations
 from tidbbackup.decide.schedule.cron import InvalidSchedule, Timetable, UnknownZone, parse
+from tidbbackup.decide.schedule.events import event
 from tidbbackup.decide.schedule.scheduled import (
     NAME_LIMIT,
     PRUNE,
@@ -79,20 +80,19 @@ def _at(facts: ScheduleFacts, due: datetime, now: datetime) -> tuple[Action, ...
     own = [each for each in facts.drills if each.metadata.owner and each.metadata.owner.uid == meta.uid]
     # A round ends with its Create: the next one tells it.
     if there := [each for each in own if each.metadata.name == name]:
-        return (_created(meta, name, there[0].spec.backup),)
+        return (_created(facts.schedule, name, there[0].spec.backup),)
     good = [made.backup for made in facts.made if is_good(made.backup)]
     if why := _why_not(facts, due, now, own, good):
         text = f"no drill at {format_time(due)}: {why}"
-        return (Announce(KIND, meta, "Warning", reasons.DRILL_SKIPPED, text),)
+        return (event(facts.schedule, reasons.DRILL_SKIPPED, text, warns=True),)
     # An Invalid one never finishes, so its ttlSecondsAfterFinished never removes it.
     over = [Delete(each.key, each.metadata.uid) for each in own if each.status.phase == Phase.INVALID]
     create = Create(_manifest(facts.schedule, good[-1], due))
-    return (*over, create, _created(meta, name, good[-1].metadata.name))
+    return (*over, create, _created(facts.schedule, name, good[-1].metadata.name))
 
 
-def _created(schedule: Meta, name: str, backup: str) -> Announce:
-    text = f"made {name}, which restores {backup}"
-    return Announce(KIND, schedule, "Normal", reasons.DRILL_CREATED, text)
+def _created(schedule: BackupSchedule, name: str, backup: str) -> Announce:
+    return event(schedule, reasons.DRILL_CREATED, f"made {name}, which restores {backup}")
 
 
 def _why_not(

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from tidbbackup.decide.plan import Action, Announce, Create
+from tidbbackup.decide.plan import Action, Create
+from tidbbackup.decide.schedule.events import event, refused_for_now, why_not
 from tidbbackup.decide.schedule.ledger import Ledger
 from tidbbackup.decide.schedule.readiness import Reading
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts, backup_name, manifest
 from tidbbackup.model import schedule_reasons as reasons
 from tidbbackup.model.names import RUN_NOW
-from tidbbackup.model.resource.schedule import KIND
 from tidbbackup.model.units import format_time
 
 _NEXT_TRY = timedelta(minutes=1)
@@ -50,32 +50,26 @@ def run_now(facts: ScheduleFacts, reading: Reading, ledger: Ledger, now: datetim
         return RunNow(status.observedRunNow, due)
     name = backup_name(schedule.metadata.name, due)
     said = f"made {name}, asked for by {RUN_NOW} at {format_time(due)}"
-    say_made = _event(facts, reasons.BACKUP_CREATED, said)
+    say_made = event(schedule, reasons.BACKUP_CREATED, said)
     # After the Create: the next round finds the Backup, says so and clears the due time.
     if any(backup.metadata.name == name for backup in facts.backups):
         return RunNow(status.observedRunNow, None, (say_made,))
     if facts.refusal is not None and facts.refusal.status not in _FINAL:
-        text = f"the API server refuses {name} for now, it is tried again: {facts.refusal.message}"
-        say = _event(facts, reasons.BACKUP_REFUSED, text, warns=True)
+        say = refused_for_now(schedule, name, facts.refusal)
         return RunNow(status.observedRunNow, due, (say,), now + _NEXT_TRY)
-    reason, why = _why_not(facts, reading)
-    if reason:
-        say = _event(facts, reason, f"no backup now, as {RUN_NOW} asks for: {why}", warns=True)
+    if reason := _reason_against(facts, reading):
+        text = f"no backup now, as {RUN_NOW} asks for: {why_not(facts, reason, due)}"
+        say = event(schedule, reason, text, warns=True)
         return RunNow(status.observedRunNow, None, (say,))
     return RunNow(status.observedRunNow, None, (Create(manifest(schedule, due)), say_made))
 
 
-def _why_not(facts: ScheduleFacts, reading: Reading) -> tuple[str, str]:
-    """Reason and message; both empty if nothing is in the way."""
+def _reason_against(facts: ScheduleFacts, reading: Reading) -> str:
+    """Why it cannot be made; empty if nothing is in the way."""
     if reading.faulty:
-        return reasons.MISSED_INVALID, "the schedule is not valid, see its condition Ready"
+        return reasons.MISSED_INVALID
     if facts.refusal is not None:
-        return reasons.MISSED_REFUSED, f"the API server refuses it: {facts.refusal.message}"
+        return reasons.MISSED_REFUSED
     if facts.schedule.spec.concurrencyPolicy != "Allow" and facts.active:
-        names = ", ".join(each.name for each in facts.active[:3])
-        return reasons.SKIPPED_OVERLAP, f"{names} still runs (concurrencyPolicy Forbid)"
-    return "", ""
-
-
-def _event(facts: ScheduleFacts, reason: str, message: str, *, warns: bool = False) -> Announce:
-    return Announce(KIND, facts.schedule.metadata, "Warning" if warns else "Normal", reason, message)
+        return reasons.SKIPPED_OVERLAP
+    return ""
