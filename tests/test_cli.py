@@ -1,4 +1,4 @@
-"""The command line: verbs, help, and usage errors that say what is wrong."""
+"""The command line: verbs, help, and usage errors that say what is wrong: also what arguments.py promises."""
 
 import subprocess
 import sys

@@ -4,7 +4,7 @@ import pytest
 
 from tests.manifests.shipped import documents, matches, the
 from tidbbackup import __version__
-from tidbbackup.cli import _parser
+from tidbbackup.arguments import parser
 from tidbbackup.model.names import MANAGED_BY
 from tidbbackup.settings import DEFAULT_PORT, Settings
 
@@ -29,7 +29,7 @@ def test_its_command_line_is_one_that_the_program_takes() -> None:
     )
     words = [word.replace("$(POD_NAMESPACE)", DEPLOYMENT["metadata"]["namespace"]) for word in words]
 
-    options = _parser().parse_args(words[1:])
+    options = parser().parse_args(words[1:])
 
     assert (words[0], options.verb, options.log_format) == ("tidbbackup", "controller", "json")
     assert options.leader_elect
