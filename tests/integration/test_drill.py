@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import attrs
 import pytest
 import pytest_asyncio
 
@@ -17,8 +16,8 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.integration.scene import JSON, Scene
 from tests.integration.schedule_scene import Schedules, hourly_half_an_hour_from_now
-from tests.worker.worker_process import Ended, Worker, backing_up
-from tidbbackup.model.contract.task import DatabaseTarget, RestoreSettings
+from tests.worker.worker_process import Ended, Worker, archive_of
+from tidbbackup.model.contract.task import RestoreSettings
 
 pytestmark = pytest.mark.integration
 
@@ -55,10 +54,7 @@ async def made(
 ) -> Worker:
     """Its archive, and the worker that has made it."""
     folder = tmp_path_factory.mktemp("drilled")
-    worker = backing_up(source, object_store, "drilled", "some/backup-1.tgz", folder)
-    ended = await worker.run()
-    assert ended.code == 0, ended.log
-    return worker
+    return await archive_of(source, object_store, "drilled", "some/backup-1.tgz", folder)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -70,9 +66,7 @@ async def target(servers: Processes) -> AsyncIterator[Database]:
 
 async def restored(made: Worker, target: Database, settings: RestoreSettings, folder: Path) -> Ended:
     """Load the archive."""
-    login = DatabaseTarget(target.host, target.port, target.user)
-    worker = attrs.evolve(made, folder=folder, database=login, password=target.password, restore=settings)
-    return await worker.run("restore")
+    return await made.into(target, folder, settings).run("restore")
 
 
 async def test_with_a_suffix_all_tables_are_restored_beside_their_originals(

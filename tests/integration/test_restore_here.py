@@ -15,7 +15,7 @@ from tests.cluster.database import Database, mariadb
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.cluster.sample_schema import sample_schema
-from tests.worker.worker_process import backing_up
+from tests.worker.worker_process import archive_of
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +31,7 @@ async def source(
     await object_store.create_bucket(BUCKET)
     async with mariadb(servers, name="restore-here-source") as server:
         await server.load(sample_schema())
-        ended = await backing_up(server, object_store, BUCKET, KEY, tmp_path_factory.mktemp("made")).run()
-        assert ended.code == 0, ended.log
+        await archive_of(server, object_store, BUCKET, KEY, tmp_path_factory.mktemp("made"))
         yield server
 
 

@@ -19,7 +19,7 @@ from tests.cluster.noise import noise
 from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.cluster.relay import slow_server
-from tests.worker.worker_process import backing_up
+from tests.worker.worker_process import archive_of
 from tidbbackup.model.units import format_size
 from tidbbackup.place import Place
 from tidbbackup.storage.client import Patience
@@ -58,9 +58,7 @@ async def made(
         await store.create_bucket(BUCKET)
     async with mariadb(servers, name="verified-source") as server:
         await server.load(["CREATE DATABASE shop", *noise(8)])
-        worker = backing_up(server, object_store, BUCKET, KEY, tmp_path_factory.mktemp("verified"))
-        ended = await worker.run()
-        assert ended.code == 0, ended.log
+        await archive_of(server, object_store, BUCKET, KEY, tmp_path_factory.mktemp("verified"))
     return Made(await object_store.get(BUCKET, KEY), await object_store.get(BUCKET, MANIFEST))
 
 

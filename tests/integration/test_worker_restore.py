@@ -1,7 +1,7 @@
 """The worker's restore on real servers: what was dumped is what is loaded, and nothing is overwritten.
 
-Here is also what worker/restore.py, worker/load/restoration.py, worker/load/connections.py and
-worker/load/definitions.py promise.
+Here is also what worker/restore.py, worker/load/restoration.py, worker/load/connections.py,
+worker/load/definitions.py, worker/load/clashes.py and worker/load/comparison.py promise.
 """
 
 import io
@@ -23,9 +23,9 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tests.integration.dump_files import MYDUMPER_1, packed
 from tests.worker.odd_schema import DATABASES, odd_schema
-from tests.worker.worker_process import Ended, Worker, backing_up
+from tests.worker.worker_process import Ended, Worker, archive_of, backing_up
 from tidbbackup.model import reasons
-from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings, RestoreSettings
+from tidbbackup.model.contract.task import DumpSettings, RestoreSettings
 from tidbbackup.storage.download import RANGE_BYTES
 
 pytestmark = pytest.mark.integration
@@ -47,10 +47,7 @@ async def made(
     source: Database, object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Worker:
     """Its archive, and the worker that has made it."""
-    worker = backing_up(source, object_store, BUCKET, KEY, tmp_path_factory.mktemp("made"))
-    ended = await worker.run()
-    assert ended.code == 0, ended.log
-    return worker
+    return await archive_of(source, object_store, BUCKET, KEY, tmp_path_factory.mktemp("made"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -70,9 +67,7 @@ async def target(server: Database) -> AsyncIterator[Database]:
 
 async def restored(made: Worker, target: Database, folder: Path, settings: RestoreSettings) -> Ended:
     """Load the archive into a server."""
-    login = DatabaseTarget(target.host, target.port, target.user)
-    worker = attrs.evolve(made, folder=folder, database=login, password=target.password, restore=settings)
-    return await worker.run("restore")
+    return await made.into(target, folder, settings).run("restore")
 
 
 async def test_what_is_loaded_equals_its_source(

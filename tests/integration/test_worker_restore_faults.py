@@ -5,7 +5,6 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import attrs
 import pytest
 import pytest_asyncio
 
@@ -18,7 +17,7 @@ from tests.cluster.sample_schema import sample_schema
 from tests.integration.faults import within
 from tests.integration.hold_proxy import hold_proxy
 from tests.worker.cut_proxy import cut_proxy
-from tests.worker.worker_process import Worker, backing_up
+from tests.worker.worker_process import Worker, archive_of
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import DatabaseTarget, RestoreSettings
 
@@ -41,10 +40,7 @@ async def made(
 ) -> Worker:
     """The archive of the shop, and the worker that has made it."""
     await object_store.create_bucket(BUCKET)
-    worker = backing_up(source, object_store, BUCKET, "backup-1.tgz", tmp_path_factory.mktemp("made"))
-    ended = await worker.run()
-    assert ended.code == 0, ended.log
-    return worker
+    return await archive_of(source, object_store, BUCKET, "backup-1.tgz", tmp_path_factory.mktemp("made"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -66,10 +62,7 @@ async def target(server: Database) -> AsyncIterator[Database]:
 def restoring(
     made: Worker, target: Database, folder: Path, port: int = 0, *, overwrite: bool = False
 ) -> Worker:
-    folder.mkdir(exist_ok=True)
-    login = DatabaseTarget(target.host, port or target.port, target.user)
-    settings = RestoreSettings(overwrite=overwrite)
-    return attrs.evolve(made, folder=folder, database=login, password=target.password, restore=settings)
+    return made.into(target, folder, RestoreSettings(overwrite=overwrite), port)
 
 
 @pytest.mark.parametrize(

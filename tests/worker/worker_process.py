@@ -181,6 +181,12 @@ class Worker:
         objects = await self.store.objects(self.target.bucket)
         return set(objects), await self.store.uploads(self.target.bucket)
 
+    def into(self, target: Database, folder: Path, settings: RestoreSettings, port: int = 0) -> "Worker":
+        """The worker that loads this one's archive into a server; `port`: another way to that server."""
+        folder.mkdir(exist_ok=True)
+        login = DatabaseTarget(target.host, port or target.port, target.user)
+        return attrs.evolve(self, folder=folder, database=login, password=target.password, restore=settings)
+
     def retarget(self, **changes: Any) -> None:
         """Change fields of the target."""
         self.target = attrs.evolve(self.target, **changes)
@@ -198,3 +204,11 @@ def backing_up(
     target = ObjectTarget("ceph", bucket, key, endpoint=store.endpoint, pathStyle=True)
     login = DatabaseTarget(source.host, source.port, source.user)
     return Worker(folder, store, target, login, source.password, dump or DumpSettings())
+
+
+async def archive_of(source: Database, store: ObjectStore, bucket: str, key: str, folder: Path) -> Worker:
+    """The worker that has just made this archive of a server."""
+    worker = backing_up(source, store, bucket, key, folder)
+    ended = await worker.run()
+    assert ended.code == 0, ended.log
+    return worker
