@@ -31,7 +31,8 @@ from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.job import Limits, read_login
-from tidbbackup.worker.load.restoration import Mismatch, Restoration, Wanted, broken
+from tidbbackup.worker.load.comparison import Mismatch
+from tidbbackup.worker.load.restoration import Restoration, Wanted, broken
 from tidbbackup.worker.load.target import Target, meet
 
 log = logging.getLogger(__name__)

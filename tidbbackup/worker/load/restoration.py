@@ -14,24 +14,22 @@ from typing import TypeVar
 from attrs import frozen
 
 from tidbbackup.model import reasons
-from tidbbackup.model.enumeration import some
 from tidbbackup.model.filter.table_filter import TableFilter
-from tidbbackup.worker.archive.manifest import Manifest, printable
+from tidbbackup.worker.archive.manifest import Manifest
 from tidbbackup.worker.archive.unpack import BROKEN, Metered, Reader, broken_words, members
 from tidbbackup.worker.counters import Counters
-from tidbbackup.worker.database.catalog import ROWS_ELSEWHERE
 from tidbbackup.worker.database.session import open_session
-from tidbbackup.worker.definitions.text import quoted
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.load.board import Board, Source, Stopped
-from tidbbackup.worker.load.catalogue import Catalogue, Content, Definition, unreadable
+from tidbbackup.worker.load.catalogue import Catalogue, Content, unreadable
+from tidbbackup.worker.load.clashes import make_room, refuse_databases
+from tidbbackup.worker.load.comparison import Mismatch, expected_rows, whole_tables, with_own_rows
 from tidbbackup.worker.load.connections import Connections
 from tidbbackup.worker.load.definitions import Definitions
 from tidbbackup.worker.load.failures import left_out
 from tidbbackup.worker.load.files import DumpFile, Kind, definitions_come_first, dump_file
 from tidbbackup.worker.load.statements import (
     TooLong,
-    engine,
     leaves_database_open,
     renamed,
     sets_next_value,
@@ -55,7 +53,6 @@ _BUDGET = 64 << 20
 """Bytes of statements in memory."""
 _COUNT_SECONDS = 6 * 3600
 """For the rows of one table."""
-_NAMED = 5
 _DAMAGE_OR_NOT = (reasons.LOAD_FAILED, reasons.ARCHIVE_UNREADABLE)
 """Statements of a damaged archive may fail before its checksum, which comes last, is read."""
 
@@ -75,20 +72,6 @@ class Wanted:
     """Of the databases: they must not be there."""
     drop: bool = False
     """What this restore has created is dropped at its end."""
-
-
-@frozen
-class Mismatch:
-    """A table that has not as many rows as the archive."""
-
-    table: Thing
-    expected: int
-    found: int
-
-    @property
-    def text(self) -> str:
-        """For people."""
-        return f"{self.table.sql} has {self.found} rows, the archive {self.expected}"
 
 
 class Restoration:
@@ -140,10 +123,7 @@ class Restoration:
         manifest = self._wanted.manifest
         if self._content is None or manifest is None or not manifest.tables:
             return ""
-        expected = self._expected(self._content)
-        found = [table.sql for table, rows in expected.items() if self._connections.rows[table] == rows]
-        names = f": {', '.join(found[:_NAMED])}" + (", ..." if len(found) > _NAMED else "") if found else ""
-        return f"; {len(found)} of {len(expected)} tables have all their rows{names}"
+        return whole_tables(self._expected(self._content), self._connections.rows)
 
     @property
     def left_out(self) -> int:
@@ -219,8 +199,7 @@ class Restoration:
         assert content is not None
         with open_session(self._target.login, _COUNT_SECONDS) as session:
             expected = self._expected(content)
-            own = [item.thing for item in content.tables if not _rows_elsewhere(item.definition)]
-            counted = [(thing, count_rows(session, thing)) for thing in own]
+            counted = [(thing, count_rows(session, thing)) for thing in with_own_rows(content)]
             definitions = Definitions(session, self._target)
             definitions.made = self._created
             definitions.after_rows(content, cached=not self._wanted.drop)
@@ -250,19 +229,7 @@ class Restoration:
                 return drop_empty(session, self._target, self._new_databases)
 
     def _expected(self, content: Content) -> dict[Thing, int]:
-        """Rows by table: as they were packed, or else as the server has said while it took them."""
-        manifest = self._wanted.manifest
-        packed = {(t.database, t.name): t.rows for t in manifest.tables} if manifest else {}
-        return {
-            item.thing: packed.get(
-                (
-                    printable(item.thing.database.removesuffix(self._wanted.suffix)),
-                    printable(item.thing.name),
-                ),
-                self._connections.rows[item.thing],
-            )
-            for item in content.tables
-        }
+        return expected_rows(content, self._wanted.manifest, self._wanted.suffix, self._connections.rows)
 
     def _begin(self) -> None:
         """Check the target, create databases and tables, start the connections; once."""
@@ -276,8 +243,11 @@ class Restoration:
             if self._stopped.is_set():
                 raise Stopped
             new = new_ones(session, self._target, names)
-            self._check_new([name for name in names if name not in new])
-            self._make_room(content, list(things_in(session, names)))
+            if self._wanted.suffix:
+                old = [name for name in names if name not in new]
+                refuse_databases(self._target, self._wanted.suffix, old)
+            there = list(things_in(session, names))
+            make_room(self._target, content, there, overwrite=self._wanted.overwrite)
             # Dying from here on: what is created stays. The next restore is TargetNotEmpty and names it.
             self._new_databases = new
             definitions = Definitions(session, self._target)
@@ -285,43 +255,6 @@ class Restoration:
             definitions.before_rows(content)
             self._content = content
             self._connections.start()
-
-    def _check_new(self, there: list[str]) -> None:
-        if self._wanted.suffix and there:
-            raise StepFailed(
-                reasons.TARGET_NOT_EMPTY,
-                f"{self._target.login.where} has database {some([quoted(name) for name in there])} already, "
-                f"and a restore with databaseSuffix {self._wanted.suffix!r} creates its own: if one that was "
-                "killed has left it, drop it; else write another suffix",
-            )
-
-    def _make_room(self, content: Content, there: list[Thing]) -> None:
-        """See that nothing of the archive is there, or drop it.
-
-        Raises:
-            StepFailed: TargetNotEmpty, before anything is written.
-        """
-        coming = {self._target.key(thing) for thing in content.things()}
-        clashing = [thing for thing in there if self._target.key(thing) in coming]
-        if not clashing:
-            return
-        names = some([thing.sql for thing in clashing])
-        where = self._target.login.where
-        if not self._wanted.overwrite:
-            raise StepFailed(
-                reasons.TARGET_NOT_EMPTY,
-                f"{where} has {names} already; restore into another server, drop them, leave them out "
-                "with a filter, or let them be dropped with overwrite: Tables",
-            )
-        if system := [thing.sql for thing in clashing if thing.database in self._target.system]:
-            raise StepFailed(
-                reasons.TARGET_NOT_EMPTY,
-                f"{', '.join(system[:_NAMED])} belong to {where} itself and are never overwritten: leave "
-                "them out with a filter",
-            )
-        with open_session(self._target.login) as session:
-            session.query(self._target.settings(utf8=True, zone=UTC, strict=True))
-            drop(session, clashing)
 
     def _files(self, metered: Metered) -> Iterator[tuple[DumpFile, Iterator[bytes]]]:
         for member in _readable(members(metered)):
@@ -387,10 +320,6 @@ class Restoration:
     def _moved(self, size: int, rows: int) -> None:
         self._counters.loaded_bytes += size
         self._counters.loaded_rows += rows
-
-
-def _rows_elsewhere(definition: Definition) -> bool:
-    return any(engine(statement) in ROWS_ELSEWHERE for statement in definition.statements())
 
 
 def broken(what: str) -> StepFailed:
