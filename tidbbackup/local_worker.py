@@ -22,8 +22,8 @@ from tidbbackup.model.contract.result import WorkerResult
 from tidbbackup.screen import Screen
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal, UsageError
-from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import supervise, work_of
+from tidbbackup.worker.run import Limits
 
 Ask = Callable[[str], str]
 """Asks a question on the terminal; the answer is not shown."""

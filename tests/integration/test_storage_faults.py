@@ -16,7 +16,7 @@ from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.storage.multipart import Uncounted, start_upload
+from tidbbackup.storage.multipart import UploadCounter, start_upload
 
 pytestmark = pytest.mark.integration
 
@@ -68,14 +68,14 @@ async def test_a_part_is_sent_again_with_the_same_bytes(
     patience = attrs.evolve(PATIENCE, attempts=attempts)
     script = [("part", trouble)] * 3
     async with in_trouble(*script, patience=patience) as (peer, client, target):
-        tally = Uncounted()
-        opened, _ = await start_upload(client, target, "run", patience, tally)
+        counter = UploadCounter()
+        opened, _ = await start_upload(client, target, "run", patience, counter)
         await opened.complete(await opened.send(parts()))
         assert peer.objects[target.key].body == b"".join(contents)
         assert peer.objects[target.key].whole_checked
-        assert tally.parts == 3
+        assert counter.parts == 3
         # aiohttp itself sends a PUT once more where a connection that was in use before is lost.
-        assert (1 if attempts == 1 else 0) <= tally.retries <= 3
+        assert (1 if attempts == 1 else 0) <= counter.retries <= 3
         assert peer.script == []
 
 

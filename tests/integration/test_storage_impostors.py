@@ -27,14 +27,15 @@ from tidbbackup.place import Place
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
+from tidbbackup.storage.completion import Part
 from tidbbackup.storage.download import download
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.storage.multipart import Part, Upload, start_upload
+from tidbbackup.storage.multipart import Upload, start_upload
 from tidbbackup.storage.objects import ObjectHead
 from tidbbackup.worker.aftermath import aftermath as do
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
-from tidbbackup.worker.job import Limits
+from tidbbackup.worker.run import Limits
 
 pytestmark = pytest.mark.integration
 

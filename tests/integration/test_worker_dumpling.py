@@ -310,7 +310,7 @@ async def test_a_dump_larger_than_its_volume(worker: Worker, behind: TiDB) -> No
         with small_volume(worker.staging, 16 * MB):
             ended = await worker.run()
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    assert "is held, " in ended.log
+    assert "is suspended, " in ended.log
     worker.target = direct
     assert len([name for name in await unpacked(worker) if name.startswith("shop.orders.0")]) > 12
 

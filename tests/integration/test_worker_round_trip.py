@@ -1,6 +1,6 @@
 """The whole way: a database with everything odd, dumped into S3, loaded into an empty server, compared.
 
-Here is also what worker/dump.py, worker/pipeline/dumping.py and worker/pipeline/overlap.py promise.
+Here is also what worker/dump.py and worker/pipeline/overlap.py promise.
 """
 
 import asyncio

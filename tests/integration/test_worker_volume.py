@@ -77,7 +77,7 @@ async def test_a_dump_ten_times_as_large_as_its_volume(worker: Worker) -> None:
     with small_volume(worker.staging, 48 * MB):
         ended = await worker.run()
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    assert "mydumper is held" in ended.log
+    assert "mydumper is suspended" in ended.log
     assert ", held for " in ended.log
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
     assert manifest.count(b"shop.orders.0") > 80
@@ -106,7 +106,7 @@ async def test_the_same_of_a_tidb_which_is_held_from_its_first_byte_on(
         with small_volume(worker.staging, 12 * MB):
             ended = await worker.run()
         assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-        assert "mydumper is held" in ended.log
+        assert "mydumper is suspended" in ended.log
         assert await server.life_time() == ("10m0s", LIFE_TIME_COMMENT)
     worker.target, worker.data = direct, Data.DELETE
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
@@ -150,7 +150,7 @@ async def test_a_full_volume_while_others_wait_for_its_locks(worker: Worker, sou
     # Once the tables are unlocked nobody waits any more: in its last moments it may be held.
     locked, unlocking, _ = ended.log.partition("unlocking tables")
     assert unlocking, ended.log
-    assert "mydumper is held" not in locked
+    assert "mydumper is suspended" not in locked
     assert "20 MiB" in ended.result.message
     assert "spec.storageSize" in ended.result.message
     assert await worker.left_in_bucket() == (set(), [])
@@ -195,7 +195,7 @@ async def held(worker: Worker) -> AsyncIterator[tuple[asyncio.subprocess.Process
         proxy.limit, proxy.freeze = 1 * MB, True
         worker.retarget(endpoint=f"http://127.0.0.1:{proxy.port}")
         process = await worker.start()
-        await worker.until("mydumper is held", process)
+        await worker.until("mydumper is suspended", process)
         async with asyncio.timeout(20):
             await stopped(process.pid)
         (dumper,) = children(process.pid)

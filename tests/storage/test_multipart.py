@@ -1,4 +1,7 @@
-"""An upload whose server misbehaves: lost replies, refused ACLs, failing parts. The server is a stub."""
+"""An upload whose server misbehaves: lost replies, refused ACLs, failing parts. The server is a stub.
+
+Here is also what storage/completion.py promises.
+"""
 
 import asyncio
 import base64
@@ -25,7 +28,7 @@ from tidbbackup.storage import parts
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import Patience
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.storage.multipart import Uncounted, start_upload
+from tidbbackup.storage.multipart import UploadCounter, start_upload
 from tidbbackup.storage.objects import RUN_METADATA
 
 TARGET = ObjectTarget("ceph", "b", "k.tgz", acl="private", tags={"a": "1 2"})
@@ -166,11 +169,11 @@ async def test_checksums_go_as_far_as_the_server_follows(promises: dict[str, str
 
 async def test_a_part_is_tried_again_with_the_same_bytes() -> None:
     server = Server(part=[LOST, refused("SlowDown", 503)])
-    tally = Uncounted()
-    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE, tally)
+    counter = UploadCounter()
+    upload, _ = await start_upload(server, TARGET, "run-1", PATIENCE, counter)
     assert await upload.complete(await upload.send(bodies(b"one", b"two", b"x"))) == 7
     assert server.parts == {1: b"one", 2: b"two", 3: b"x"}
-    assert (tally.uploaded_bytes, tally.parts, tally.retries) == (7, 3, 2)
+    assert (counter.uploaded_bytes, counter.parts, counter.retries) == (7, 3, 2)
 
 
 @pytest.mark.looptime
@@ -222,14 +225,14 @@ async def test_tags_outlast_an_outage_and_are_put_where_they_are_lost() -> None:
 
 @pytest.mark.looptime
 async def test_a_long_wait_for_the_users_limit_is_seen_not_to_be_a_standstill() -> None:
-    tally = Uncounted()
+    counter = UploadCounter()
     slow = attrs.evolve(TARGET, transfer=Transfer(bytesPerSecond=1))
-    upload, _ = await start_upload(Server(), slow, "run-1", PATIENCE, tally)
+    upload, _ = await start_upload(Server(), slow, "run-1", PATIENCE, counter)
     sending = asyncio.create_task(upload.send(bodies(b"x" * 3600, b"y")))
     seen = []
     while not sending.done():
         await asyncio.wait([sending], timeout=290)
-        seen.append(tally.waited_seconds)
+        seen.append(counter.waited_seconds)
     assert len(seen) == 13
     assert sorted(set(seen)) == seen
     assert seen[-1] == pytest.approx(3600)
@@ -253,25 +256,25 @@ async def test_as_many_parts_at_once_as_the_user_allows() -> None:
 
 async def test_bytes_of_a_part_are_counted_as_they_are_sent() -> None:
     """A large part takes longer over a slow link than a run may stand still."""
-    tally = Uncounted()
+    counter = UploadCounter()
     seen: list[tuple[int, int]] = []
 
     @define
     class Slow(Server):
         async def upload_part(self, **call: Any) -> dict[str, Any]:
-            seen.extend([(tally.sent_bytes, tally.uploaded_bytes) async for _ in call["Body"]])
+            seen.extend([(counter.sent_bytes, counter.uploaded_bytes) async for _ in call["Body"]])
             if self.part:
                 raise self.part.pop(0)
             return {"ETag": "e"}
 
-    upload, _ = await start_upload(Slow(part=[LOST]), TARGET, "run-1", PATIENCE, tally)
+    upload, _ = await start_upload(Slow(part=[LOST]), TARGET, "run-1", PATIENCE, counter)
 
     async def one() -> AsyncIterator[Body]:
         yield Body([b"one", b"two", b"x"])
 
     await upload.send(one())
     assert seen == [(sent, 0) for sent in (0, 3, 6, 7, 10, 13)]
-    assert (tally.sent_bytes, tally.uploaded_bytes) == (14, 7)
+    assert (counter.sent_bytes, counter.uploaded_bytes) == (14, 7)
 
 
 async def test_fewer_parts_travel_where_they_grow_and_leave_less_room(

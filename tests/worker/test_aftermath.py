@@ -24,8 +24,8 @@ from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import aftermath as module
 from tidbbackup.worker.environment import Environment, read_environment
 from tidbbackup.worker.failure import Journal, StepFailed
-from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main, supervise, work_of
+from tidbbackup.worker.run import Limits
 
 SECRETS = {"DB_PASSWORD": "x", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -100,7 +100,8 @@ def environ(
 
 async def do(given: dict[str, str]) -> WorkerResult:
     env: Environment = read_environment(given)
-    return await module.aftermath(env, Journal(), Limits(connect=0), lambda: NOW)
+    journal = Journal()
+    return journal.sign(await module.aftermath(env, journal, Limits(connect=0), lambda: NOW))
 
 
 async def test_all_that_is_asked_for_is_done_and_told(tmp_path: Path, servers: Servers) -> None:

@@ -23,8 +23,8 @@ from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import main as entry
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
-from tidbbackup.worker.job import Limits
 from tidbbackup.worker.main import main, supervise
+from tidbbackup.worker.run import Limits
 
 CLEANING = Aftermath((Part.CLEAN,))
 

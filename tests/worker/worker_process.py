@@ -31,7 +31,7 @@ _PROGRAM = """
 import gc, os, sys
 gc.disable()
 from tidbbackup.storage.client import Patience
-from tidbbackup.worker.job import Limits
+from tidbbackup.worker.run import Limits
 from tidbbackup.worker.main import main
 gc.freeze()
 gc.enable()

@@ -9,20 +9,20 @@ import asyncio
 import logging
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
 
-from attrs import define, frozen
+from attrs import define
 
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.body import Body
-from tidbbackup.storage.checksums import CRC32, checksum, combined, encode_crc, md5
+from tidbbackup.storage.checksums import CRC32, checksum, encode_crc, md5
 from tidbbackup.storage.client import Patience, S3Client, has_checksums
+from tidbbackup.storage.completion import Part, completion
 from tidbbackup.storage.errors import StorageError, code_of, explain
 from tidbbackup.storage.objects import RUN_METADATA, UID_METADATA
-from tidbbackup.storage.opening import WHOLE, Opened, open_one
+from tidbbackup.storage.opening import Opened, open_one
 from tidbbackup.storage.parts import MAX_PARTS, sent_at_once
 from tidbbackup.storage.rate_limit import RateLimit
 from tidbbackup.storage.retries import with_retries
@@ -31,36 +31,20 @@ from tidbbackup.storage.unanswered import UnansweredTries
 log = logging.getLogger(__name__)
 
 
-@frozen
-class Part:
-    """One part as the server took it. Size in bytes."""
-
-    number: int
-    size: int
-    etag: str
-    crc: int | None = None
-    """CRC32 of its bytes, where the provider may check it."""
-
-
-class Tally(Protocol):
-    """Where an upload counts what it has done, for whoever wants to look."""
-
-    sent_bytes: int
-    waited_seconds: float
-    uploaded_bytes: int
-    parts: int
-    retries: int
-
-
 @define
-class Uncounted:
-    """The tally of an upload that nobody looks at."""
+class UploadCounter:
+    """How far an upload is."""
 
     sent_bytes: int = 0
+    """Of the archive, handed to the network, by tries that failed too."""
     waited_seconds: float = 0.0
+    """How long parts have waited for the user's limit of bytes per second."""
     uploaded_bytes: int = 0
+    """Of the archive, taken by the storage."""
     parts: int = 0
+    """Parts of the upload that the storage has taken."""
     retries: int = 0
+    """Parts that had to be sent again."""
 
 
 class Upload:
@@ -77,7 +61,7 @@ class Upload:
         opened: Opened,
         marks: dict[str, str],
         patience: Patience,
-        tally: Tally,
+        counter: UploadCounter,
         *,
         duplicates: bool = False,
     ) -> None:
@@ -92,7 +76,7 @@ class Upload:
         """Which run of a worker this is: it stands in the archive's metadata, and in its manifest."""
         self._patience = patience
         self._rate_limit = RateLimit(target.transfer.bytesPerSecond)
-        self._tally = tally
+        self._counter = counter
         self._completing = False
         self._unsettled = False
         self._wants_md5 = False
@@ -151,7 +135,7 @@ class Upload:
                 Bucket=self._target.bucket,
                 Key=self._target.key,
                 UploadId=self._id,
-                **_completed(parts, self._opened),
+                **completion(parts, self._opened),
             )
         except Exception as error:
             self._unsettled = before or unanswered.count > 0
@@ -256,7 +240,7 @@ class Upload:
             )
 
         def retried() -> None:
-            self._tally.retries += 1
+            self._counter.retries += 1
 
         crc = await checksum(body) if has_checksums(self._target) else None
         return await with_retries(
@@ -288,15 +272,15 @@ class Upload:
                 self._wants_md5 = True
                 return await self._put_part(number, body, crc)
             raise explain(error, f"uploading part {number} of", self._target) from error
-        self._tally.parts += 1
-        self._tally.uploaded_bytes += len(body)
+        self._counter.parts += 1
+        self._counter.uploaded_bytes += len(body)
         return Part(number, len(body), answer["ETag"], crc)
 
     def _waited(self, seconds: float) -> None:
-        self._tally.waited_seconds += seconds
+        self._counter.waited_seconds += seconds
 
     def _sent(self, count: int) -> None:
-        self._tally.sent_bytes += count
+        self._counter.sent_bytes += count
 
 
 async def start_upload(
@@ -304,7 +288,7 @@ async def start_upload(
     target: ObjectTarget,
     run: str,
     patience: Patience,
-    tally: Tally | None = None,
+    counter: UploadCounter | None = None,
     uid: str = "",
 ) -> tuple[Upload, tuple[Notice, ...]]:
     """Open the upload: the proof that bucket, keys, class and ACL are as they must be.
@@ -324,20 +308,5 @@ async def start_upload(
             raise
     duplicates = lost.count > 0
     return Upload(
-        client, target, opened, marks, patience, tally or Uncounted(), duplicates=duplicates
+        client, target, opened, marks, patience, counter or UploadCounter(), duplicates=duplicates
     ), notices
-
-
-def _completed(parts: tuple[Part, ...], opened: Opened) -> dict[str, Any]:
-    """What CompleteMultipartUpload is to be told of the parts."""
-    listed: list[dict[str, Any]] = []
-    for part in parts:
-        sums = {CRC32: encode_crc(part.crc)} if opened.checks_parts and part.crc is not None else {}
-        listed.append({"PartNumber": part.number, "ETag": part.etag, **sums})
-    told: dict[str, Any] = {"MultipartUpload": {"Parts": listed}}
-    crcs = [(part.crc, part.size) for part in parts if part.crc is not None]
-    if opened.checks_whole and len(crcs) == len(parts):
-        # The storage compares the whole object with this: parts out of order or left out cannot pass.
-        told |= {CRC32: encode_crc(combined(crcs)), "ChecksumType": WHOLE}
-        told |= {"MpuObjectSize": sum(part.size for part in parts)}
-    return told

@@ -23,7 +23,7 @@ from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.gc.hold import release
 from tidbbackup.worker.inspection import inspect
-from tidbbackup.worker.job import Limits
+from tidbbackup.worker.run import Limits
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,6 @@ async def aftermath(
         step=journal.step if failed else "",
         reason=failed.reason if failed else "",
         message=failed.message if failed else "",
-        notices=tuple(journal.notices),
         parts=tuple(results),
     )
 

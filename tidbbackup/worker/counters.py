@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from attrs import define
 
+from tidbbackup.storage.multipart import UploadCounter
+
 
 @define
-class Counters:
+class Counters(UploadCounter):
     """Totals of one run, in bytes unless the name says otherwise. All but `staged_bytes` only grow."""
 
     estimated_bytes: int = 0
@@ -20,16 +22,6 @@ class Counters:
     """Of the dump, on the staging volume now."""
     packed_bytes: int = 0
     """Of the dump, read into the archive."""
-    sent_bytes: int = 0
-    """Of the archive, handed to the network, by tries that failed too."""
-    waited_seconds: float = 0.0
-    """How long parts have waited for the user's limit of bytes per second."""
-    uploaded_bytes: int = 0
-    """Of the archive, taken by the storage."""
-    parts: int = 0
-    """Parts of the upload that the storage has taken."""
-    retries: int = 0
-    """Parts that had to be sent again."""
     archive_bytes: int = 0
     """Of a restore: what is read of the archive, twice its size where it is read twice."""
     read_bytes: int = 0

@@ -14,20 +14,12 @@ CGROUP = Path("/sys/fs/cgroup")
 def cpus(root: Path = CGROUP) -> float:
     """The container's CPU limit by its cgroup, or else the CPUs that the process may run on."""
     seen = float(len(os.sched_getaffinity(0)))
-    limit = _version_2(_text(root / "cpu.max"))
+    # `<quota> <period>` in microseconds, the quota `max` where there is none; or a file for each.
+    quota, _, period = _text(root / "cpu.max").partition(" ")
+    limit = _ratio(quota, period)
     if limit is None:
-        limit = _version_1(_text(root / "cpu/cpu.cfs_quota_us"), _text(root / "cpu/cpu.cfs_period_us"))
+        limit = _ratio(_text(root / "cpu/cpu.cfs_quota_us"), _text(root / "cpu/cpu.cfs_period_us"))
     return seen if limit is None else min(limit, seen)
-
-
-def _version_2(text: str) -> float | None:
-    """`<quota> <period>` in microseconds, the quota `max` where there is none."""
-    quota, _, period = text.partition(" ")
-    return _ratio(quota, period)
-
-
-def _version_1(quota: str, period: str) -> float | None:
-    return _ratio(quota, period)
 
 
 def _ratio(quota: str, period: str) -> float | None:

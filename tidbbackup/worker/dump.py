@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-import attrs
-
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.result import Outcome, WorkerResult
 from tidbbackup.storage.client import access_keys_from, open_client
@@ -22,18 +20,16 @@ from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import estimated_bytes
 from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.database.survey import survey
+from tidbbackup.worker.dumpers.choice import choose
+from tidbbackup.worker.dumpers.dumper import Dump, Dumper
 from tidbbackup.worker.dumpers.selection import selection
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 from tidbbackup.worker.gc import hold
-from tidbbackup.worker.job import Job, Limits, read_job
 from tidbbackup.worker.load.row_counts import rows_of_tables
-from tidbbackup.worker.pipeline.definitions import Definitions
-from tidbbackup.worker.pipeline.dumping import Assignment, assignment
-from tidbbackup.worker.pipeline.gauge import Gauge
 from tidbbackup.worker.pipeline.open_upload import open_upload
-from tidbbackup.worker.pipeline.overlap import Overlap
-from tidbbackup.worker.staging.belt import Belt
+from tidbbackup.worker.pipeline.overlap import overlap
+from tidbbackup.worker.run import Limits, Run, read_login
 
 log = logging.getLogger(__name__)
 
@@ -47,105 +43,93 @@ async def dump(
         StepFailed, StorageError: why there is none; nothing of it is visible, and journal tells the step
             and whether an upload had to be left open.
     """
-    started = now()
-    job = read_job(env, journal, limits)
-    job = attrs.evolve(job, login=await connect(job.login, journal, limits.connect))
-    async with hold.held(job):
-        await _dump(job, started, now)
-    # What could not be put back is told too.
-    result = journal.whole()
-    assert result is not None
-    return result
+    started, asked = now(), env.task.dump
+    login, dumper = read_login(env), choose(env)
+    # Of a server that is not known yet: what is wrong with the filter is wrong for every server.
+    selection(asked.tableRegex, asked.tableFilter)
+    run = Run(env, journal, limits, await connect(login, journal, limits.connect))
+    async with hold.held(run):
+        return await _dump(run, dumper, started, now)
 
 
-async def _dump(job: Job, started: datetime, now: Callable[[], datetime]) -> None:
-    env, journal = job.env, job.journal
-    found = await aside(survey, job.login)
-    log.info("%s is %s%s", job.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
-    chosen = selection(env.task.dump.tableRegex, env.task.dump.tableFilter, found.system)
-    job = attrs.evolve(job, selection=chosen)
-    clearance = await job.dumper.clear(found, chosen)
-    journal.notices += clearance.notices
-    journal.counters.estimated_bytes = estimated_bytes(clearance.databases)
-    target = env.task.target
+async def _dump(run: Run, dumper: Dumper, started: datetime, now: Callable[[], datetime]) -> WorkerResult:
+    env, journal, asked = run.env, run.journal, run.env.task.dump
+    found = await aside(survey, run.login)
+    log.info("%s is %s%s", run.login.where, found.version, f", TSO {found.commit_ts}" * found.is_tidb)
+    chosen = selection(asked.tableRegex, asked.tableFilter, found.system)
+    dump = await dumper.prepare(found, chosen, run.login)
+    journal.notices += dump.notices
+    journal.counters.estimated_bytes = estimated_bytes(dump.order.databases)
+    target, patience = env.task.target, run.limits.patience
     async with (
-        open_client(
-            target, access_keys_from(env.keys), env.s3_ca, job.limits.patience, env.proxies
-        ) as client,
-        open_upload(client, job) as upload,
+        open_client(target, access_keys_from(env.keys), env.s3_ca, patience, env.proxies) as client,
+        open_upload(client, run) as upload,
     ):
-        task = await assignment(job, found, clearance.databases)
-        archive = await _ship(task, upload, started)
+        archive = await _ship(run, dump, upload, started)
         journal.step = "manifest"
-        last = _manifest(task, archive, upload.run, started, now())
+        last = _manifest(run, dump, archive, upload.run, started, now())
         await upload.write_beside(target.manifest_key, last)
         # Dying from here on loses only the message: archive and manifest are whole.
-        journal.complete = _result(task, archive, started, now())
+        journal.complete = _result(dump, target.url, archive, started, now())
+        return journal.complete
 
 
-async def _ship(task: Assignment, upload: Upload, started: datetime) -> Archive:
+async def _ship(run: Run, dump: Dump, upload: Upload, started: datetime) -> Archive:
     """Bring the dump into the storage and complete the upload; what was archived."""
-    job, counters = task.job, task.job.journal.counters
-    target = job.env.task.target
-    sizes = PartSizes(target, counters.estimated_bytes)
+    target, journal = run.env.task.target, run.journal
+    sizes = PartSizes(target, journal.counters.estimated_bytes)
     archive = Archive(target.top, int(started.timestamp()), sizes, target.compression)
-    belt = Belt(task.folder, task.dump.whole)
-    gauge = Gauge(counters, belt, archive, task.dump.process)
-    sent = await Overlap(task, belt, archive, upload, gauge, Definitions(task, belt)).run()
-    job.journal.step = "verify"
+    sent = await overlap(run, dump, archive, upload)
+    journal.step = "verify"
     size = await upload.complete(sent)
     if size != archive.size:
         raise StepFailed(reasons.VERIFY_FAILED, f"{archive.size} bytes were packed, {size} sent")
-    job.journal.notices += await upload.tag()
+    journal.notices += await upload.tag()
     log.info("uploaded %d bytes in %d parts, %s", size, len(sent), archive.checksum)
     return archive
 
 
-def _result(task: Assignment, archive: Archive, started: datetime, finished: datetime) -> WorkerResult:
-    names = tuple(manifest.printable(database.name) for database in task.databases)
+def _result(dump: Dump, url: str, archive: Archive, started: datetime, finished: datetime) -> WorkerResult:
+    names = tuple(manifest.printable(database.name) for database in dump.order.databases)
     return WorkerResult(
         outcome=Outcome.COMPLETE,
         started=started,
         finished=finished,
-        path=task.job.env.task.target.url,
+        path=url,
         size=archive.size,
         checksum=archive.checksum,
-        commitTs=task.found.commit_ts,
+        commitTs=dump.order.found.commit_ts,
         databases=names,
         databaseCount=len(names),
     )
 
 
 def _manifest(
-    assigned: Assignment,
-    archive: Archive,
-    run: str,
-    started: datetime,
-    finished: datetime,
+    run: Run, dump: Dump, archive: Archive, attempt: str, started: datetime, finished: datetime
 ) -> bytes:
-    task, position = assigned.job.env.task, assigned.dump.position
+    task, order, position = run.env.task, dump.order, dump.position
     files = tuple(archive.files)
-    rows = rows_of_tables(files, assigned.databases)
+    rows = rows_of_tables(files, order.databases)
     return manifest.encode_manifest(
         manifest.Manifest(
             uid=task.uid,
             key=task.target.key,
             size=archive.size,
             sha256=archive.checksum.removeprefix("sha256:"),
-            commitTs=assigned.found.commit_ts,
+            commitTs=order.found.commit_ts,
             binlogPosition=position.binlog,
             gtid=position.gtid,
-            run=run,
+            run=attempt,
             started=started,
             finished=finished,
-            dumper=assigned.dump.version,
-            serverVersion=assigned.found.version,
+            dumper=dump.version,
+            serverVersion=order.found.version,
             files=tuple(PackedFile(manifest.printable(f.name), f.size) for f in files),
             rows=sum(rows.values()),
             tables=tuple(
                 manifest.ManifestTable(manifest.printable(database), manifest.printable(name), count)
                 for (database, name), count in rows.items()
             ),
-            databases=manifest.database_rows(assigned.databases),
+            databases=manifest.database_rows(order.databases),
         )
     )

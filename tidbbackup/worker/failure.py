@@ -38,7 +38,7 @@ class Journal:
     life_time_held: bool = False
     """TiDB's GC life time may still be raised by this run."""
     complete: WorkerResult | None = None
-    """What is to be said once the manifest is written, whatever becomes of the run after that."""
+    """The result once the manifest is written: whatever becomes of the run after that, it is complete."""
     counters: Counters = field(factory=Counters)
     _percent: int | None = None
     """What was said last: it never goes back."""
@@ -47,12 +47,10 @@ class Journal:
         """Something the user should know although the run goes on."""
         self.notices.append(Notice(reason, message))
 
-    def whole(self) -> WorkerResult | None:
-        """The result of a run whose backup is complete, with all that is to be told besides; None before."""
-        if self.complete is None:
-            return None
+    def sign(self, result: WorkerResult) -> WorkerResult:
+        """The result with all that has been noted besides."""
         return attrs.evolve(
-            self.complete,
+            result,
             notices=tuple(self.notices),
             uploadLeftOpen=self.upload_left_open,
             gcLifeTimeHeld=self.life_time_held,

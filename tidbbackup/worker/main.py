@@ -24,10 +24,10 @@ from tidbbackup.worker.aftermath import aftermath
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
-from tidbbackup.worker.job import Limits
 from tidbbackup.worker.memory import share_heaps
 from tidbbackup.worker.privacy import keep_private
 from tidbbackup.worker.restore import restore
+from tidbbackup.worker.run import Limits
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +156,8 @@ async def supervise(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminate)
     try:
-        ended = await task
-        return ended, EXIT_FAILED if ended.outcome is Outcome.FAILED else EXIT_OK
+        result = journal.sign(await task)
+        return result, EXIT_FAILED if result.outcome is Outcome.FAILED else EXIT_OK
     except asyncio.CancelledError:
         reason, message = reasons.TERMINATED, f"asked to end (SIGTERM) in step {journal.step}"
     except (StepFailed, StorageError) as error:
@@ -167,24 +167,23 @@ async def supervise(
     except Exception as error:
         log.exception("a bug of the worker")
         reason, message = reasons.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
-    if result := journal.whole():
+    if journal.complete is not None:
         log.warning("the backup is complete all the same: %s", message)
-        return result, EXIT_OK
+        return journal.sign(journal.complete), EXIT_OK
     code = EXIT_TERMINATED if reason == reasons.TERMINATED else EXIT_FAILED
     return _failed(journal, reason, message, started), code
 
 
 def _failed(journal: Journal, reason: str, message: str, started: datetime) -> WorkerResult:
-    return WorkerResult(
-        outcome=Outcome.FAILED,
-        step=journal.step,
-        reason=reason,
-        message=message,
-        started=started,
-        finished=_now(),
-        uploadLeftOpen=journal.upload_left_open,
-        gcLifeTimeHeld=journal.life_time_held,
-        notices=tuple(journal.notices),
+    return journal.sign(
+        WorkerResult(
+            Outcome.FAILED,
+            step=journal.step,
+            reason=reason,
+            message=message,
+            started=started,
+            finished=_now(),
+        )
     )
 
 

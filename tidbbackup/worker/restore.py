@@ -30,10 +30,10 @@ from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.connect import connect
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
-from tidbbackup.worker.job import Limits, read_login
 from tidbbackup.worker.load.comparison import Mismatch
 from tidbbackup.worker.load.restoration import Restoration, Wanted, broken
 from tidbbackup.worker.load.target import Target, meet
+from tidbbackup.worker.run import Limits, read_login
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ async def restore(
             work.stop()
     if asked.drop:
         await _drop(work, journal)
-    journal.complete = WorkerResult(
+    result = journal.complete = WorkerResult(
         outcome=Outcome.COMPLETE,
         started=started,
         finished=now(),
@@ -92,8 +92,6 @@ async def restore(
         tables=work.tables,
         rows=work.rows,
     )
-    result = journal.whole()
-    assert result is not None
     return result
 
 

@@ -14,8 +14,8 @@ async def test_a_signal_in_the_moment_of_its_end_leaves_the_exit_code() -> None:
     popen = process._transport.get_extra_info("subprocess")  # type: ignore[attr-defined]
     dumper = DumperProcess(process=process)
     wait_until_it_has_ended(process.pid)
-    dumper.hold()
-    dumper.release()
+    dumper.suspend()
+    dumper.resume()
     assert popen.returncode is None
     assert await process.wait() == 3
 

@@ -13,7 +13,7 @@ from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
 from tidbbackup.worker.gc import hold
 from tidbbackup.worker.gc.ledger import Event, Renew, Row, ledger
-from tidbbackup.worker.job import Job, Limits, read_job
+from tidbbackup.worker.run import Limits, Run, read_login
 
 pytestmark = pytest.mark.looptime
 
@@ -48,26 +48,26 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def run(tmp_path: Path) -> Run:
     env = read_environment(environ(tmp_path, {"DB_PASSWORD": "x"}))
-    return read_job(env, Journal(), Limits(renewal=60))
+    return Run(env, Journal(), Limits(renewal=60), read_login(env))
 
 
-async def test_it_is_held_for_as_long_as_the_block_lasts(server: Server, job: Job) -> None:
+async def test_it_is_held_for_as_long_as_the_block_lasts(server: Server, run: Run) -> None:
     # Not each minute: a week has ten thousand of them.
-    job = evolve(job, limits=Limits(renewal=3600))
-    async with hold.held(job):
+    run = evolve(run, limits=Limits(renewal=3600))
+    async with hold.held(run):
         await asyncio.sleep(7 * 24 * 3600)
         assert server.row.value == "72h0m0s"
     assert server.row == BEFORE
-    assert not job.journal.life_time_held
+    assert not run.journal.life_time_held
 
 
 async def test_a_sign_of_life_without_an_answer_is_not_waited_for_longer_than_the_next_is_away(
-    server: Server, job: Job
+    server: Server, run: Run
 ) -> None:
     began = asyncio.get_running_loop().time()
-    async with hold.held(job):
+    async with hold.held(run):
         server.silent_for = Renew
         await asyncio.sleep(600)
     signs = [round(at - began) for at, name in server.heard if name == "Renew"]

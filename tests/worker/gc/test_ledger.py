@@ -18,10 +18,8 @@ from tidbbackup.worker.gc.ledger import (
     Release,
     Renew,
     Row,
-    Sweep,
     holder_name,
     is_held,
-    is_ours,
     ledger,
     suffices,
 )
@@ -71,7 +69,7 @@ def test_the_longest_of_the_wishes_holds() -> None:
 def test_the_next_run_puts_back_what_a_dead_one_left() -> None:
     held = acquire(DEFAULT, "dead", hours=72)
     later = NOW + 11 * MINUTE
-    assert ledger(held, later, Sweep()) == DEFAULT
+    assert ledger(held, later, Release("nobody")) == DEFAULT
     next_run = acquire(held, "b", hours=24, at=later)
     assert next_run.value == "24h0m0s"
     assert not is_held(next_run, "dead")
@@ -81,16 +79,16 @@ def test_the_next_run_puts_back_what_a_dead_one_left() -> None:
 def test_who_lives_is_not_swept() -> None:
     held = acquire(DEFAULT)
     renewed = ledger(held, NOW + 9 * MINUTE, Renew("a", NOW + 19 * MINUTE))
-    assert is_held(ledger(renewed, NOW + 18 * MINUTE, Sweep()), "a")
+    assert is_held(ledger(renewed, NOW + 18 * MINUTE, Release("nobody")), "a")
 
 
-@pytest.mark.parametrize("event", [Renew("a", NOW + 10 * MINUTE), Release("a"), Sweep()])
+@pytest.mark.parametrize("event", [Renew("a", NOW + 10 * MINUTE), Release("a"), Release("nobody")])
 def test_a_value_that_the_user_has_set_meanwhile_stays(event: Event) -> None:
     edited = Row("30m", acquire(DEFAULT).comment)
     assert ledger(edited, NOW, event) == Row("30m", TIDBS_OWN)
 
 
-@pytest.mark.parametrize("event", [Renew("a", NOW + 10 * MINUTE), Release("a"), Sweep()])
+@pytest.mark.parametrize("event", [Renew("a", NOW + 10 * MINUTE), Release("a"), Release("nobody")])
 def test_a_comment_that_is_not_ours_means_that_the_user_took_over(event: Event) -> None:
     # So does SET GLOBAL tidb_gc_life_time: it writes both columns.
     edited = Row("72h0m0s", TIDBS_OWN)
@@ -105,8 +103,8 @@ def test_a_run_that_begins_after_the_users_change_puts_that_back() -> None:
 
 def test_a_spoilt_ledger_is_nobodys() -> None:
     row = Row("72h0m0s", MARK + '{"was":')
-    assert ledger(row, NOW, Sweep()) == row
-    assert not is_ours(row)
+    assert ledger(row, NOW, Release("nobody")) == row
+    assert not is_held(row, "a")
 
 
 def test_no_comment_at_all_is_put_back_too() -> None:
@@ -178,7 +176,7 @@ class Holders(RuleBasedStateMachine):
 
     @rule()
     def sweeps(self) -> None:
-        self.happen(Sweep())
+        self.happen(Release("nobody"))
 
     @rule(minutes=st.integers(1, 30))
     def time_goes_by(self, minutes: int) -> None:
@@ -206,11 +204,11 @@ class Holders(RuleBasedStateMachine):
     @precondition(lambda self: not any(until > self.now for _, until in self.holds.values()))
     @rule()
     def nothing_is_left_of_the_dead(self) -> None:
-        assert ledger(self.row, self.now, Sweep()) == self.original
+        assert ledger(self.row, self.now, Release("nobody")) == self.original
 
     @invariant()
     def the_longest_wish_of_the_living_holds(self) -> None:
-        row = ledger(self.row, self.now, Sweep())
+        row = ledger(self.row, self.now, Release("nobody"))
         living = [wish for wish, until in self.holds.values() if until > self.now]
         assert parse_duration(row.value) == max([parse_duration(self.original.value), *living])
         # Nobody's hold is cut short, not even for as long as the dead have not been swept.

@@ -15,8 +15,8 @@ from tidbbackup.model import reasons
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
-from tidbbackup.worker.job import Job, Limits, read_job
 from tidbbackup.worker.pipeline.open_upload import open_upload
+from tidbbackup.worker.run import Limits, Run, read_login
 
 NOBODY = EndpointConnectionError(endpoint_url="http://s3", error=OSError("refused"))
 
@@ -51,50 +51,50 @@ class Bucket(Server):
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def run(tmp_path: Path) -> Run:
     env = read_environment(environ(tmp_path, {"DB_PASSWORD": "x"}))
-    return read_job(env, Journal(), Limits())
+    return Run(env, Journal(), Limits(), read_login(env))
 
 
-async def test_what_an_earlier_run_left_open_is_aborted(job: Job) -> None:
+async def test_what_an_earlier_run_left_open_is_aborted(run: Run) -> None:
     bucket = Bucket(open=["of an earlier run"])
-    async with open_upload(bucket, job):
+    async with open_upload(bucket, run):
         assert bucket.open == ["u0"]
-    assert not job.journal.upload_left_open
+    assert not run.journal.upload_left_open
 
 
-async def test_without_the_right_to_look_for_them_the_run_goes_on(job: Job) -> None:
+async def test_without_the_right_to_look_for_them_the_run_goes_on(run: Run) -> None:
     bucket = Bucket(open=["of an earlier run"], asked=[refused("AccessDenied", 403)])
-    async with open_upload(bucket, job):
+    async with open_upload(bucket, run):
         assert len(bucket.open) == 2
 
 
-async def test_where_nobody_answers_nothing_is_opened(job: Job) -> None:
+async def test_where_nobody_answers_nothing_is_opened(run: Run) -> None:
     """Its Backup can be deleted at once: nothing can be cleaned there, and nothing needs to be."""
     bucket = Bucket(asked=[NOBODY])
     with pytest.raises(StorageError, match=r"check spec\.s3\.endpoint"):
-        async with open_upload(bucket, job):
+        async with open_upload(bucket, run):
             pass
     assert bucket.called("create") == 0
-    assert not job.journal.upload_left_open
+    assert not run.journal.upload_left_open
 
 
-async def test_an_upload_whose_answer_was_lost_is_aborted(job: Job) -> None:
+async def test_an_upload_whose_answer_was_lost_is_aborted(run: Run) -> None:
     bucket = Bucket(loses=1)
     with pytest.raises(StorageError, match="starting the upload"):
-        async with open_upload(bucket, job):
+        async with open_upload(bucket, run):
             pass
     assert bucket.open == []
-    assert not job.journal.upload_left_open
+    assert not run.journal.upload_left_open
 
 
-async def test_an_upload_whose_answer_was_lost_and_that_cannot_be_aborted_is_told(job: Job) -> None:
+async def test_an_upload_whose_answer_was_lost_and_that_cannot_be_aborted_is_told(run: Run) -> None:
     bucket = Bucket(loses=1, asked=[None, ConnectionClosedError(endpoint_url="http://s3")])
     with pytest.raises(StorageError, match="starting the upload"):
-        async with open_upload(bucket, job):
+        async with open_upload(bucket, run):
             pass
     assert bucket.open == ["u0"]
-    assert job.journal.upload_left_open
+    assert run.journal.upload_left_open
 
 
 @define
@@ -124,43 +124,43 @@ class Twice(Bucket):
 DENIED = refused("AccessDenied", 403)
 
 
-async def test_the_twin_of_an_upload_whose_first_answer_was_lost_is_aborted(job: Job) -> None:
+async def test_the_twin_of_an_upload_whose_first_answer_was_lost_is_aborted(run: Run) -> None:
     bucket = Twice()
-    async with open_upload(bucket, job):
+    async with open_upload(bucket, run):
         assert bucket.open == ["u1"]
-    assert not job.journal.upload_left_open
-    assert job.journal.notices == []
+    assert not run.journal.upload_left_open
+    assert run.journal.notices == []
 
 
-async def test_a_run_that_is_ended_while_twins_are_looked_for_takes_them_back(job: Job) -> None:
+async def test_a_run_that_is_ended_while_twins_are_looked_for_takes_them_back(run: Run) -> None:
     bucket = Twice(hangs=True)
 
-    async def run() -> None:
-        async with open_upload(bucket, job):
+    async def use() -> None:
+        async with open_upload(bucket, run):
             pass
 
-    running = asyncio.create_task(run())
+    running = asyncio.create_task(use())
     await bucket.hanging.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert bucket.open == []
-    assert not job.journal.upload_left_open
+    assert not run.journal.upload_left_open
 
 
 @pytest.mark.parametrize("error", [DENIED, NOBODY])
-async def test_a_twin_that_nobody_can_abort_is_told(job: Job, error: Exception) -> None:
+async def test_a_twin_that_nobody_can_abort_is_told(run: Run, error: Exception) -> None:
     bucket = Twice(asked=[None, error, error])
     with pytest.raises((KeyError, StorageError)):
-        async with open_upload(bucket, job):
+        async with open_upload(bucket, run):
             raise KeyError("what else may go wrong")
     assert bucket.open == ["u0"]
-    assert job.journal.upload_left_open
+    assert run.journal.upload_left_open
 
 
-async def test_a_twin_beside_a_backup_that_is_complete_is_told_too(job: Job) -> None:
+async def test_a_twin_beside_a_backup_that_is_complete_is_told_too(run: Run) -> None:
     bucket = Twice(asked=[None, DENIED])
-    async with open_upload(bucket, job):
+    async with open_upload(bucket, run):
         pass
-    assert [notice.reason for notice in job.journal.notices] == [reasons.UPLOAD_LEFT_OPEN]
-    assert job.journal.upload_left_open, "the deletion of the Backup aborts it"
+    assert [notice.reason for notice in run.journal.notices] == [reasons.UPLOAD_LEFT_OPEN]
+    assert run.journal.upload_left_open, "the deletion of the Backup aborts it"

@@ -13,9 +13,9 @@ from tidbbackup.model import reasons
 from tidbbackup.worker.dumpers.mydumper.output import MydumperProcess
 from tidbbackup.worker.dumpers.process import DumperProcess
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.job import Limits
 from tidbbackup.worker.pipeline import standstill
 from tidbbackup.worker.pipeline.standstill import Standstill, Statement, Statements
+from tidbbackup.worker.run import Limits
 
 LOCK = Statement(7, "b", 31, "FLUSH TABLES WITH READ LOCK")
 
@@ -55,9 +55,10 @@ async def test_what_no_server_of_a_cluster_is_seen_to_do_ends_nothing(
     monkeypatch.setattr(DumperProcess, "activity", lambda _: (1,))
     ended: list[StepFailed | None] = []
     monkeypatch.setattr(DumperProcess, "end_it", lambda _, why: ended.append(why))
-    job: Any = SimpleNamespace(limits=Limits(), login=None, dumper=SimpleNamespace(name="mydumper"))
-    output = DumperProcess(began=True)
-    keeping = asyncio.create_task(Standstill(job, output, is_tidb).keep())
+    run: Any = SimpleNamespace(limits=Limits(), login=None)
+    order = SimpleNamespace(found=SimpleNamespace(is_tidb=is_tidb))
+    dump: Any = SimpleNamespace(name="mydumper", order=order, process=DumperProcess(began=True))
+    keeping = asyncio.create_task(Standstill(run, dump).keep())
     await asyncio.wait([keeping], timeout=90)
     assert not keeping.done()
     keeping.cancel()

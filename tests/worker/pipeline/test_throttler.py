@@ -1,4 +1,4 @@
-"""mydumper is held and released by its signals alone, and what is too large for the volume is named."""
+"""mydumper is suspended and released by its signals alone, and what is too large for the volume is named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import define, field
 from tidbbackup.model import reasons
 from tidbbackup.worker.counters import Counters
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.pipeline.throttler import Holder
+from tidbbackup.worker.pipeline.throttler import Throttler
 
 pytestmark = pytest.mark.looptime
 
@@ -29,11 +29,11 @@ class Mydumper:
     def holds_no_lock(self) -> bool:
         return True
 
-    def hold(self) -> None:
-        self.signals.append("hold")
+    def suspend(self) -> None:
+        self.signals.append("suspend")
 
-    def release(self) -> None:
-        self.signals.append("release")
+    def resume(self) -> None:
+        self.signals.append("resume")
 
 
 @define
@@ -52,7 +52,7 @@ class Volume:
 
 @define
 class Scene:
-    """A holder at work."""
+    """A throttler at work."""
 
     mydumper: Mydumper = field(factory=Mydumper)
     volume: Volume = field(factory=Volume)
@@ -60,24 +60,23 @@ class Scene:
 
     def keep(self) -> asyncio.Task[None]:
         """Begins."""
-        job = SimpleNamespace(
-            journal=SimpleNamespace(counters=self.counters),
-            dumper=SimpleNamespace(name="mydumper", cutting_option="--chunk-filesize"),
+        order = SimpleNamespace(found=SimpleNamespace(is_tidb=False))
+        dump = SimpleNamespace(
+            order=order, process=self.mydumper, name="mydumper", cutting_option="--chunk-filesize"
         )
-        task = SimpleNamespace(budget=BUDGET, found=SimpleNamespace(is_tidb=False), job=job)
-        parts: list[Any] = [task, self.volume, self.volume, self.mydumper]
-        return asyncio.create_task(Holder(*parts).keep())
+        parts: list[Any] = [self.counters, dump, self.volume, self.volume, BUDGET]
+        return asyncio.create_task(Throttler(*parts).keep())
 
 
 async def test_it_is_held_while_too_much_waits_and_released_after_that() -> None:
     scene = Scene(volume=Volume(closed_bytes=BUDGET + MIB))
     keeping = scene.keep()
     await asyncio.sleep(10)
-    assert scene.mydumper.signals == ["hold"]
+    assert scene.mydumper.signals == ["suspend"]
 
     scene.volume.freed_bytes = BUDGET
     await asyncio.sleep(1)
-    assert scene.mydumper.signals == ["hold", "release"]
+    assert scene.mydumper.signals == ["suspend", "resume"]
     assert scene.counters.held_seconds == pytest.approx(10, abs=1)
     keeping.cancel()
 

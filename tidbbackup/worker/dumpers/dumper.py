@@ -36,17 +36,29 @@ class Order:
 
     found: Survey
     """The server; on TiDB with the TSO to read at."""
+    selection: Selection
+    """The rule by which the databases were chosen."""
     databases: tuple[Database, ...]
     """Of their tables the rows are dumped, and nothing else: definitions are the worker's."""
     login: Login
     folder: Path
     """Empty; the dumper writes its files here and no others."""
-    lock_pauses: tuple[float, ...] = ()
-    """Seconds before a lock that it did not get in time is asked for again, once for each."""
 
 
 class Dumper(Protocol):
-    """One program with the task's options, before it runs. Made by a judgement of these options."""
+    """One program with the task's options, before anything is known of the server."""
+
+    async def prepare(self, found: Survey, chosen: Selection, login: Login) -> Dump:
+        """Judge what the server holds, and settle the command line.
+
+        Raises:
+            StepFailed: what it cannot dump whole; DumpFailed, the program is not there; InvalidSpec, it does
+                not know an option of the task.
+        """
+
+
+class Dump(Protocol):
+    """One dump."""
 
     @property
     def name(self) -> str:
@@ -56,26 +68,13 @@ class Dumper(Protocol):
     def cutting_option(self) -> str:
         """Its option that cuts tables into smaller files."""
 
-    def stem(self, database: str, table: str = "") -> str:
-        """How the names of all files of a database, or of a table or view in it, begin."""
+    @property
+    def order(self) -> Order:
+        """What it dumps."""
 
-    async def clear(self, found: Survey, chosen: Selection) -> Clearance:
-        """Judge what the server holds, for the program at hand.
-
-        Raises:
-            StepFailed: what it cannot dump whole; DumpFailed, the program is not there.
-        """
-
-    async def prepare(self, order: Order) -> Dump:
-        """Settle the command line.
-
-        Raises:
-            StepFailed: DumpFailed, InvalidSpec.
-        """
-
-
-class Dump(Protocol):
-    """One dump."""
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What the user should know although the dump may begin."""
 
     @property
     def version(self) -> str:
@@ -83,17 +82,23 @@ class Dump(Protocol):
 
     @property
     def process(self) -> DumperProcess:
-        """How far it is, and the means to hold and end it."""
+        """How far it is, and the means to stop and end it."""
 
     @property
     def position(self) -> Position:
         """What its files have told, once all have been checked."""
 
-    async def run(self, gone: Collection[tuple[str, str]]) -> StepFailed | None:
+    def stem(self, database: str, table: str = "") -> str:
+        """How the names of all files of a database, or of a table or view in it, begin."""
+
+    async def run(
+        self, gone: Collection[tuple[str, str]], lock_pauses: tuple[float, ...]
+    ) -> StepFailed | None:
         """Run it to its end; why it failed. A cancelled run leaves no process.
 
         Args:
             gone: (database, table) of what was ordered and turned out not to be there.
+            lock_pauses: seconds before a lock that it did not get in time is asked for again, once for each.
 
         Raises:
             StepFailed: it could not be begun.

@@ -48,7 +48,7 @@ class DumperProcess:
         return self.began
 
     def activity(self) -> tuple[int, ...]:
-        """Changes as long as it does anything; () where it is not asleep: held, at work, or not there."""
+        """Changes as long as it does anything; () if it does not sleep: suspended, at work, or gone."""
         if self.process is None or self.process.returncode is not None:
             return ()
         try:
@@ -65,11 +65,11 @@ class DumperProcess:
         self.stopped, self.overdue = why, why is None
         self._signal(signal.SIGKILL)
 
-    def hold(self) -> None:
+    def suspend(self) -> None:
         """Stop the process where it stands. It dies by SIGKILL all the same, so with the worker too."""
         self._signal(signal.SIGSTOP)
 
-    def release(self) -> None:
+    def resume(self) -> None:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
@@ -106,7 +106,7 @@ def find(name: str, search_path: str) -> Path:
 
 
 async def run(argv: Sequence[str], search_path: str, dumper: DumperProcess, stdin: bytes = b"") -> None:
-    """Run it to its end; a cancelled run leaves no process, held or not.
+    """Run it to its end; a cancelled run leaves no process, suspended or not.
 
     Args:
         argv: from `command`.

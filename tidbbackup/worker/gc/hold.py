@@ -31,7 +31,7 @@ from tidbbackup.worker.gc.ledger import (
     suffices,
 )
 from tidbbackup.worker.gc.row import change
-from tidbbackup.worker.job import Job, Limits, read_login
+from tidbbackup.worker.run import Limits, Run, read_login
 
 log = logging.getLogger(__name__)
 
@@ -46,25 +46,25 @@ PUT_BACK_BY_HAND = (
 
 
 @asynccontextmanager
-async def held(job: Job) -> AsyncIterator[None]:
+async def held(run: Run) -> AsyncIterator[None]:
     """Hold it, renew the hold while the block runs, put it back at its end.
 
     Raises:
         StepFailed: GcLifeTimeNotHeld where the task asks for a life time of its own and it cannot be held;
             LoginFailed, DatabaseUnreachable, DatabaseLost.
     """
-    journal, holder = job.journal, holder_name(job.env.task.uid)
-    if not await _acquire(job, holder):
+    journal, holder = run.journal, holder_name(run.env.task.uid)
+    if not await _acquire(run, holder):
         yield
         return
     # Dying from here on leaves it raised: the ledger tells by whom and until when, and whoever comes next
     # (a run on this database, or the release in an aftermath) puts it back.
-    renewal = asyncio.create_task(_renew(job, holder))
+    renewal = asyncio.create_task(_renew(run, holder))
     try:
         yield
     finally:
         renewal.cancel()
-        await _put_back(job.login, journal, holder, job.limits.put_back)
+        await _put_back(run.login, journal, holder, run.limits.put_back)
 
 
 async def release(env: Environment, journal: Journal, limits: Limits) -> None:
@@ -86,26 +86,26 @@ async def release(env: Environment, journal: Journal, limits: Limits) -> None:
     log.info("%s: %s", login.where, what)
 
 
-async def _acquire(job: Job, holder: str) -> bool:
+async def _acquire(run: Run, holder: str) -> bool:
     """Whether there is something to put back at the end."""
-    asked = job.env.task.gcLifeTime
+    asked = run.env.task.gcLifeTime
     wish = parse_duration(asked or DEFAULT_LIFE_TIME)
-    lasting = timedelta(seconds=job.limits.renewal * _EXPIRES_AFTER_RENEWALS)
+    lasting = timedelta(seconds=run.limits.renewal * _EXPIRES_AFTER_RENEWALS)
     try:
-        row = await aside(change, job.login, lambda now: Acquire(holder, wish, now + lasting))
+        row = await aside(change, run.login, lambda now: Acquire(holder, wish, now + lasting))
     except asyncio.CancelledError:
         # The statement may have been heard.
-        job.journal.life_time_held = True
+        run.journal.life_time_held = True
         raise
     except StepFailed as error:
         # So it may where only the answer was lost.
-        job.journal.life_time_held = error.reason == reasons.DATABASE_LOST
+        run.journal.life_time_held = error.reason == reasons.DATABASE_LOST
         raise
     except CannotHold as error:
         text = f"tikv_gc_life_time is not held at {asked or DEFAULT_LIFE_TIME}: {error}"
         if asked:
             raise StepFailed(reasons.GC_LIFE_TIME_NOT_HELD, text) from error
-        job.journal.notice(reasons.GC_LIFE_TIME_NOT_HELD, f"{text}; a dump that takes longer than it fails")
+        run.journal.notice(reasons.GC_LIFE_TIME_NOT_HELD, f"{text}; a dump that takes longer than it fails")
         return False
     if row is None or (not is_held(row, holder) and suffices(row, wish)):
         return False
@@ -113,22 +113,22 @@ async def _acquire(job: Job, holder: str) -> bool:
     return True
 
 
-async def _renew(job: Job, holder: str) -> None:
+async def _renew(run: Run, holder: str) -> None:
     """Say again and again that this run is alive; ends when the hold is lost."""
-    period = job.limits.renewal
+    period = run.limits.renewal
     lasting = timedelta(seconds=period * _EXPIRES_AFTER_RENEWALS)
     while True:
         await asyncio.sleep(period)
         try:
             # A server that has fallen silent must not take the time of the signs that are still to come.
             async with asyncio.timeout(period):
-                row = await aside(change, job.login, lambda now: Renew(holder, now + lasting))
+                row = await aside(change, run.login, lambda now: Renew(holder, now + lasting))
         except (StepFailed, CannotHold, TimeoutError) as error:
             why = str(error) or f"no answer for {period:g} s"
             log.warning("the hold of tikv_gc_life_time is not renewed, once more in %g s: %s", period, why)
             continue
         if row is not None and not is_held(row, holder):
-            _note_loss(job.journal, row)
+            _note_loss(run.journal, row)
             return
 
 

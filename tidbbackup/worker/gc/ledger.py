@@ -64,12 +64,8 @@ class Release:
     holder: str
 
 
-@frozen
-class Sweep:
-    """Nothing but what every event does: holders whose time is over are forgotten."""
-
-
-Event = Acquire | Renew | Release | Sweep
+Event = Acquire | Renew | Release
+"""Each also forgets the holders whose time is over."""
 
 
 @frozen
@@ -100,11 +96,6 @@ def is_held(row: Row, holder: str) -> bool:
     """Whether this run's wish counts in the row as it is."""
     book = _read(row)
     return book is not None and holder in book.holders
-
-
-def is_ours(row: Row) -> bool:
-    """Whether the row holds a ledger of ours."""
-    return _read(row) is not None
 
 
 def suffices(row: Row, wish: timedelta) -> bool:

@@ -14,8 +14,8 @@ from tidbbackup.worker.archive.manifest import printable
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database
 from tidbbackup.worker.database.survey import current_databases
+from tidbbackup.worker.dumpers.dumper import Dump
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.pipeline.dumping import Assignment
 from tidbbackup.worker.staging import volume
 
 LAST = b";\n"
@@ -44,22 +44,22 @@ def cut_off(names: list[str]) -> StepFailed:
     )
 
 
-async def check_whole(task: Assignment, databases: tuple[Database, ...], sizes: dict[str, int]) -> None:
+async def check_whole(dump: Dump, databases: tuple[Database, ...], sizes: dict[str, int]) -> None:
     """Compare the files with what the server held before; what is gone from it by now may be missing.
 
     Raises:
         StepFailed: DumpIncomplete, UnsupportedName, DatabaseLost.
     """
-    job = task.job
-    absent = task.dump.missing(databases, sizes)
+    order = dump.order
+    absent = dump.missing(databases, sizes)
     if not absent:
         return
-    present = await aside(current_databases, job.login, task.found.commit_ts)
-    still = job.selection.apply(present)
-    lost = sorted(set(absent) & set(task.dump.missing(still, sizes)))
+    present = await aside(current_databases, order.login, order.found.commit_ts)
+    still = order.selection.apply(present)
+    lost = sorted(set(absent) & set(dump.missing(still, sizes)))
     if lost:
         raise StepFailed(
             reasons.DUMP_INCOMPLETE,
-            f"{job.dumper.name} ended well but its dump lacks {some(lost, _NAMED)}; what "
+            f"{dump.name} ended well but its dump lacks {some(lost, _NAMED)}; what "
             "cannot be opened (a view of a table that is gone) has to be mended, dropped or filtered out",
         )

@@ -19,8 +19,9 @@ from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database, without
 from tidbbackup.worker.database.survey import current_databases
 from tidbbackup.worker.definitions.reading import File, Item, items, read, read_values
+from tidbbackup.worker.dumpers.dumper import Dump
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.pipeline.dumping import Assignment
+from tidbbackup.worker.run import Run
 from tidbbackup.worker.staging import volume
 from tidbbackup.worker.staging.belt import Belt
 
@@ -36,7 +37,8 @@ _COUNTER = re.compile(rb" AUTO_INCREMENT=\d+")
 class Definitions:
     """The definitions of one dump."""
 
-    task: Assignment
+    run: Run
+    dump: Dump
     belt: Belt
     databases: tuple[Database, ...] = field(init=False)
     """What is to be dumped, without what turned out not to be there."""
@@ -46,7 +48,7 @@ class Definitions:
     _seen: dict[str, bytes] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.databases = self.task.databases
+        self.databases = self.dump.order.databases
 
     async def write(self) -> None:
         """Read all of them and hand their files on.
@@ -54,15 +56,15 @@ class Definitions:
         Raises:
             StepFailed: GrantsMissing, DumpIncomplete, DatabaseLost, SnapshotLost, StagingFull.
         """
-        wanted = items(self.task.databases)
+        wanted = items(self.databases)
         for start in range(0, len(wanted), _AT_ONCE):
             for item, files in await self._read(wanted[start : start + _AT_ONCE]):
                 if not files and item.name:
                     self.gone.add((item.database.name, item.name))
-                if not self.task.found.is_tidb:
+                if not self.dump.order.found.is_tidb:
                     self._seen |= {file.name: _digest(file) for file in files}
                 await self._put(files)
-        self.databases = without(self.task.databases, self.gone)
+        self.databases = without(self.databases, self.gone)
         log.info("wrote %d files of definitions", len(self.belt.sizes))
 
     async def read_again(self) -> None:
@@ -71,10 +73,10 @@ class Definitions:
         Raises:
             StepFailed: DumpIncomplete, a definition is another one by now.
         """
-        task = self.task
-        if task.found.is_tidb:
+        order = self.dump.order
+        if order.found.is_tidb:
             return
-        present = task.job.selection.apply(await aside(current_databases, task.job.login, ""))
+        present = order.selection.apply(await aside(current_databases, order.login, ""))
         wanted = items(present)
         changed: list[str] = []
         for start in range(0, len(wanted), _AT_ONCE):
@@ -91,19 +93,20 @@ class Definitions:
         sequences = [item for item in wanted if item.kind == "SEQUENCE"]
         for start in range(0, len(sequences), _AT_ONCE):
             batch = sequences[start : start + _AT_ONCE]
-            await self._put(await aside(read_values, task.job.login, task.found, batch, task.job.dumper.stem))
+            await self._put(await aside(read_values, order.login, order.found, batch, self.dump.stem))
 
     async def _read(self, wanted: Sequence[Item]) -> list[tuple[Item, list[File]]]:
-        return await aside(read, self.task.job.login, self.task.found, wanted, self.task.job.dumper.stem)
+        order = self.dump.order
+        return await aside(read, order.login, order.found, wanted, self.dump.stem)
 
     async def _put(self, files: Sequence[File]) -> None:
         for file in files:
-            path = self.task.definitions / file.name
+            path = self.run.env.staging / volume.DEFINITIONS / file.name
             await asyncio.to_thread(volume.write, path, file.content)
             self.belt.put(path, len(file.content))
 
     def _has_rows(self, item: Item) -> bool:
-        stem = self.task.job.dumper.stem(item.database.name, item.name)
+        stem = self.dump.stem(item.database.name, item.name)
         return any(name.startswith(f"{stem}.") for name in self.belt.sizes)
 
 

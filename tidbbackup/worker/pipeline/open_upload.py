@@ -16,35 +16,35 @@ from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.multipart import Upload, start_upload
-from tidbbackup.worker.job import Job
+from tidbbackup.worker.run import Run
 
 log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def open_upload(client: S3Client, job: Job) -> AsyncIterator[Upload]:
+async def open_upload(client: S3Client, run: Run) -> AsyncIterator[Upload]:
     """Opened before the dump: the proof that bucket and keys are right.
 
     Raises:
         StorageError: it could not be opened. What the block raises comes out as it is, and journal tells
             whether the upload had to be left open.
     """
-    target = job.env.task.target
+    target = run.env.task.target
     # Where nobody answers this ends the run before anything is opened, so that its Backup can be deleted at
     # once: docs/decisions/0006.
     await _sweep(lambda: objects.abort_uploads(client, target))
     # Dying from here on leaves this upload open: the next run of this Backup and its cleaner abort it.
-    upload = await _started(client, job)
+    upload = await _started(client, run)
     try:
         if upload.duplicates:
             await _sweep(upload.abort_others)
         yield upload
     except BaseException:
-        await _take_back(lambda: _withdraw(upload), job)
+        await _take_back(lambda: _withdraw(upload), run)
         raise
     if upload.duplicates:
-        job.journal.upload_left_open = True
-        job.journal.notice(
+        run.journal.upload_left_open = True
+        run.journal.notice(
             reasons.UPLOAD_LEFT_OPEN,
             "a second, empty upload may be open beside the archive: the answer to the first try to open one "
             "was lost, and looking for it was refused (that takes s3:ListBucketMultipartUploads); it goes "
@@ -74,11 +74,11 @@ async def _sweep(call: Callable[[], Awaitable[object]]) -> None:
         log.warning("cannot look for uploads left open earlier: %s", error)
 
 
-async def _started(client: S3Client, job: Job) -> Upload:
-    target, journal = job.env.task.target, job.journal
+async def _started(client: S3Client, run: Run) -> Upload:
+    target, journal = run.env.task.target, run.journal
     try:
         upload, notices = await start_upload(
-            client, target, uuid4().hex, job.limits.patience, journal.counters, job.env.task.uid
+            client, target, uuid4().hex, run.limits.patience, journal.counters, run.env.task.uid
         )
     except asyncio.CancelledError:
         # The request may have been heard.
@@ -86,18 +86,18 @@ async def _started(client: S3Client, job: Job) -> Upload:
         raise
     except StorageError as error:
         if error.answer_lost:
-            await _take_back(lambda: objects.abort_uploads(client, target), job)
+            await _take_back(lambda: objects.abort_uploads(client, target), run)
         raise
     journal.notices += notices
     return upload
 
 
-async def _take_back(call: Callable[[], Awaitable[object]], job: Job) -> None:
+async def _take_back(call: Callable[[], Awaitable[object]], run: Run) -> None:
     """Leave no upload open, or say in the journal that one may be."""
-    job.journal.upload_left_open = True
+    run.journal.upload_left_open = True
     try:
-        async with asyncio.timeout(job.limits.withdraw):
+        async with asyncio.timeout(run.limits.withdraw):
             await call()
-        job.journal.upload_left_open = False
+        run.journal.upload_left_open = False
     except (StorageError, TimeoutError) as error:
-        log.error("could not take back the upload of %s: %s", job.env.task.target.url, error)
+        log.error("could not take back the upload of %s: %s", run.env.task.target.url, error)

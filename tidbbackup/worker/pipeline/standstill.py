@@ -15,9 +15,9 @@ from attrs import define, field, frozen
 from tidbbackup.model import reasons
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.session import Login, fetch, open_session
-from tidbbackup.worker.dumpers.process import DumperProcess
+from tidbbackup.worker.dumpers.dumper import Dump
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.job import Job
+from tidbbackup.worker.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -97,22 +97,20 @@ def statements(login: Login) -> Statements:
 class Standstill:
     """One dumper, and the server that it reads from."""
 
-    job: Job
-    dumper: DumperProcess
-    is_tidb: bool
-    """Then it may be with other servers of the cluster: a session of ours does not see what they do."""
+    run: Run
+    dump: Dump
     _before: tuple[int, ...] = field(default=(), init=False)
     _since: float = field(default=0.0, init=False)
 
     async def keep(self) -> None:
         """Look until cancelled, which is when the dumper has ended for good."""
-        limits = self.job.limits
+        limits, process = self.run.limits, self.dump.process
         while True:
             await asyncio.sleep(min(_POLL_SECONDS, limits.lock_wait / 4))
-            now, busy = asyncio.get_running_loop().time(), self.dumper.activity()
+            now, busy = asyncio.get_running_loop().time(), process.activity()
             if not busy or busy != self._before:
                 self._before, self._since = busy, now
-            elif now - self._since >= (limits.idle if self.dumper.began else limits.lock_wait):
+            elif now - self._since >= (limits.idle if process.began else limits.lock_wait):
                 try:
                     await self._judge()
                 except StepFailed as error:
@@ -122,17 +120,19 @@ class Standstill:
                 self._since = now
 
     async def _judge(self) -> None:
-        dumper, login, name = self.dumper, self.job.login, self.job.dumper.name
+        dumper, login, name = self.dump.process, self.run.login, self.dump.name
         if dumper.finished:
             log.warning("%s has finished the dump and does not exit: it is ended", name)
             dumper.end_it(None)
         elif dumper.began:
-            if not self.is_tidb and not (await aside(statements, login)).ours:
+            # On TiDB it may be with other servers of the cluster, which a session of ours does not see.
+            is_tidb = self.dump.order.found.is_tidb
+            if not is_tidb and not (await aside(statements, login)).ours:
                 text = f"{name} stands still and asks nothing of the server any more; make a new Backup"
                 dumper.end_it(StepFailed(reasons.DUMP_FAILED, text))
         elif (await aside(statements, login)).waiting:
             # It may get the lock this moment: it must not begin to write before it is ended.
-            dumper.hold()
+            dumper.suspend()
             try:
                 found = await aside(statements, login)
                 if found.waiting and not dumper.began:
@@ -140,4 +140,4 @@ class Standstill:
                     why = found.in_the_way(found.waiting.seconds)
                     dumper.end_it(StepFailed(reasons.LOCK_TIMEOUT, f"{text}; {why}"))
             finally:
-                dumper.release()
+                dumper.resume()

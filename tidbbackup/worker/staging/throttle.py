@@ -1,7 +1,7 @@
-"""When mydumper is held because it is too far ahead of the upload. Pure: facts and time in, a decision out.
+"""When the dumper is suspended because it is too far ahead of the upload. Pure.
 
-A held mydumper reads nothing from the database, so it is held only where that freezes nobody, and never for
-long. Must not know signals or files.
+A suspended dumper reads nothing from the database. So it is suspended only while it holds no lock that others
+wait for, and never for long. Must not know signals or files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import Enum
 
 from attrs import frozen
 
-MAX_HELD_SECONDS = 30.0
+MAX_SUSPENDED_SECONDS = 30.0
 """Never longer without a run between: servers that do not let us set their 60 s, and proxies before them, end
 connections that nobody reads from."""
 MIN_RUN_SECONDS = 0.05
@@ -30,13 +30,13 @@ class Decision(Enum):
     """What becomes of mydumper."""
 
     RUN = "run"
-    HOLD = "hold"
+    SUSPEND = "suspend"
     TOO_SMALL = "too small"
     """Neither: it may not write on, and nothing that waits will make room."""
 
 
 @frozen
-class HoldFacts:
+class VolumeFacts:
     """One instant of the staging volume. Bytes, and seconds of the clock that `now` is of."""
 
     staged: int
@@ -47,9 +47,9 @@ class HoldFacts:
     """May be on the volume."""
     harmless: bool
     """Whether mydumper holds no lock that others wait for."""
-    held: bool
+    suspended: bool
     since: float
-    """When the present state, held or not, began."""
+    """When the present state, suspended or not, began."""
 
     @property
     def limit(self) -> int:
@@ -62,7 +62,7 @@ def budget(storage_size: int, free: int) -> int:
     return int(_VOLUME_SHARE * min(storage_size or free, free))
 
 
-def decide(facts: HoldFacts, now: float) -> Decision:
+def decide(facts: VolumeFacts, now: float) -> Decision:
     """Hold it while more is staged than may be, or than helps."""
     limit = facts.limit
     if not facts.harmless or facts.budget < MIN_BUDGET:
@@ -70,12 +70,12 @@ def decide(facts: HoldFacts, now: float) -> Decision:
     if not facts.waiting:
         return Decision.TOO_SMALL if facts.staged > facts.budget else Decision.RUN
     lasted = now - facts.since
-    if facts.held:
+    if facts.suspended:
         over = facts.staged > _RESUME_SHARE * limit
-        return Decision.HOLD if over and lasted < MAX_HELD_SECONDS else Decision.RUN
-    return Decision.HOLD if facts.staged > limit and lasted >= MIN_RUN_SECONDS else Decision.RUN
+        return Decision.SUSPEND if over and lasted < MAX_SUSPENDED_SECONDS else Decision.RUN
+    return Decision.SUSPEND if facts.staged > limit and lasted >= MIN_RUN_SECONDS else Decision.RUN
 
 
-def pause(facts: HoldFacts) -> float:
+def pause(facts: VolumeFacts) -> float:
     """Seconds until it has to be decided again."""
     return NEAR_SECONDS if facts.harmless and facts.staged > facts.limit // 2 else CALM_SECONDS

@@ -13,6 +13,7 @@ from tidbbackup.worker.database.catalog import Database, Survey, Table
 from tidbbackup.worker.database.session import Login
 from tidbbackup.worker.dumpers.dumper import Order
 from tidbbackup.worker.dumpers.dumpling.orders import orders, stem
+from tidbbackup.worker.dumpers.selection import selection
 
 SHOP = Database(
     "shop", (Table("t"), Table("v", "VIEW"), Table("s", "SEQUENCE"), Table("u.x")), routines=("r",)
@@ -21,7 +22,7 @@ SHOP = Database(
 
 def told(*options: str, tls: Path | None = None, staging: int = 0, known_by: str = "") -> dict[str, Any]:
     login = Login(DatabaseTarget("db", 4000, "b", tls is not None), b"p\xff", tls, known_by=known_by)
-    order = Order(Survey("TiDB", True, "42"), (SHOP,), login, Path("/backup"))
+    order = Order(Survey("TiDB", True, "42"), selection(""), (SHOP,), login, Path("/backup"))
     read = read_dumpling_options(options)
     found: dict[str, Any] = json.loads(orders(order, read, "PEM" if tls else "", staging, 2.0))
     return found

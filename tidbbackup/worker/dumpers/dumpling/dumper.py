@@ -10,13 +10,14 @@ from typing import Any
 from attrs import evolve
 
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.flags.dumpling import read_dumpling_options
 from tidbbackup.worker.cpus import cpus
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database, Survey, without
 from tidbbackup.worker.database.session import Login, open_session
 from tidbbackup.worker.dumpers import process
-from tidbbackup.worker.dumpers.dumper import Clearance, Order
+from tidbbackup.worker.dumpers.dumper import Order
 from tidbbackup.worker.dumpers.dumpling.log import MEANINGS, DumplingProcess
 from tidbbackup.worker.dumpers.dumpling.orders import orders, stem, tables_of
 from tidbbackup.worker.dumpers.dumpling.preflight import clear
@@ -25,6 +26,7 @@ from tidbbackup.worker.dumpers.selection import Selection
 from tidbbackup.worker.dumpers.verdict import judge
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import StepFailed
+from tidbbackup.worker.staging import volume
 from tidbbackup.worker.staging.closed_files import FileEvent
 
 PROGRAM = "tidbbackup-dumpling"
@@ -32,9 +34,6 @@ PROGRAM = "tidbbackup-dumpling"
 
 class Dumpling:
     """dumpling with the options of a task."""
-
-    name = "dumpling"
-    cutting_option = "--filesize"
 
     def __init__(self, env: Environment) -> None:
         """Raises StepFailed: InvalidSpec."""
@@ -44,50 +43,58 @@ class Dumpling:
         except ValueError as error:
             raise StepFailed(reasons.INVALID_SPEC, f"spec.dumpling.options: {error}") from error
 
-    def stem(self, database: str, table: str = "") -> str:
-        """See `dumper.Dumper`."""
-        return stem(database, table)
-
-    async def clear(self, found: Survey, chosen: Selection) -> Clearance:
+    async def prepare(self, found: Survey, chosen: Selection, login: Login) -> DumplingDump:
         """See `dumper.Dumper`. Raises StepFailed."""
+        env = self._env
         try:
-            process.find(PROGRAM, self._env.search_path)
+            process.find(PROGRAM, env.search_path)
         except StepFailed as error:
             raise StepFailed(error.reason, f"{error}; or set spec.dumper: mydumper") from error
-        return clear(found, chosen)
-
-    async def prepare(self, order: Order) -> DumplingDump:
-        """See `dumper.Dumper`. Raises StepFailed."""
-        argv = process.command(PROGRAM, (), self._env.search_path)
-        certificate = await aside(_certificate, order.login) if order.login.tls else ""
+        clearance = clear(found, chosen)
+        order = Order(found, chosen, clearance.databases, login, env.staging / volume.FOLDER)
+        argv = process.command(PROGRAM, (), env.search_path)
+        certificate = await aside(_certificate, login) if login.tls else ""
 
         def told(gone: Collection[tuple[str, str]]) -> bytes:
             left = evolve(order, databases=without(order.databases, gone))
-            return orders(left, self._options, certificate, self._env.task.stagingBytes, cpus())
+            return orders(left, self._options, certificate, env.task.stagingBytes, cpus())
 
-        return DumplingDump(argv, self._env.search_path, told)
+        return DumplingDump(order, clearance.notices, argv, env.search_path, told)
 
 
 class DumplingDump:
     """One dump by dumpling."""
 
+    name = "dumpling"
+    cutting_option = "--filesize"
     position = Position()
 
     def __init__(
-        self, argv: list[str], search_path: str, told: Callable[[Collection[tuple[str, str]]], bytes]
+        self,
+        order: Order,
+        notices: tuple[Notice, ...],
+        argv: list[str],
+        search_path: str,
+        told: Callable[[Collection[tuple[str, str]]], bytes],
     ) -> None:
+        self.order = order
+        self.notices = notices
         self._argv = argv
         self._search_path = search_path
         self._told = told
         self.process = DumplingProcess()
+
+    def stem(self, database: str, table: str = "") -> str:
+        """See `dumper.Dump`."""
+        return stem(database, table)
 
     @property
     def version(self) -> str:
         """See `dumper.Dump`."""
         return self.process.version
 
-    async def run(self, gone: Collection[tuple[str, str]]) -> StepFailed | None:
-        """See `dumper.Dump`. Raises StepFailed."""
+    async def run(self, gone: Collection[tuple[str, str]], _: tuple[float, ...]) -> StepFailed | None:
+        """See `dumper.Dump`; it takes no lock. Raises StepFailed."""
         await process.run(self._argv, self._search_path, self.process, self._told(gone))
         said = self.process
         return said.stopped or judge("dumpling", MEANINGS, said.code, said.first_error, said.cause)

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from attrs import evolve
-
 from tidbbackup.model import reasons
+from tidbbackup.model.contract.result import Notice
 from tidbbackup.worker.cpus import cpus
 from tidbbackup.worker.daemon_thread import aside
 from tidbbackup.worker.database.catalog import Database, Survey
+from tidbbackup.worker.database.session import Login
 from tidbbackup.worker.dumpers import process
 from tidbbackup.worker.dumpers.dumper import Clearance, Order
 from tidbbackup.worker.dumpers.mydumper import completeness, defaults_file, options, position, search
@@ -39,81 +39,72 @@ _DEFAULTS_FILE = "mydumper.cnf"
 class Mydumper:
     """mydumper with the options of a task."""
 
-    name = "mydumper"
-    cutting_option = "--chunk-filesize"
-
     def __init__(self, env: Environment) -> None:
         """Raises StepFailed: InvalidSpec."""
         self._env = env
         self._asked_for = options.judged(env.task.dump.options)
-        self._wanted = options.tuned(self._asked_for, env.task.stagingBytes)
-        self._flags = options.flags(self._wanted)
-        self._chosen: Selection | None = None
-        self._program: Program | None = None
 
-    def stem(self, database: str, table: str = "") -> str:
-        """See `dumper.Dumper`."""
-        return f"{database}.{table}" if table else database
-
-    async def clear(self, found: Survey, chosen: Selection) -> Clearance:
+    async def prepare(self, found: Survey, chosen: Selection, login: Login) -> MydumperDump:
         """See `dumper.Dumper`. Raises StepFailed."""
-        self._chosen = chosen
-        self._program = await probe(self._env.search_path)
-        later = self._program.later
-        self._flags = evolve(self._flags, later=later, cut_by_size=self._flags.cut_by_size and not later)
-        program = process.find(self.name, self._env.search_path)
+        program = await probe(self._env.search_path)
+        wanted = options.tuned(self._asked_for, self._env.task.stagingBytes)
+        flags = options.flags(wanted, later=program.later)
+        clearance = await self._clear(found, chosen, flags)
+        folder = self._env.staging / volume.FOLDER
+        order = Order(found, chosen, clearance.databases, login, folder)
+        arguments = options.arguments(self._plan(order, wanted, program), self._asked_for)
+        argv = process.command("mydumper", arguments, self._env.search_path)
+        return MydumperDump(self._env, order, clearance.notices, flags, argv, program.version)
+
+    async def _clear(self, found: Survey, chosen: Selection, flags: options.Flags) -> Clearance:
+        program = process.find("mydumper", self._env.search_path)
         try:
-            return clear(found, chosen, self._flags, quirks(await aside(program.read_bytes)))
+            return clear(found, chosen, flags, quirks(await aside(program.read_bytes)))
         except StepFailed as error:
             if found.is_tidb and error.reason in (reasons.UNSUPPORTED_NAME, reasons.UNSUPPORTED_TABLE):
                 raise StepFailed(error.reason, f"{error}; or set spec.dumper: dumpling") from error
             raise
 
-    async def prepare(self, order: Order) -> MydumperDump:
-        """See `dumper.Dumper`. Raises StepFailed."""
-        assert self._chosen is not None
-        assert self._program is not None
-        program = self._program
-        wanted = dict(self._wanted)
+    def _plan(self, order: Order, wanted: dict[str, str], program: Program) -> options.DumpPlan:
         if "trx-tables" in program.options and not_transactional(order.databases):
-            wanted["trx-tables"] = "0"
+            wanted = wanted | {"trx-tables": "0"}
         tables = sum(table.has_rows for database in order.databases for table in database.tables)
-        plan = options.DumpPlan(
+        return options.DumpPlan(
             options=wanted,
-            regex=self._chosen.argument,
+            regex=order.selection.argument,
             outputdir=order.folder,
             defaults_file=self._env.run_dir / _DEFAULTS_FILE,
             tls=order.login.tls,
             snapshot=order.found.commit_ts,
             remote_engines=remote_engines(order.databases),
             complete_insert=column_lists(order.databases),
-            threads=threads(cpus(), tables, by_rows="rows" in self._wanted),
+            threads=threads(cpus(), tables, by_rows="rows" in wanted),
             known=program.options,
         )
-        arguments = options.arguments(plan, self._asked_for)
-        argv = process.command(self.name, arguments, self._env.search_path)
-        return MydumperDump(self._env, order, self._chosen, self._flags, argv, program.version)
 
 
 class MydumperDump:
     """One dump by mydumper."""
 
+    name = "mydumper"
+    cutting_option = "--chunk-filesize"
+
     def __init__(
         self,
         env: Environment,
         order: Order,
-        chosen: Selection,
+        notices: tuple[Notice, ...],
         flags: options.Flags,
         argv: list[str],
         version: str,
     ) -> None:
+        self.order = order
+        self.notices = notices
         self.version = version
         self.position = Position()
-        self._env = env
-        self._order = order
-        self._chosen = chosen
         self._flags = flags
         self._argv = argv
+        self._search_path = env.search_path
         self._secret = env.run_dir / _DEFAULTS_FILE
         self._pieces = Pieces(cut_by_size=flags.cut_by_size)
         self._watched = completeness.watched_tables(order.databases)
@@ -123,13 +114,19 @@ class MydumperDump:
             connected=lambda: self._secret.unlink(missing_ok=True),
         )
 
-    async def run(self, gone: Collection[tuple[str, str]]) -> StepFailed | None:
+    def stem(self, database: str, table: str = "") -> str:
+        """See `dumper.Dump`."""
+        return f"{database}.{table}" if table else database
+
+    async def run(
+        self, gone: Collection[tuple[str, str]], lock_pauses: tuple[float, ...]
+    ) -> StepFailed | None:
         """Run it to its end, again where it did not get the lock; why it failed, in its words or ours."""
-        sequences = [(d.name, t.name) for d in self._order.databases for t in d.tables if t.is_sequence]
-        regex = search.without(self._chosen.argument, (*sequences, *gone))
+        sequences = [(d.name, t.name) for d in self.order.databases for t in d.tables if t.is_sequence]
+        regex = search.without(self.order.selection.argument, (*sequences, *gone))
         self._argv = [f"--regex={regex}" if a.startswith("--regex=") else a for a in self._argv]
         log.info("%s: starting %s", self.version, " ".join(self._argv[3:]))
-        for pause in (*self._order.lock_pauses, None):
+        for pause in (*lock_pauses, None):
             await self._run_once()
             stopped = self.process.stopped
             # Nothing is written before it has the lock: it may begin again.
@@ -141,7 +138,7 @@ class MydumperDump:
         said = self.process
         error = said.first_error or (said.last_warning if said.code > 0 else "")
         failure = said.stopped or judge("mydumper", MEANINGS, said.code, error, said.cause)
-        metadata = self._order.folder / position.FILE
+        metadata = self.order.folder / position.FILE
         if failure is None and self._flags.later and metadata.exists():
             text = await asyncio.to_thread(metadata.read_text, "utf-8", "replace")
             said.empty_tables |= position.empty_tables(text)
@@ -170,17 +167,17 @@ class MydumperDump:
         return completeness.missing_rows(databases, self._flags, sizes, self.process.empty_tables)
 
     async def _run_once(self) -> None:
-        login = self._order.login
+        login = self.order.login
         content = defaults_file.defaults_file(
             *(login.target.host, login.target.port, login.target.user, login.password),
             check_host=login.tls is not None,
             known_by=login.known_by,
-            autocommit=not self._order.found.commit_ts,
+            autocommit=not self.order.found.commit_ts,
             later=self._flags.later,
         )
         self.process.waiting = True
         try:
             defaults_file.write_private(self._secret, content)
-            await process.run(self._argv, self._env.search_path, self.process)
+            await process.run(self._argv, self._search_path, self.process)
         finally:
             self._secret.unlink(missing_ok=True)

@@ -95,14 +95,16 @@ def tuned(options: dict[str, str], staging_bytes: int = 0) -> dict[str, str]:
     return given
 
 
-def flags(options: dict[str, str]) -> Flags:
-    """What these options mean."""
+def flags(options: dict[str, str], *, later: bool = False) -> Flags:
+    """What these options mean; `later`: to a program of a version after 0.10."""
     verbosity = options.get("verbose", "3")
+    by_rows, by_size = "rows" in options, options.get("chunk-filesize", "0") != "0"
     return Flags(
-        chunked="rows" in options or options.get("chunk-filesize", "0") != "0",
-        cut_by_size="rows" not in options and options.get("chunk-filesize", "0") != "0",
+        chunked=by_rows or by_size,
+        cut_by_size=by_size and not by_rows and not later,
         no_locks="no-locks" in options,
         verbose=verbosity.isdecimal() and int(verbosity) >= 3,
+        later=later,
     )
 
 

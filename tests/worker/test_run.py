@@ -10,7 +10,7 @@ from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import DatabaseTarget
 from tidbbackup.worker.environment import Environment, read_environment
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.job import read_login
+from tidbbackup.worker.run import read_login
 
 
 @pytest.fixture

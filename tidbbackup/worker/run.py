@@ -1,7 +1,4 @@
-"""What stays the same through all steps of one run: task, login, dumper, bounds in time.
-
-Must not know the steps.
-"""
+"""One run of a worker, and its bounds in time. Must not know the steps."""
 
 from __future__ import annotations
 
@@ -12,9 +9,6 @@ from attrs import field, frozen
 from tidbbackup.model import reasons
 from tidbbackup.storage.client import Patience
 from tidbbackup.worker.database.session import Login
-from tidbbackup.worker.dumpers.choice import choose
-from tidbbackup.worker.dumpers.dumper import Dumper
-from tidbbackup.worker.dumpers.selection import Selection, selection
 from tidbbackup.worker.environment import Environment
 from tidbbackup.worker.failure import Journal, StepFailed
 
@@ -45,28 +39,13 @@ class Limits:
 
 
 @frozen
-class Job:
-    """One run."""
+class Run:
+    """One run: what it has to do, where it notes how far it is, how long it may take, and the database."""
 
     env: Environment
     journal: Journal
     limits: Limits
     login: Login
-    dumper: Dumper
-    selection: Selection
-
-
-def read_job(env: Environment, journal: Journal, limits: Limits) -> Job:
-    """Judge what can be judged without a server.
-
-    Raises:
-        StepFailed: InternalError, LoginFailed, InvalidSpec.
-    """
-    task, login = env.task, read_login(env)
-    dumper = choose(env)
-    # Of a server that is not known yet: what is wrong with the filter is wrong for every server.
-    chosen = selection(task.dump.tableRegex, task.dump.tableFilter)
-    return Job(env, journal, limits, login, dumper, chosen)
 
 
 def read_login(env: Environment, spec: str = "spec.from") -> Login:
