@@ -1,10 +1,10 @@
-# The one image of controller and worker. docs/image.md says what is in it, what it weighs and why.
+# The one image of controller and worker. docs/reference/image.md says what is in it, what it weighs and why.
 #
 #     docker build -t tidbbackup .
 #     docker buildx build --platform linux/amd64,linux/arm64 -t tidbbackup .
 #
 # BASE has to be a Debian 12; TARGETARCH (docker and podman set it) is checked against what BASE is.
-# The default is debian:bookworm-20260824-slim, for every architecture; docs/image.md says how to renew it.
+# The default is debian:bookworm-20260824-slim, for every architecture; docs/reference/image.md says how to renew it.
 ARG BASE=docker.io/library/debian@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
 
 # --- the environment with everything pinned, one layer that changes with image/requirements.txt only -------------

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/invariants.md from the rows of the decisions: `python -m manifests.tables`."""
+"""Writes the tables of docs/reference/invariants.md from the rows of the decisions: `python -m manifests.tables`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tidbbackup.decide import rows
 from tidbbackup.decide.rows import Row
 
-PAGE = Path(__file__).parents[1] / "docs" / "invariants.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "invariants.md"
 TABLES: tuple[type[Row], ...] = (
     rows.Living,
     rows.Finished,

@@ -10,8 +10,9 @@ from tidbbackup.model import reasons, schedule_reasons
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-FAILURES = (DOCS / "failures.md").read_text()
-INVARIANTS = (DOCS / "invariants.md").read_text()
+FOLDERS = ("tutorials", "how-to", "reference", "explanation")
+FAILURES = (DOCS / "reference" / "failures.md").read_text()
+INVARIANTS = (DOCS / "reference" / "invariants.md").read_text()
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(DOCS.rglob("*.md")),
@@ -42,20 +43,26 @@ def test_links_lead_to_files(page: Path) -> None:
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_the_readme_leads_to_every_page(page: Path) -> None:
-    assert f"(docs/{page.name})" in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(
+    "page",
+    [each for folder in FOLDERS for each in sorted((DOCS / folder).glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_the_index_leads_to_every_page(page: Path) -> None:
+    assert f"({page.parent.name}/{page.name})" in (DOCS / "README.md").read_text()
 
 
-def test_every_page_in_a_folder_is_linked_from_another_page() -> None:
-    texts = {page: page.read_text() for page in PAGES}
-    alone = [
-        page
-        for folder in ("tutorials", "how-to", "reference", "explanation")
-        for page in (DOCS / folder).glob("*.md")
-        if not any(f"{folder}/{page.name})" in text for other, text in texts.items() if other != page)
-    ]
-    assert alone == []
+def anchors(page: Path) -> set[str]:
+    """What a link may have behind its `#`, by GitHub: small letters, no marks, a hyphen for a space."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_headings(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    lost = [(path, to) for path, to in links if to not in anchors(page.parent / path if path else page)]
+    assert lost == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -71,7 +78,13 @@ def test_invariants_are_numbered_without_gaps() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/architecture.md", "docs/glossary.md", "docs/invariants.md", "tests/cluster/README.md"]
+    "page",
+    [
+        "docs/explanation/architecture.md",
+        "docs/reference/glossary.md",
+        "docs/reference/invariants.md",
+        "tests/cluster/README.md",
+    ],
 )
 def test_pages_name_files_that_exist(page: str) -> None:
     text, places = (ROOT / page).read_text(), (ROOT, ROOT / "tidbbackup", (ROOT / page).parent)
@@ -82,7 +95,7 @@ def test_pages_name_files_that_exist(page: str) -> None:
 
 def test_bad_input_names_tests_that_exist() -> None:
     """Each row by itself: "same" would mean another file once a row is put in between."""
-    rows = re.findall(r"^\|.*\| ([^|]*) \|$", (DOCS / "bad-input.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\|.*\| ([^|]*) \|$", (DOCS / "reference" / "bad-input.md").read_text(), re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`([\w/]*test_\w+\.py)`", row)]
     assert named
     tops = (ROOT, ROOT / "tests" / "integration")

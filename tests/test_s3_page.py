@@ -1,4 +1,4 @@
-"""docs/s3.md says what the tables in the code say.
+"""docs/reference/s3.md says what the tables in the code say.
 
 Here is also what model/providers.py promises.
 """
@@ -11,7 +11,7 @@ import pytest
 from tidbbackup.model.flags.rclone import HONOURED, NO_EFFECT, REFUSED
 from tidbbackup.model.providers import ACLS, PROVIDERS, Provider
 
-PAGE = (Path(__file__).parents[1] / "docs" / "s3.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "s3.md").read_text()
 
 
 def section(title: str) -> str:

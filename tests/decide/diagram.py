@@ -1,6 +1,6 @@
 """The stages of a Backup and what leads from one to another, as whole lives in a world show it.
 
-`python -m tests.decide.diagram` writes the diagram of docs/life-of-a-backup.md anew.
+`python -m tests.decide.diagram` writes the diagram of docs/explanation/life-of-a-backup.md anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tidbbackup.decide.run.job_state import Absent
 from tidbbackup.decide.run.life import Ended, Finished, life_of
 from tidbbackup.model.resource.backup import Phase
 
-PAGE = Path(__file__).parents[2] / "docs" / "life-of-a-backup.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "life-of-a-backup.md"
 
 
 def stage(world: World) -> str:

@@ -1,4 +1,4 @@
-"""The diagram of docs/life-of-a-backup.md is the one that whole lives in a world show."""
+"""The diagram of docs/explanation/life-of-a-backup.md is the one that whole lives in a world show."""
 
 from tests.decide.diagram import PAGE, page, steps
 

@@ -1,4 +1,4 @@
-"""What the API server refuses by the schema, in the words that kubectl shows: docs/bad-input.md."""
+"""What the API server refuses by the schema, in the words that kubectl shows: docs/reference/bad-input.md."""
 
 from typing import Any
 

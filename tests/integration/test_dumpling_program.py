@@ -175,7 +175,7 @@ async def test_without_tls_there_is_none_that_nobody_checks(server: TiDB, tmp_pa
 
 
 async def test_its_memory_is_bounded(server: TiDB, tmp_path: Path) -> None:
-    """Whatever is read: 64 MB in rows of a megabyte, by four threads. docs/dump.md has the figures."""
+    """Whatever is read: 64 MB in rows of a megabyte, by four threads. The figures: docs/reference/dump.md."""
     tables = [f"wide{number}" for number in range(4)]
     for name in tables:
         await server.sql(f"CREATE TABLE shop.{name} (id INT PRIMARY KEY, t LONGTEXT)")

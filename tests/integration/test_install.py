@@ -206,7 +206,7 @@ async def test_uninstalling_as_the_page_says_ends_and_deletes_no_archive(plane: 
 
     await eventually(scheduled)
 
-    page = (FOLDER.parent / "docs" / "install.md").read_text().partition("## Uninstall")[2]
+    page = (FOLDER.parent / "docs" / "how-to" / "install.md").read_text().partition("## Uninstall")[2]
     await _shell(plane, page.partition("```sh\n")[2].partition("```")[0])
 
     assert (await plane.kubectl_run("get", "crd", "-oname")).strip() == ""

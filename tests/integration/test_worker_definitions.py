@@ -227,7 +227,9 @@ async def test_a_table_that_comes_with_its_rows_has_its_definition_behind_them(
         await database.sql("DROP DATABASE growing")
 
 
-TIDB_GRANTS = re.findall(r"^    (GRANT .* TO 'backup'@'%');", Path("docs/tidb.md").read_text(), re.MULTILINE)
+TIDB_GRANTS = re.findall(
+    r"^    (GRANT .* TO 'backup'@'%');", Path("docs/explanation/tidb.md").read_text(), re.MULTILINE
+)
 
 
 async def test_with_exactly_the_rights_of_the_docs_tidb_is_backed_up(

@@ -1,4 +1,4 @@
-"""docs/metrics.md has every metric that is exported, and none that is not."""
+"""docs/reference/metrics.md has every metric that is exported, and none that is not."""
 
 import re
 
@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from manifests.compose import FOLDER
 from tests.manifests.exported import exported
 
-PAGE = (FOLDER.parent / "docs" / "metrics.md").read_text()
+PAGE = (FOLDER.parent / "docs" / "reference" / "metrics.md").read_text()
 CONTROLLER, _, _ = PAGE.partition("## The workers'")
 ROWS = dict(re.findall(r"^\| `([a-z_0-9]+)` \| ([a-z]+) \|", CONTROLLER, re.MULTILINE))
 EXPORTED = exported()

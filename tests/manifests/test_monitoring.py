@@ -80,7 +80,7 @@ def test_an_alert_says_what_is_wrong(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"]
     assert rule["labels"]["severity"] in ("warning", "critical")
-    assert rule["alert"] in (DOCS / "metrics.md").read_text()
+    assert rule["alert"] in (DOCS / "reference" / "metrics.md").read_text()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
@@ -88,7 +88,7 @@ def test_an_alert_has_its_runbook(rule: dict[str, Any]) -> None:
     name = f"{rule['alert']}.md"
     assert rule["annotations"]["runbook_url"].endswith(f"/docs/how-to/runbooks/{name}")
     assert f"({name})" in (RUNBOOKS / "README.md").read_text()
-    assert f"(how-to/runbooks/{name})" in (DOCS / "metrics.md").read_text()
+    assert f"(../how-to/runbooks/{name})" in (DOCS / "reference" / "metrics.md").read_text()
 
 
 @pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("Tidb*.md")), ids=lambda page: page.stem)

@@ -1,4 +1,4 @@
-"""The tables of docs/invariants.md are those of the code, and each of their rows has a test of its id.
+"""The tables of docs/reference/invariants.md are those of the code, each row has a test of its id.
 
 The rows are in decide/rows.py.
 """

@@ -16,7 +16,7 @@ from tidbbackup.worker.exporter import RunMetrics, serve
 from tidbbackup.worker.failure import Journal
 
 HOST = "127.0.0.1"
-_, _, PAGE = (FOLDER.parent / "docs" / "metrics.md").read_text().partition("## The workers'")
+_, _, PAGE = (FOLDER.parent / "docs" / "reference" / "metrics.md").read_text().partition("## The workers'")
 
 
 def journal() -> Journal:

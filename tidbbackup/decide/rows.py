@@ -1,6 +1,6 @@
 """The rows of all decisions about a Backup, as tables: what is known, and what is planned then.
 
-Of each table the first row that fits wins. The tables in docs/invariants.md are written from these; each row
+Of each table the first row that fits wins. The tables in docs/reference/invariants.md are written from these; each row
 has a test of its id. Must not know how a row is found.
 """
 
@@ -12,7 +12,7 @@ from enum import Enum
 class Row(Enum):
     """A row of a decision: its id, the facts, what is planned. The first row that fits wins.
 
-    The tables in docs/invariants.md are written from these (`python -m manifests.tables`).
+    The tables in docs/reference/invariants.md are written from these (`python -m manifests.tables`).
     """
 
     def __init__(self, facts: str, plan: str) -> None:

@@ -1,6 +1,6 @@
 """Reasons of conditions and Events: constant CamelCase words, grouped by the part that causes them.
 
-docs/failures.md explains each; a test holds the two together. Must not know how a reason is found.
+docs/reference/failures.md explains each; a test holds the two together. Must not know how a reason is found.
 """
 
 from __future__ import annotations

@@ -33,9 +33,14 @@ def test_the_key_changes_with_content_and_name(tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.e2e
 def test_it_weighs_what_the_page_says() -> None:
-    """Whoever lets it grow by a tenth has to say so in docs/image.md, and why."""
+    """Whoever lets it grow by a tenth has to say so in docs/reference/image.md, and why."""
     require_whole_node()
-    page = (ROOT / "docs" / "image.md").read_text().partition("\n## Size\n")[2].partition("\n## ")[0]
+    page = (
+        (ROOT / "docs" / "reference" / "image.md")
+        .read_text()
+        .partition("\n## Size\n")[2]
+        .partition("\n## ")[0]
+    )
     layers = [int(megabytes) for megabytes in re.findall(r"^\|[^|]+\| (\d+) \|", page, re.MULTILINE)]
 
     assert len(layers) == 5

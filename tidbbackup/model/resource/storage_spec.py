@@ -65,7 +65,7 @@ class S3Spec:
     )
     options: tuple[str, ...] = declared(
         (),
-        "Flags of rclone, such as --ignore-checksum or --bwlimit=10M; docs/s3.md lists them.",
+        "Flags of rclone, such as --ignore-checksum or --bwlimit=10M; docs/reference/s3.md lists them.",
         maxItems=64,
         itemLength=TEXT_LENGTH,
     )

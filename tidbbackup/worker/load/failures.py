@@ -19,7 +19,7 @@ AGAIN = "then restore again with overwrite: Tables"
 _CURES: dict[int, tuple[str, str]] = {
     **dict.fromkeys(
         tidb.DENIED,
-        (reasons.GRANTS_MISSING, "grant what is missing (docs/restore.md has the list)"),
+        (reasons.GRANTS_MISSING, "grant what is missing (docs/reference/restore.md has the list)"),
     ),
     **dict.fromkeys(
         (1290, 1836),
