@@ -83,17 +83,22 @@ lint: setup ## ruff, mypy and the import contracts
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 
+.PHONY: site
+site: setup ## the documentation as a site, in .run/site; fails on a page or a link that is not there
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[site]'
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+
 .PHONY: format
 format: setup ## let ruff write the code its way
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
 .PHONY: crds
-crds: setup ## write manifests/crd anew from the model
+crds: setup ## write manifests/crd and docs/reference/api.md from the model
 	@$(PYTHON) -m manifests.generate
 
 .PHONY: manifests
-manifests: crds ## write manifests/crds.yaml and install.yaml anew
+manifests: crds ## write manifests/crds.yaml and install.yaml
 	@$(PYTHON) -m manifests.compose
 
 .PHONY: clean

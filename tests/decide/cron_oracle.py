@@ -62,7 +62,7 @@ def matcher(text: str) -> tuple[set[int], set[int], set[int], set[int], set[int]
 
 
 def values(text: str, low: int, high: int) -> set[int]:
-    """The values of a field, read anew and as plainly as can be."""
+    """The values of a field, read again and as plainly as can be."""
     found: set[int] = set()
     for item in text.split(","):
         span, _, step = item.partition("/")

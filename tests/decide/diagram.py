@@ -1,6 +1,6 @@
 """The stages of a Backup and what leads from one to another, as whole lives in a world show it.
 
-`python -m tests.decide.diagram` writes the diagram of docs/explanation/life-of-a-backup.md anew.
+`python -m tests.decide.diagram` writes the diagram of docs/explanation/life-of-a-backup.md again.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def ready(found: Plan) -> tuple[str, str, str]:
 
 
 def counts(found: Plan) -> dict[str, int]:
-    """The counters that a plan writes anew."""
+    """The counters that a plan writes again."""
     return {name: value for name, value in patch_of(found).items() if name.endswith("Runs")}
 
 

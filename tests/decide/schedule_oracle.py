@@ -1,4 +1,4 @@
-"""What has to become of each due time of a schedule: the specification read anew, one due time after another.
+"""What has to become of each due time of a schedule: the specification read a second time, time by time.
 
 Told of each status that is written and of the world as it was then. Finds due times by brute force; knows
 nothing of the product but the reasons it gives.

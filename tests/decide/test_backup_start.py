@@ -178,9 +178,9 @@ def test_what_was_refused_before_it_was_invalid_does_not_count(why: str) -> None
         wrong = facts(backup(status=HELD_BACK, s3={"sse": "x"}))
     invalid = seen_after(HELD_BACK, decide(wrong, NOW))
     assert invalid.phase == "Invalid"
-    mended = decide(facts(backup(status=invalid), refusal=Refusal(403, "quota")), later(86_400))
-    assert outline(mended) == ["Warning PodRefused", "status -"]
-    assert mended.wake_at == later(86_460)
+    corrected = decide(facts(backup(status=invalid), refusal=Refusal(403, "quota")), later(86_400))
+    assert outline(corrected) == ["Warning PodRefused", "status -"]
+    assert corrected.wake_at == later(86_460)
 
 
 def seen_after(told: BackupStatus, plan: Plan) -> BackupStatus:

@@ -303,8 +303,8 @@ def test_labels_for_the_pods_reach_all_and_override_none_of_ours() -> None:
 def test_a_job_that_waits_is_made_anew_with_other_labels_or_resources_for_its_pod() -> None:
     made = [job["metadata"]["annotations"][MADE_OF] for job in others(backup())]
     for spec in ({"podLabels": {"a": "b"}}, {"resources": {"limits": {"cpu": 1}}}):
-        anew = [job["metadata"]["annotations"][MADE_OF] for job in others(backup(spec))]
-        assert all(one != other for one, other in zip(made, anew, strict=True))
+        again = [job["metadata"]["annotations"][MADE_OF] for job in others(backup(spec))]
+        assert all(one != other for one, other in zip(made, again, strict=True))
 
 
 def test_a_long_name_fits_everywhere() -> None:

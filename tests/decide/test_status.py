@@ -45,8 +45,8 @@ def test_whoever_waits_for_the_end_waits_for_one_condition(phase: Phase, succeed
         assert found.condition("Finished") == Condition("Finished", "True", phase, "because", later(9))
         assert found.condition("Succeeded") == Condition("Succeeded", succeeded, "Why", "because", later(9))
     late = enter(over, phase, "PendingTooLong", "it began", later(20))
-    mended = Condition("Succeeded", succeeded, "PendingTooLong", "it began", later(9))
-    assert late.condition("Succeeded") == mended
+    corrected = Condition("Succeeded", succeeded, "PendingTooLong", "it began", later(9))
+    assert late.condition("Succeeded") == corrected
 
 
 @given(PHASES)

@@ -67,21 +67,21 @@ def test_two_warnings_at_once_are_both_told_and_both_acted_on(ends: Any, told: A
 @pytest.mark.parametrize("ends", [done, gave_up])
 def test_a_warning_that_has_been_mended_disappears_and_the_others_stay(ends: Any) -> None:
     found = ended(ends, notices=(RAISED, OPEN, TAGS), uploadLeftOpen=True, gcLifeTimeHeld=True)
-    mended = written(found, run_backup.decide(facts(found, **RELEASES), later(60)))
+    corrected = written(found, run_backup.decide(facts(found, **RELEASES), later(60)))
 
-    assert not mended.status.gcLifeTimeHeld
-    warning = mended.status.condition("Warning")
+    assert not corrected.status.gcLifeTimeHeld
+    warning = corrected.status.condition("Warning")
     assert warning is not None
     assert warning.message.endswith(f"{OPEN.message}; {TAGS.message}")
     assert RAISED.message not in warning.message
-    assert outline(run_backup.decide(facts(mended), later(300))) == []
+    assert outline(run_backup.decide(facts(corrected), later(300))) == []
 
 
 def test_the_only_one_that_was_mended_takes_the_condition_along() -> None:
     found = ended(done, notices=(RAISED,), gcLifeTimeHeld=True)
-    mended = written(found, run_backup.decide(facts(found, **RELEASES), later(60)))
-    assert mended.status.condition("Warning") is None
-    assert mended.status.warnings == ()
+    corrected = written(found, run_backup.decide(facts(found, **RELEASES), later(60)))
+    assert corrected.status.condition("Warning") is None
+    assert corrected.status.warnings == ()
 
 
 def test_what_an_attempt_may_have_left_is_remembered_until_a_later_one_is_complete() -> None:

@@ -105,7 +105,7 @@ class Scene:
         return found
 
     async def until_over_but_invalid(self, name: str = "bk", seconds: float = 60) -> JSON:
-        """Wait until a Backup whose spec was mended is Complete or Failed."""
+        """Wait until a Backup whose spec was corrected is Complete or Failed."""
         found = await self.until(lambda backup: phase(backup) in ("Complete", "Failed"), name, seconds)
         assert found is not None
         return found

@@ -33,13 +33,13 @@ FAILED: dict[str, tuple[Change, str, tuple[str, ...]]] = {
     "bucket missing": (
         lambda _: {"s3": {"bucket": "never-made"}},
         "BucketNotFound",
-        ("s3://never-made/", "NoSuchBucket", "create the bucket or mend spec.s3.bucket"),
+        ("s3://never-made/", "NoSuchBucket", "create the bucket or correct spec.s3.bucket"),
     ),
     "bucket for the server to judge": (
         # Legal on old AWS and on Ceph; here it is only missing.
         lambda _: {"s3": {"bucket": "Bad_Bucket"}},
         "BucketNotFound",
-        ("s3://Bad_Bucket/", "mend spec.s3.bucket"),
+        ("s3://Bad_Bucket/", "correct spec.s3.bucket"),
     ),
     "storage down": (
         lambda _: {"s3": {"endpoint": f"http://127.0.0.1:{free_port()}"}},

@@ -1,4 +1,4 @@
-"""What the controller finds wrong with a spec: Invalid, with field, value and cure; mended, it runs."""
+"""What the controller finds wrong with a spec: Invalid, with field, value and cure; corrected, it runs."""
 
 from typing import Any
 

@@ -196,7 +196,7 @@ async def test_it_is_tried_again_at_once_with_another_secret(scene: Scene, state
 
 
 async def test_it_is_tried_again_at_once_with_the_controllers_image_mended(scene: Scene) -> None:
-    """A controller is rolled out with an image that is nowhere; the next one makes anew what waits."""
+    """A controller is rolled out with an image that is nowhere; the next one makes again what waits."""
     await scene.apply(scene.backup(cleanPolicy="Delete"))
     await scene.until_phase("Complete")
     async with other_controller(scene.lab, ["--worker-image", "missing.invalid/tidbbackup"]):

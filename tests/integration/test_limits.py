@@ -58,7 +58,7 @@ async def test_what_a_quota_wants_named_is_called_a_quota(scene: Scene) -> None:
     reason, message = why(await scene.until_phase("Failed", seconds=20))
     assert reason == "QuotaExceeded", message
     assert "failed quota: cpu: must specify limits.cpu" in message
-    assert "mend spec.resources" in message
+    assert "correct spec.resources" in message
 
 
 async def test_one_that_is_nested_as_deep_as_the_api_server_takes_stops_nobody(scene: Scene) -> None:

@@ -72,7 +72,7 @@ async def _stays_where_it_failed(scene: Scene) -> None:
 
 
 async def test_one_that_comes_late_does_not_stay(scene: Scene) -> None:
-    """It was on its way when its Backup was deleted and made anew."""
+    """It was on its way when its Backup was deleted and created again."""
     await scene.apply(scene.backup(s3={"provider": "nobody"}))
     await scene.until_phase("Invalid")
     path = f"/apis/pingcap.com/v1alpha1/namespaces/{scene.namespace}/backups/bk/status"

@@ -184,7 +184,7 @@ async def test_pruned_it_leaves_backups_runs_and_data(due: Due) -> None:
 
     pruned = ["backupschedule.pingcap.com/managed", "backupschedule.pingcap.com/managed-too"]
     assert answer.split() == pruned
-    # Made anew, as such a tool would: its former Backups are still to be seen, and still there.
+    # Made again, as such a tool would: its former Backups are still to be seen, and still there.
     await due.schedules.create("managed", hourly_half_an_hour_from_now())
     await due.schedules.until(lambda found: found.get("lastBackup") == name, "managed")
     for each in (name, other):
@@ -217,9 +217,9 @@ async def test_hostile_input_is_taken_and_answered(
     assert ready(status)[:2] == ("False", reason)
     assert message in ready(status)[2]
     assert (await place.until_said(reason, name)) == ready(status)[2][:1024]
-    mended = {"schedule": hourly_half_an_hour_from_now(), "timeZone": "UTC"}
+    corrected = {"schedule": hourly_half_an_hour_from_now(), "timeZone": "UTC"}
     template = made.manifest(name, "")["spec"]["backupTemplate"]
-    change = {"spec": mended | {"backupTemplate": template}}
+    change = {"spec": corrected | {"backupTemplate": template}}
     await place.lab.plane.api.patch(f"{made.path}/{name}", change)
     await made.until(lambda found: ready(found)[0] == "True" and "nextBackupTime" in found, name)
 

@@ -39,7 +39,7 @@ from tidbbackup.worker.run import Limits
 
 pytestmark = pytest.mark.integration
 
-PATIENCE = Patience(connect_timeout=2, read_timeout=2, attempts=1, part_delays=())
+PATIENCE = Patience(connect_timeout=20, read_timeout=20, attempts=1, part_delays=())
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 IMPOSTOR = pytest.mark.parametrize("impostor", IMPOSTORS)
 

@@ -29,7 +29,7 @@ from tidbbackup.worker.failure import Journal
 
 pytestmark = pytest.mark.integration
 
-PATIENCE = Patience(connect_timeout=2, read_timeout=2, attempts=1, part_delays=())
+PATIENCE = Patience(connect_timeout=20, read_timeout=20, attempts=1, part_delays=())
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 OURS, OTHER = "0123abcd-1111", "0123abcd-2222"
 

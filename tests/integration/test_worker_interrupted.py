@@ -138,7 +138,9 @@ async def test_sigterm_while_the_storage_is_silent(worker: Worker, to_store: Cut
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
         ended = await worker.ended(process)
-    assert (ended.code, ended.result.reason, ended.result.step) == (143, reasons.TERMINATED, "upload")
+    assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED)
+    # Dump and upload run at once: the dump may have ended by then, or not.
+    assert ended.result.step in ("dump", "upload")
     assert ended.result.uploadLeftOpen
     worker.retarget(endpoint=worker.store.endpoint)
     assert (await worker.run("clean")).code == 0

@@ -17,7 +17,7 @@ LEEWAY = 60.0
 
 
 def refused_from(token: str, key: Path, when: float) -> str:
-    """The same token, signed anew so that the API server refuses it from `when` (Unix time) on."""
+    """The same token, signed again so that the API server refuses it from `when` (Unix time) on."""
     header, claims, _ = token.split(".")
     changed = json.loads(_decode(claims)) | {"exp": int(when - LEEWAY)}
     signed = f"{header}.{_encode(json.dumps(changed).encode())}"

@@ -103,7 +103,7 @@ async def test_a_demanded_list_is_begun_after_the_demand() -> None:
 
 
 class _DemandedMeanwhile(ScriptedSource):
-    """Has its first list demanded anew in the moment in which it is answered."""
+    """Has its first list demanded again in the moment in which it is answered."""
 
     reflector: Reflector[Thing]
 

@@ -59,7 +59,7 @@ def _go_on(life: BackupLife) -> Plan:
 
 def _unreadable(backup: Backup, why: str) -> Plan:
     # From before our schema, perhaps another operator's history: its status is not known, so not written.
-    message = f"this Backup cannot be read ({why}): it is not run; mend its spec, or create it anew"
+    message = f"this Backup cannot be read ({why}): it is not run; correct its spec, or create it again"
     return Plan((Announce(KIND, backup.metadata, "Warning", reasons.INVALID_SPEC, message),))
 
 

@@ -33,7 +33,7 @@ from tidbbackup.decide.run.job_state import (
 from tidbbackup.decide.run.life import BackupLife, Ended, life_of
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.run.stopping import ended, look_for_a_run, never_began, stop, until_it_is_gone
-from tidbbackup.decide.status import Cause, mend, move
+from tidbbackup.decide.status import Cause, move, update_status
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
 from tidbbackup.model.contract.result import Outcome, WorkerResult
@@ -169,7 +169,7 @@ def _follow_cleaning(life: BackupLife, step: Step) -> Plan:
         # Dying here: the next run finds the phase Clean, or else the Job's report once more.
         return Plan(_cleaned(life, step.report, told), row=rows.Leaving.CLEANED)
     if step.report:
-        return Plan(mend(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
+        return Plan(update_status(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
     say = _clean_failed(life, step.trouble) if step.trouble else _say_lost(life)
     return Plan((*step.actions, *say), step.wake_at, rows.Leaving.CLEANING)
 
@@ -209,10 +209,10 @@ def _follow_release(life: BackupLife, step: Step, deleted: datetime) -> Plan:
     since = (cleaned and cleaned.lastTransitionTime) or deleted
     until = tried_until(life, since + _RELEASE_TRIES, _RELEASE_TRIES)
     if step.report:
-        return Plan(mend(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
+        return Plan(update_status(backup, done(life.status, step.report)), row=rows.Leaving.RELEASED)
     if life.now >= until:
         left = attrs.evolve(life.status, gcLifeTimeHeld=False)
-        given_up = (not_put_back(backup), *mend(backup, left))
+        given_up = (not_put_back(backup), *update_status(backup, left))
         return Plan(given_up, row=rows.Leaving.RELEASE_GIVEN_UP)
     say = (not_put_back_yet(backup, step.trouble),) if step.trouble else ()
     return Plan((*step.actions, *say), step.wake_at, rows.Leaving.RELEASING).no_later(until)

@@ -157,7 +157,7 @@ def is_outdated(job: Job, manifest: dict[str, Any]) -> bool:
 
 
 def _made_of(job: dict[str, Any]) -> dict[str, str]:
-    # Without the pod's annotations: a tool that keeps the time there would have it made anew for ever.
+    # Without the pod's annotations: a tool that keeps the time there would have it created again for ever.
     template = job["spec"]["template"]
     template = template | {"metadata": {"labels": template["metadata"]["labels"]}}
     wire = msgspec.json.encode(job["spec"] | {"template": template}, order="deterministic")

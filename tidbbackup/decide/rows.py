@@ -1,7 +1,7 @@
 """The rows of all decisions about a Backup, as tables: what is known, and what is planned then.
 
-Of each table the first row that fits wins. The tables in docs/reference/invariants.md are written from these; each row
-has a test of its id. Must not know how a row is found.
+Of each table the first row that fits wins. The tables in docs/reference/invariants.md are written from these;
+each row has a test of its id. Must not know how a row is found.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class AftermathJob(Row):
     OUTDATED = (
         "it was told something else than what is wanted now, and has not ended; or it waits or has ended, "
         "and spec or image have changed since",
-        "delete it: it is created anew",
+        "delete it: it is created again",
     )
     FAILED = (
         "it has ended, and nothing that is wanted is done",

@@ -38,7 +38,7 @@ from tidbbackup.model.resource.backup import (
 from tidbbackup.model.resource.restore import Restore, RestoreStatus
 
 MESSAGE_LIMIT = 2048
-# What has to be mended comes first, then what is missing in the archive: a condition has one reason. What
+# What has to be corrected comes first, then what is missing in the archive: a condition has one reason. What
 # many databases have comes last.
 _BY_WEIGHT = {
     UPLOAD_LEFT_OPEN: 0,
@@ -66,7 +66,7 @@ class Cause:
 
 
 def enter(status: S, phase: Phase, reason: str, message: str, now: datetime) -> S:
-    """The status with `phase` as its one True phase; entering it again only mends reason and message."""
+    """The status with `phase` as its one True phase; entering it again only corrects reason and message."""
     message = message[:MESSAGE_LIMIT]
     current = status.condition(phase)
     since = current.lastTransitionTime if current and current.status == "True" else now.replace(microsecond=0)
@@ -92,7 +92,7 @@ def ends(phase: Phase, entered: Condition) -> Iterator[Condition]:
 def warn(status: S, notices: Iterable[Notice | StatusWarning], now: datetime) -> S:
     """The status with `notices` as its warnings, and one condition that tells all of them.
 
-    What was told before and has not been mended since stays.
+    What was told before and has not been corrected since stays.
     """
     lasting: dict[str, bool] = {}
     if isinstance(status, BackupStatus):
@@ -153,7 +153,7 @@ def move(
     return (Announce(backup.kind, backup.metadata, "Normal", phase.value, cause.message), write)
 
 
-def mend(backup: Subject, status: BackupStatus | RestoreStatus) -> tuple[Action, ...]:
+def update_status(backup: Subject, status: BackupStatus | RestoreStatus) -> tuple[Action, ...]:
     """The action by which a Backup gets another status without a change of its phase, where they differ."""
     patch = changes(backup.status, status)
     if not patch:

@@ -219,7 +219,7 @@ class Election:
     async def _release(self) -> None:
         try:
             async with asyncio.timeout(_RELEASE):
-                # Read anew: a renewal that was cancelled just now may have been carried out.
+                # Read again: a renewal that was cancelled just now may have been carried out.
                 found = await self._read()
                 if found and found[0].holderIdentity == self._me:
                     await self._patch(found[1], {"holderIdentity": "", "renewTime": _wall()})

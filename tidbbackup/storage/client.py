@@ -213,7 +213,7 @@ def _verify(ca_file: Path | str | None) -> str | bool:
     if ca_file and not Path(ca_file).is_file():
         raise StorageError(
             reasons.STORAGE_REFUSED,
-            f"there is no CA at {ca_file} in the pod: mend --ca-cert in spec.s3.options, or put `ca.crt` "
+            f"there is no CA at {ca_file} in the pod: correct --ca-cert in spec.s3.options, or put `ca.crt` "
             "into the Secret of spec.s3.caSecretName",
         )
     return str(ca_file) if ca_file else True

@@ -96,7 +96,7 @@ def _explained(error: Exception, target: ObjectTarget) -> StorageError:
     if code_of(error) in ("PreconditionFailed", "NoSuchKey"):
         return StorageError(
             reasons.STORAGE_REFUSED,
-            f"{target.url} has been replaced or deleted while it was read ({code_of(error)}): begin anew",
+            f"{target.url} has been replaced or deleted while it was read ({code_of(error)}): begin again",
             code_of(error),
         )
     found = explain(error, "reading", target)

@@ -62,8 +62,8 @@ _NOT_RENEWED = (
 )
 
 _BY_CODE: dict[str, tuple[str, str]] = {
-    "NoSuchBucket": (reasons.BUCKET_NOT_FOUND, "create the bucket or mend spec.s3.bucket"),
-    "InvalidBucketName": (reasons.STORAGE_REFUSED, "mend spec.s3.bucket"),
+    "NoSuchBucket": (reasons.BUCKET_NOT_FOUND, "create the bucket or correct spec.s3.bucket"),
+    "InvalidBucketName": (reasons.STORAGE_REFUSED, "correct spec.s3.bucket"),
     "InvalidAccessKeyId": (reasons.CREDENTIALS_REFUSED, _KEYS),
     "SignatureDoesNotMatch": (reasons.CREDENTIALS_REFUSED, _KEYS),
     "InvalidClientTokenId": (reasons.CREDENTIALS_REFUSED, _KEYS),
@@ -86,7 +86,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "403": (reasons.ACCESS_DENIED, _RIGHTS),
     "400": (reasons.STORAGE_REFUSED, "is the scheme of spec.s3.endpoint right (http, https)"),
     "KMS.DisabledException": (reasons.ACCESS_DENIED, "enable the key of spec.s3.sseKmsKeyId"),
-    "KMS.NotFoundException": (reasons.STORAGE_REFUSED, "mend spec.s3.sseKmsKeyId"),
+    "KMS.NotFoundException": (reasons.STORAGE_REFUSED, "correct spec.s3.sseKmsKeyId"),
     **dict.fromkeys(
         ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
         (reasons.UPLOAD_FAILED, "the bytes were changed on the way; look at proxies in front of the storage"),

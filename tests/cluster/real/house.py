@@ -33,7 +33,7 @@ class House:
     @property
     def inside(self) -> tuple[str, ...]:
         """Put in front of a command to run it inside for good. A signal ends it at once, without grace."""
-        # Not `ip netns exec`: that mounts /sys anew, and kubelet finds no cgroups in it.
+        # Not `ip netns exec`: that mounts /sys again, and kubelet finds no cgroups in it.
         spaces = (f"--mount=/proc/{self.pid}/ns/mnt", f"--pid=/proc/{self.pid}/ns/pid_for_children")
         return ("nsenter", f"--net={self.network}", *spaces, "--")
 

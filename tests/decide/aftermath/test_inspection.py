@@ -181,7 +181,7 @@ def test_else_it_failed_by_what_ended_the_run(part: PartResult, message: str) ->
 def test_whatever_is_in_the_way_is_told_and_waited_for_until_it_is_too_late(
     known: BackupFacts, why: str
 ) -> None:
-    """A quota, an outage of the storage, a lost node: whoever mends it in time gets a whole backup."""
+    """A quota, an outage of the storage, a lost node: whoever corrects it in time gets a whole backup."""
     waits = at(known, LATEST - 1)
     assert waits.row is Inspecting.WAITS
     assert waits.wake_at is not None
@@ -210,8 +210,8 @@ def test_a_part_that_is_released_is_not_released_again() -> None:
     rest = facts(released, aftermath_job=job_there, aftermath_pods=(reported(DENIED, RELEASED),))
     assert cause_of(decide(rest, later(61)))[1].endswith("; you may not")
     assert "delete aftermath-demo aftermath-uid" in outline(decide(rest, later(120)))
-    anew = decide(facts(released), later(130))
-    (create,) = anew.actions
+    again = decide(facts(released), later(130))
+    (create,) = again.actions
     assert told_by(create) == Aftermath((Part.INSPECT,))
 
 

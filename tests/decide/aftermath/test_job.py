@@ -202,7 +202,7 @@ def test_what_no_status_tells_is_asked_of_events(pods: tuple[Pod, ...], look: Lo
 
 
 def test_one_that_a_webhook_has_stripped_of_its_annotations_goes_on() -> None:
-    """What it was told stands in its pod template, which nobody can change: it was deleted and created anew
+    """What it was told stands in its pod template, which nobody can change: it was deleted and created again
     without a pause."""
     (create,) = step().actions
     assert isinstance(create, Create)
@@ -237,7 +237,7 @@ def test_one_that_hangs_is_ended_by_its_node_and_tried_again_after_a_pause() -> 
 
 
 def test_one_that_does_not_start_is_made_anew_after_such_pauses() -> None:
-    """What kept it may be mended where no pod looks twice: a LimitRange, a webhook."""
+    """What kept it may be corrected where no pod looks twice: a LimitRange, a webhook."""
     found = aftermath(told=ALL)
     assert words(step(found, NO_NODE, seconds=59)) == []
     assert words(step(found, NO_NODE, seconds=60)) == [GONE]
@@ -253,7 +253,7 @@ def made_of(found: Backup, *conditions: Any) -> Job:
 
 
 @pytest.mark.parametrize(
-    ("conditions", "pods", "anew"),
+    ("conditions", "pods", "again"),
     [
         ((), (), True),
         ((), (NO_NODE,), True),
@@ -263,7 +263,7 @@ def made_of(found: Backup, *conditions: Any) -> Job:
     ],
 )
 def test_one_that_waits_or_failed_is_made_anew_of_what_was_mended(
-    conditions: Any, pods: tuple[Pod, ...], anew: bool
+    conditions: Any, pods: tuple[Pod, ...], again: bool
 ) -> None:
     """Its pod would wait for the old Secret for ever, after the very cure that was told."""
     before = going("Delete", failed())
@@ -272,7 +272,7 @@ def test_one_that_waits_or_failed_is_made_anew_of_what_was_mended(
     after = attrs.evolve(before, spec=attrs.evolve(before.spec, s3=s3))
     spec = step(made_of(before, *conditions), *pods, of=after, seconds=1)
     image = step(made_of(before, *conditions), *pods, of=before, seconds=1, image=WorkerImage("newer:2"))
-    assert (GONE in words(spec), GONE in words(image)) == (anew, anew)
+    assert (GONE in words(spec), GONE in words(image)) == (again, again)
 
 
 def test_an_annotation_is_no_mending() -> None:

@@ -112,7 +112,7 @@ async def test_a_backup_without_finalizers_is_gone_at_once_and_its_jobs_follow(s
 
 
 async def test_a_job_for_a_backup_that_is_gone_goes(server: Server) -> None:
-    """A cache that lags has it made for a Backup that was created anew meanwhile."""
+    """A cache that lags has it made for a Backup that was created again meanwhile."""
     found = await server.create(FINALIZER)
     earlier = attrs.evolve(found, metadata=attrs.evolve(found.metadata, uid="00000000-0000-0000"))
 

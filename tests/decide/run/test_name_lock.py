@@ -70,7 +70,7 @@ def test_a_formers_on_a_lost_node_does_not_hold_the_name(what: str, deleting: bo
 @pytest.mark.parametrize("deleting", [False, True])
 @pytest.mark.parametrize("at", [LOST, 90_000])
 def test_our_own_on_a_lost_node_is_abandoned(at: int, deleting: bool) -> None:
-    """Made anew within the day, and removed after it."""
+    """Made again within the day, and removed after it."""
     ours = held("aftermath", owner=backup().metadata.uid, deleting=deleting)
     held_still = at < 86400
     told = attrs.evolve(failed("NodeLost"), gcLifeTimeHeld=held_still)

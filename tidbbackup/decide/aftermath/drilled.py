@@ -12,7 +12,7 @@ import attrs
 
 from tidbbackup.decide.plan import Action, Announce
 from tidbbackup.decide.run.life import BackupLife
-from tidbbackup.decide.status import MESSAGE_LIMIT, mend
+from tidbbackup.decide.status import MESSAGE_LIMIT, update_status
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import KIND, PROVEN, Condition, Phase
 from tidbbackup.model.resource.restore import Restore
@@ -29,7 +29,7 @@ def drilled(life: BackupLife) -> tuple[Action, ...]:
     if old and old.status == told.status:
         told = attrs.evolve(told, lastTransitionTime=old.lastTransitionTime)
     others = [each for each in life.status.conditions if each.type != PROVEN]
-    write = mend(life.backup, attrs.evolve(life.status, conditions=(*others, told)))
+    write = update_status(life.backup, attrs.evolve(life.status, conditions=(*others, told)))
     holds = told.status == "True"
     kind: Literal["Normal", "Warning"] = "Normal" if holds else "Warning"
     reason = PROVEN if holds else reasons.NOT_PROVEN

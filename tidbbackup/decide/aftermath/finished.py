@@ -19,7 +19,7 @@ from tidbbackup.decide.run.job_state import Ours
 from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.schedule.doubt import doubt
-from tidbbackup.decide.status import Cause, mend, warn
+from tidbbackup.decide.status import Cause, update_status, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import KIND, Backup, Phase, StatusWarning
 
@@ -88,11 +88,11 @@ def _release(life: BackupLife, ended: datetime) -> Plan:
     if step.report:
         # Dying here: the next run finds the Job's report once more.
         released = warn(done(life.status, step.report), life.status.warnings, life.now)
-        return Plan(mend(backup, released), row=rows.Finished.RELEASED)
+        return Plan(update_status(backup, released), row=rows.Finished.RELEASED)
     if life.now >= until:
         told = (StatusWarning(reasons.RELEASE_GIVEN_UP, _NOT_PUT_BACK), *life.status.warnings)
         given_up = warn(attrs.evolve(life.status, gcLifeTimeHeld=False), told, life.now)
-        actions = (not_put_back(backup), *mend(backup, given_up))
+        actions = (not_put_back(backup), *update_status(backup, given_up))
         return Plan(actions, row=rows.Finished.RELEASE_GIVEN_UP)
     say = (not_put_back_yet(backup, step.trouble),) if step.trouble else ()
     return Plan((*step.actions, *say), step.wake_at, rows.Finished.RELEASING).no_later(until)

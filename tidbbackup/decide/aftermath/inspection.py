@@ -17,7 +17,7 @@ from tidbbackup.decide.plan import Action, Plan
 from tidbbackup.decide.run import ending
 from tidbbackup.decide.run.life import BackupLife
 from tidbbackup.decide.run.stopping import ended
-from tidbbackup.decide.status import Cause, mend, move
+from tidbbackup.decide.status import Cause, move, update_status
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.aftermath import Part
 from tidbbackup.model.contract.result import WorkerResult
@@ -53,7 +53,7 @@ def decide(life: BackupLife, end: RunEnd) -> Plan:
         untold = ending.end_attempt(backup, Cause(cause.reason, text), life.now, status)
         return Plan(untold, row=rows.Inspecting.UNTOLD)
     if step.report:
-        return Plan(mend(backup, status), row=rows.Inspecting.RELEASED)
+        return Plan(update_status(backup, status), row=rows.Inspecting.RELEASED)
     say = move(backup, Phase.RUNNING, _told(cause, f"; {why}"), life.now) if step.trouble else ()
     return Plan((*step.actions, *say), step.wake_at, rows.Inspecting.WAITS).no_later(until)
 

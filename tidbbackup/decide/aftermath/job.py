@@ -1,4 +1,4 @@
-"""The Job `aftermath-<bk>`: made, followed, and made anew until what is asked for is done.
+"""The Job `aftermath-<bk>`: made, followed, and created again until what is asked for is done.
 
 One Job does all that is left to do after a run, for a Backup that lives and for one that is being deleted.
 All of it may be repeated, so whatever becomes of the Job, another one is made after a pause. Must not know
@@ -65,7 +65,7 @@ def follow(life: BackupLife, wanted: Aftermath, trying_since: datetime) -> Step:
             # It exits with 0 only if all is done; what an inspection has found is lost with its result.
             return Step(report=_by_its_exit_code(wanted), row=rows.AftermathJob.DONE)
         case Former() | Ours(leaving=True):
-            # Its disappearance wakes us, and the next round makes it anew.
+            # Its disappearance wakes us, and the next round creates it again.
             return _remove(job, rows.AftermathJob.LEAVES)
         case Ours() if _is_of_another_time(life, job, wanted):
             return _remove(job, rows.AftermathJob.OUTDATED)

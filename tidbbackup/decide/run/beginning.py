@@ -98,11 +98,11 @@ def refused(life: Life[S], refusal: Refusal) -> Plan:
         return _name_is_held_unseen(life)
     if refusal.status in (400, 422):
         text = (
-            f"{text}; mend what is passed on to the pod "
+            f"{text}; correct what is passed on to the pod "
             "(spec.resources, env, tolerations, affinity, additionalVolumes, ...)"
         )
-        # Perhaps it is not the spec that is wrong, but a policy of the cluster, which may be mended too. One
-        # of a schedule stays as it is: the next due time makes another, and they would run side by side.
+        # Perhaps a policy of the cluster is wrong and not the spec, and is corrected later. One of a schedule
+        # stays as it is: the next due time makes another, and they would run side by side.
         again_at = None if DUE_TIME in subject.metadata.annotations else now + _AGAIN_THOUGH_WRONG
         return attrs.evolve(wrong(life, text), wake_at=again_at, row=row)
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED

@@ -34,8 +34,8 @@ _CURES = {
     reasons.SECRET_MISSING: "create it in this namespace (kubectl create secret generic): the pod then "
     "starts by itself",
     reasons.SERVICE_ACCOUNT_MISSING: "create it in this namespace: the pod is then made by itself",
-    reasons.QUOTA_EXCEEDED: "raise the ResourceQuota of this namespace, or mend spec.resources",
-    reasons.POD_REFUSED: "mend what it names: the spec (spec.resources for a LimitRange), or what refuses it",
+    reasons.QUOTA_EXCEEDED: "raise the ResourceQuota of this namespace, or correct spec.resources",
+    reasons.POD_REFUSED: "correct what it names: spec.resources for a LimitRange, or what refuses the pod",
 }
 # The second: a quota on what the pod does not name ("must specify limits.cpu").
 _QUOTA = re.compile("(exceeded|failed) quota")

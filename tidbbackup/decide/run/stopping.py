@@ -17,7 +17,7 @@ from tidbbackup.decide.run.job_state import Ours, Silent
 from tidbbackup.decide.run.life import BackupLife, Life, S
 from tidbbackup.decide.run.name_lock import remove
 from tidbbackup.decide.run.ownership import may_work_for, pods_of
-from tidbbackup.decide.status import Cause, mend, move
+from tidbbackup.decide.status import Cause, move, update_status
 from tidbbackup.model import reasons
 from tidbbackup.model.resource.backup import Phase, RunEnd
 from tidbbackup.model.resource.kubernetes import Pod
@@ -97,4 +97,4 @@ def _note_that_it_began(life: Life[S]) -> tuple[Action, ...]:
     began = any(map(has_run, life.facts.pods))
     if not began or not isinstance(life, BackupLife) or life.status.uploadLeftOpen:
         return ()
-    return mend(life.backup, attrs.evolve(life.status, uploadLeftOpen=True, gcLifeTimeHeld=True))
+    return update_status(life.backup, attrs.evolve(life.status, uploadLeftOpen=True, gcLifeTimeHeld=True))

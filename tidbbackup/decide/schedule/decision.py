@@ -35,7 +35,9 @@ def decide(facts: ScheduleFacts, now: datetime) -> Plan:
     if schedule.metadata.deletionTimestamp is not None:
         return NOTHING
     if facts.unreadable:
-        message = f"this BackupSchedule cannot be read ({facts.unreadable}): mend its spec, or create it anew"
+        message = (
+            f"this BackupSchedule cannot be read ({facts.unreadable}): correct its spec, or create it again"
+        )
         return Plan((event(schedule, INVALID_SPEC, message, warns=True),))
     reading = read(schedule)
     ledger = settle(facts, reading, now)

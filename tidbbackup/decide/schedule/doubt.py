@@ -50,7 +50,7 @@ def _clock_fault(server: datetime | None, now: datetime) -> str:
         return "the API server does not tell its time: let what stands in front of it pass on the header Date"
     if abs(now - server) <= MOST:
         return ""
-    # Without seconds: the same Event is not said anew at each look.
+    # Without seconds: the same Event is not said again at each look.
     ours, theirs = (format_time(each.replace(second=0, microsecond=0)) for each in (now, server))
     return (
         f"the clock of this controller says {ours}, that of the API server {theirs}: set the wrong one "

@@ -205,4 +205,6 @@ def drill_fault(schedule: BackupSchedule) -> Cause | None:
         if each.path.startswith(own)
     ]
     text = "; ".join(map(str, found))
-    return Cause(reasons.INVALID_DRILL, f"{text}; until that is mended there is no drill") if text else None
+    return (
+        Cause(reasons.INVALID_DRILL, f"{text}; until that is corrected there is no drill") if text else None
+    )

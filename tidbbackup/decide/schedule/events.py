@@ -36,7 +36,7 @@ def why_not(facts: ScheduleFacts, reason: str, due: datetime) -> str:
             deadline = facts.schedule.spec.startingDeadlineSeconds
             return f"it is more than {deadline} s late (startingDeadlineSeconds)"
         case reasons.MISSED_EDITED:
-            return "it had not been made when schedule or zone were edited; they count anew from now"
+            return "it had not been made when schedule or zone were edited; they count again from now"
         case reasons.MISSED_NAME_TAKEN:
             name = backup_name(facts.schedule.metadata.name, due)
             return f"a Backup {name} that is not of this schedule holds its name: delete it"

@@ -105,7 +105,7 @@ def warnings(schedule: BackupSchedule) -> list[Cause]:
 
 
 def retention_fault(schedule: BackupSchedule) -> Cause | None:
-    """Why retention cannot tell what is too old; until that is mended it removes no good Backup."""
+    """Why retention cannot tell what is too old; until that is corrected it removes no good Backup."""
     text = schedule.spec.maxReservedTime
     if not text:
         return None

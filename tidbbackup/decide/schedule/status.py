@@ -1,6 +1,6 @@
 """The status of a BackupSchedule: what is to stand in it, and what of it has to be written.
 
-Counted are only due times without a Backup; all else is read off the spec and the Backups anew each time.
+Counted are only due times without a Backup; all else is read off the spec and the Backups again each time.
 Must not decide what becomes of a due time.
 """
 

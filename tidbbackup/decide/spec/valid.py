@@ -1,7 +1,7 @@
 """What is wrong with a spec: every problem with its field, its value and its cure.
 
-Everything is judged here that the schema lets through, so that a mended spec becomes valid without being
-made anew. Must not know the cluster: what only a server can tell (a bucket that is missing, a name that
+Everything is judged here that the schema lets through, so that a corrected spec becomes valid without being
+created again. Must not know the cluster: what only a server can tell (a bucket that is missing, a name that
 does not resolve) is found by the worker.
 """
 

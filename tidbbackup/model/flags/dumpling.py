@@ -1,6 +1,7 @@
 """`dumpling.options`: the flags of PingCAP's dumpling, as in specs for TiDB Operator v1.1.3 and later.
 
-Tables with the treatment of each flag; docs/reference/dump.md shows them. Must not know how a flag is carried out.
+Tables with the treatment of each flag; docs/reference/dump.md shows them. Must not know how a flag is
+carried out.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def _no_session(error: Exception, login: Login) -> StepFailed:
     if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _NAMES_DIFFER:
         hint = (
             f"the server's certificate has to name {login.target.host} as a subjectAltName (a common name "
-            f"does not count): make it anew, or write a name into {login.spec}.host that it has"
+            f"does not count): create it again, or write a name into {login.spec}.host that it has"
         )
     elif login.tls or isinstance(error, ssl.SSLError):
         hint += f", does its certificate fit {login.spec}.tlsClientSecretName"

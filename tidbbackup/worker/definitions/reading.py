@@ -311,7 +311,7 @@ class _Reader:
             return StepFailed(
                 reasons.DUMP_INCOMPLETE,
                 f"the view {self._full(name)} cannot be opened (a table or column that it shows is gone, or "
-                "its definer lacks a right): mend it, drop it or leave it out with a filter",
+                "its definer lacks a right): correct it, drop it or leave it out with a filter",
             )
         return error
 

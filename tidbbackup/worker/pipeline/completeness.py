@@ -61,5 +61,5 @@ async def check_whole(dump: Dump, databases: tuple[Database, ...], sizes: dict[s
         raise StepFailed(
             reasons.DUMP_INCOMPLETE,
             f"{dump.name} ended well but its dump lacks {some(lost, _NAMED)}; what "
-            "cannot be opened (a view of a table that is gone) has to be mended, dropped or filtered out",
+            "cannot be opened (a view of a table that is gone) has to be corrected, dropped or filtered out",
         )

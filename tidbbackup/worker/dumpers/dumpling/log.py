@@ -62,7 +62,7 @@ MEANINGS: Meanings = (
     (
         "Unknown system variable|can't be set to the value",
         reasons.INVALID_SPEC,
-        "mend --params in spec.dumpling.options",
+        "correct --params in spec.dumpling.options",
     ),
 )
 

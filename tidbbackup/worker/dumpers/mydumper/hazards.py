@@ -11,7 +11,7 @@ from attrs import frozen
 
 from tidbbackup.worker.database.catalog import Database, Table
 
-# MySQL's own hidden key (sql_generate_invisible_primary_key): made anew when the table is loaded.
+# MySQL's own hidden key (sql_generate_invisible_primary_key): created again when the table is loaded.
 _GENERATED_KEY = "my_row_id"
 
 _TRANSACTIONAL = frozenset({"innodb", "rocksdb", "tokudb"})

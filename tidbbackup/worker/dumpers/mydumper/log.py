@@ -70,7 +70,7 @@ MEANINGS: Meanings = (
         tidb.SNAPSHOT_CURE,
     ),
     (tidb.SAFE_POINT_MISSING, reasons.GC_SAFE_POINT_MISSING, tidb.SAFE_POINT_CURE),
-    (r"option parsing failed|Unknown option", reasons.INVALID_SPEC, "mend spec.mydumper.options"),
+    (r"option parsing failed|Unknown option", reasons.INVALID_SPEC, "correct spec.mydumper.options"),
 )
 
 
