@@ -304,4 +304,9 @@ async def make_scene(lab: Lab, name: str) -> Scene:
     secrets = Secrets(lab.database.password, lab.store.access_key, lab.store.secret_key)
     await make_namespace(lab.plane, name, secrets)
     await lab.store.create_bucket(name)
+    # No pod can be created before the namespace has its account, and the next try comes late.
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+    async with asyncio.timeout(30):
+        while not await lab.plane.api.is_ok(account):  # noqa: ASYNC110  there is nobody to tell
+            await asyncio.sleep(0.02)
     return Scene(lab, name, name)

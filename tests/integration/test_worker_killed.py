@@ -23,6 +23,7 @@ from tests.worker.worker_process import Worker, backing_up
 from tidbbackup.model.contract.aftermath import Data
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.contract.task import DatabaseTarget, DumpSettings
+from tidbbackup.model.providers import Transfer
 from tidbbackup.worker.gc.ledger import MARK
 
 pytestmark = pytest.mark.integration
@@ -35,12 +36,12 @@ AS_BEFORE = ("10m0s", LIFE_TIME_COMMENT)
 NOT_YET_RAISED: tuple[int | bytes, ...] = (0, b"UPDATE mysql.tidb", b"\x03COMMIT")
 FROM_DATABASE: tuple[int | bytes, ...] = (
     *NOT_YET_RAISED,
-    *(b"tidb_current_ts", 64 * KIB, 3 * MIB, 8 * MIB, 13 * MIB, 18 * MIB),
+    *(b"tidb_current_ts", 64 * KIB, 1 * MIB, 3 * MIB, 5 * MIB, 7 * MIB),
     # It is being put back.
     b"variable_value = '10m0s'",
 )
 TO_STORAGE: tuple[int | bytes, ...] = (
-    *(0, 1 * KIB, 64 * KIB, 5 * MIB, 10 * MIB, 15 * MIB, 18 * MIB),
+    *(0, 1 * KIB, 64 * KIB, 2 * MIB, 4 * MIB, 6 * MIB, 7 * MIB),
     *(b"<CompleteMultipartUpload ", b"CompleteMultipartUploadResult", b".manifest.json"),
 )
 """Bytes after which nothing passes any more, or words: there the run stands when it is killed."""
@@ -55,10 +56,10 @@ CASES = [(side, point, WAYS[number % len(WAYS)]) for number, (side, point) in en
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def source(servers: Processes, object_store: ObjectStore) -> AsyncIterator[TidbProxy]:
-    """20 MiB that cannot be compressed, in about ten files; as SQL they are more: two parts."""
+    """8 MiB that cannot be compressed, in ten files; as parts of 5 MiB they are two."""
     await object_store.create_bucket(BUCKET)
     async with tidb(servers, name="killed-source") as server:
-        await server.load(["CREATE DATABASE shop", *noise(20), "ANALYZE TABLE shop.noise"])
+        await server.load(["CREATE DATABASE shop", *noise(8), "ANALYZE TABLE shop.noise"])
         async with tidb_proxy(server) as proxy:
             yield proxy
 
@@ -94,8 +95,9 @@ async def test_killed(
         folder = tmp_path / uid
         folder.mkdir()
         login = DatabaseTarget("127.0.0.1", source.port)
-        dump = DumpSettings(options=("--rows=125", "--threads=2", "--verbose=3"))
+        dump = DumpSettings(options=("--rows=50", "--threads=2", "--verbose=3"))
         made = backing_up(source.behind, object_store, BUCKET, f"backup-{uid}.tgz", folder)
+        made.retarget(transfer=Transfer(partBytes=5 * MIB))
         return attrs.evolve(made, uid=uid, database=login, dump=dump)
 
     worker, other = worker_of("dead"), worker_of("other")
