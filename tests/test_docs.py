@@ -1,5 +1,6 @@
 """The documentation says what the code does, and its pages are whole."""
 
+import io
 import re
 from pathlib import Path
 from types import ModuleType
@@ -7,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from tidbbackup.model import reasons, schedule_reasons
+from tidbbackup.offline import check
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -50,6 +52,23 @@ def test_links_lead_to_files(page: Path) -> None:
 )
 def test_the_index_leads_to_every_page(page: Path) -> None:
     assert f"({page.parent.name}/{page.name})" in (DOCS / "README.md").read_text()
+
+
+EXAMPLES = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in sorted(DOCS.rglob("*.md"))
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S))
+    if "apiVersion: pingcap.com" in block
+]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_check_takes_each_example_as_it_is(text: str, tmp_path: Path) -> None:
+    """Without a warning too: what readers copy is right."""
+    file, out = tmp_path / "example.yaml", io.StringIO()
+    file.write_text(text)
+    assert check([str(file)], out, out) == 0, out.getvalue()
+    assert all(line.endswith(": ok") for line in out.getvalue().splitlines()), out.getvalue()
 
 
 def anchors(page: Path) -> set[str]:
