@@ -30,6 +30,13 @@ test-s3: ## the worker against a real MinIO and a real Ceph
 	@tests/cluster/setup.sh minio ceph
 	@$(PYTHON) -m pytest -m s3
 
+# The tests that the page of faults names, without those of a whole node.
+FAULTS = $(shell grep -oE 'tests/[a-z0-9_/]+\.py::[a-z0-9_]+' docs/reference/faults.md | grep -v '^tests/e2e' | sort -u)
+
+.PHONY: test-faults
+test-faults: setup ## only the tests of docs/reference/faults.md
+	@$(PYTHON) -m pytest -n $(WORKERS) --no-loadscope-reorder $(FAULTS)
+
 .PHONY: bench
 bench: ## the worker against a dumper alone and the original's way; BENCH_MB=820, BENCH_ROUNDS=3
 	@tests/cluster/setup.sh bench

@@ -120,3 +120,14 @@ def test_bad_input_names_tests_that_exist() -> None:
     tops = (ROOT, ROOT / "tests" / "integration")
     assert [name for name in named if not any((top / name).exists() for top in tops)] == []
     assert [row for row in rows if row.startswith("same")] == []
+
+
+def test_each_fault_names_tests_that_exist() -> None:
+    page = (DOCS / "reference" / "faults.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 60
+    assert [
+        f"{file}::{name}" for file, name in named if f"def {name}(" not in (ROOT / file).read_text()
+    ] == []
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| fault ")]
+    assert [row for row in rows if "::" not in row] == []
