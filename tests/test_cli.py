@@ -58,6 +58,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["controller", "--metrics-port", "-1"], "-1 is not a port from 0 to 65535"),
         (["controller", "--metrics-port", "http"], "http is not a port from 0 to 65535"),
         (["controller", "--workers", "0"], "0 is not a positive number"),
+        (["controller", "--max-running-per-server", "-1"], "-1 is not a number from 0 on"),
+        (["controller", "--max-running-per-namespace", "two"], "two is not a number from 0 on"),
         (["controller", "--workers", "many"], "many is not a positive number"),
         (["controller", "--log-level", "loud"], "invalid choice: 'loud'"),
     ],

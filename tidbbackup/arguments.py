@@ -88,6 +88,9 @@ def _add_controller(parser: argparse.ArgumentParser) -> None:
         default=Settings().workers,
         help="reconciles at a time, a quarter of them in one namespace",
     )
+    for name, meaning in (("namespace", "in one namespace"), ("server", "of one database server")):
+        text = f"Backups that run at a time {meaning}; more wait their turn (default: 0, any number)"
+        parser.add_argument(f"--max-running-per-{name}", type=_count, default=0, metavar="N", help=text)
     text = "work without a Lease; then no other controller may run"
     parser.add_argument("--no-leader-elect", dest="leader_elect", action="store_false", help=text)
     lease = Settings().lease
@@ -216,6 +219,12 @@ def _lease(text: str) -> tuple[str, str]:
         return read_lease(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -159,6 +159,8 @@ def _controller(options: argparse.Namespace) -> int:
         metrics_host=options.metrics_host,
         metrics_port=options.metrics_port,
         workers=options.workers,
+        max_running_per_namespace=options.max_running_per_namespace,
+        max_running_per_server=options.max_running_per_server,
         leader_elect=options.leader_elect,
         lease=options.lease,
     )

@@ -26,6 +26,7 @@ from tidbbackup.backup_metrics import (
     schedule_gauges,
     schedules_gone,
 )
+from tidbbackup.decide.facts import Caps
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import load_connection
@@ -46,7 +47,7 @@ from tidbbackup.model.names import MANAGED_BY, OURS
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, RESTORES, SCHEDULES, Caches
-from tidbbackup.reconcile.observe import wakes_backup, wakes_owner, wakes_restore
+from tidbbackup.reconcile.observe import wakes_backup, wakes_next, wakes_owner, wakes_restore
 from tidbbackup.reconcile.reconcilers import Reconcilers
 from tidbbackup.settings import Settings
 
@@ -170,6 +171,9 @@ def assemble(
         RESTORES.kind: [Feed(partial(wakes_restore, caches), add), Feed(has_stale_progress, take_away)],
         SCHEDULES.kind: [Feed(lambda change: [change.key], add), Feed(schedules_gone, counters.forget)],
     }
+    caps = Caps(settings.max_running_per_namespace, settings.max_running_per_server)
+    if caps:
+        feeds[BACKUPS.kind].append(Feed(partial(wakes_next, caches, caps), add))
     reflectors = []
     for kind in followed:
         measured = metrics.reflector(KINDS[kind].resource)
@@ -187,7 +191,9 @@ def assemble(
     metrics.watch_queue(queue)
     metrics.gauges(partial(_of_objects, fence, caches))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
-    reconcilers = Reconcilers(client, gate, caches, image, utc_now, metrics.reconciled, counters.count)
+    reconcilers = Reconcilers(
+        client, gate, caches, image, utc_now, metrics.reconciled, counters.count, caps=caps
+    )
     runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
     return Parts(queue, tuple(reflectors), runner, progress, fence, election)
 

@@ -31,6 +31,9 @@ class Settings:
     metrics_port: int = DEFAULT_PORT
     workers: int = 16
     """Reconciles at a time; at most a quarter of them in one namespace."""
+    max_running_per_namespace: int = 0
+    max_running_per_server: int = 0
+    """How many Backups run at a time; 0: any number."""
     leader_elect: bool = True
     """Write only while this process holds the Lease; without it, this must be the only controller."""
     lease: tuple[str, str] = ("default", "tidbbackup-controller")

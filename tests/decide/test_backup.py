@@ -11,7 +11,7 @@ import pytest
 from tests.decide.builders import *
 from tests.decide.moments import AFTERMATH_LOOK, KILLED, RUNNING, SCHEDULED, ended, settled
 from tidbbackup.decide.backup import decide
-from tidbbackup.decide.facts import BackupFacts, Refusal
+from tidbbackup.decide.facts import BackupFacts, Caps, Refusal
 from tidbbackup.decide.plan import NOTHING, Delete, Look, Plan
 from tidbbackup.decide.rows import Living
 from tidbbackup.model.contract.result import Outcome
@@ -69,6 +69,10 @@ EXAMPLES: dict[Living, tuple[BackupFacts, float, list[str]]] = {
     Living.REFUSED: (
         facts(backup(), refusal=Refusal(403, "no")),
         *(0, ["Warning PodRefused", "status -"]),
+    ),
+    Living.WAITS_ITS_TURN: (
+        facts(backup(), caps=Caps(per_server=1), unfinished=(backup(), backup(name="a", uid="0"))),
+        *(0, ["Normal WaitsItsTurn", "status -"]),
     ),
     Living.NOT_PROTECTED: (facts(backup(finalizers=("other",))), 0, [f"finalizers other,{FINALIZER}"]),
     Living.NOT_LOCKED: (facts(backup(status=BackupStatus())), 0, ["status -"]),

@@ -1,5 +1,6 @@
 """Pods that cannot start: Failed after pendingDeadlineSeconds, in the words of what knows why."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -84,6 +85,29 @@ async def test_why_it_waits_is_told_before_the_deadline(scene: Scene) -> None:
     assert "see spec.nodeSelector" in message
     await scene.delete()
     await scene.until_gone(seconds=10)
+
+
+async def test_no_more_run_at_a_time_than_the_flag_says(scene: Scene) -> None:
+    names = ["first", "second", "third"]
+    async with other_controller(scene.lab, ["--max-running-per-server", "1"]):
+        for name in names:
+            await scene.apply(scene.backup(name))
+        waits = await scene.until(lambda found: found is not None and bool(held(found)), "third")
+        assert waits is not None
+        (reason, message) = held(waits)
+        ended = [(await scene.until_over(name))["status"] for name in names]
+
+    assert reason == "WaitsItsTurn"
+    assert "come first: first" in message
+    assert [each["phase"] for each in ended] == ["Complete"] * 3
+    for one, next_ in itertools.pairwise(ended):
+        assert one["timeCompleted"] <= next_["timeStarted"]
+
+
+def held(backup: dict[str, Any]) -> tuple[str, ...]:
+    """Reason and message of the condition Scheduled, where it is False."""
+    conditions = backup.get("status", {}).get("conditions", [])
+    return next(((each["reason"], each["message"]) for each in conditions if each["status"] == "False"), ())
 
 
 async def fails(scene: Scene, name: str, wanted: str, words: tuple[str, ...]) -> None:

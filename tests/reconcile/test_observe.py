@@ -15,11 +15,12 @@ from tests.decide.schedule_builders import DUE, child, later, schedule
 from tests.decide.spec.test_restored import restore
 from tests.decide.test_restore import told
 from tests.reconcile.scene import caches, job_of, malformed, pod_of
+from tidbbackup.decide.facts import Caps
 from tidbbackup.kube.decode import Malformed, read_object
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import BEGUN_UID, SCHEDULE_LABEL, short
-from tidbbackup.model.resource.backup import Progress
+from tidbbackup.model.resource.backup import BackupStatus, Progress
 from tidbbackup.model.resource.kubernetes import ContainerState, ContainerStatus, Job, Pod, PodStatus, Running
 from tidbbackup.model.resource.restore import Restore, RestoreProgress
 from tidbbackup.model.resource.schedule import BackupSchedule
@@ -29,6 +30,7 @@ from tidbbackup.reconcile.observe import (
     observe_restore,
     observe_schedule,
     wakes_backup,
+    wakes_next,
     wakes_owner,
     wakes_restore,
     working,
@@ -119,6 +121,23 @@ def test_a_backup_that_dumps_from_the_target_is_known_to_the_restore_and_wakes_i
     assert observe_restore(held, found.key, IMAGE).dumps == (("nightly",) if seen else ())
     if seen:
         assert list(wakes_backup(held, Change(dumps.key, None, dumps))) == [dumps.key, found.key]
+
+
+def test_where_backups_wait_their_turn_each_change_of_one_wakes_the_next() -> None:
+    one, cap = backup(name="a", uid="a", status=status("Running")), Caps(per_server=1)
+    next_, last = (backup(name=each, uid=each, status=BackupStatus()) for each in ("b", "c"))
+    held, change = caches((one, next_, last)), Change(one.key, None, one)
+    assert list(wakes_next(held, cap, change)) == []
+    assert observe_backup(held, next_.key, IMAGE, cap).unfinished == (one, next_, last)
+    assert observe_backup(held, one.key, IMAGE, cap).unfinished == ()
+    assert observe_backup(held, next_.key, IMAGE).unfinished == ()
+
+    over = attrs.evolve(one, status=status("Running", "Complete"))
+    held = caches((over, next_, last))
+    assert list(wakes_next(held, cap, Change(one.key, one, over))) == [next_.key]
+    assert list(wakes_next(caches((next_, last)), cap, Change(one.key, one, None))) == [next_.key]
+    progress = attrs.evolve(one, status=attrs.evolve(one.status, progress=Progress("dump 6%")))
+    assert list(wakes_next(held, cap, Change(one.key, one, progress))) == []
 
 
 def test_a_drill_concerns_its_backup_and_its_schedule() -> None:

@@ -23,6 +23,21 @@ View = TypeVar("View")
 
 
 @frozen
+class Caps:
+    """How many Backups the controller lets run at a time; 0: any number."""
+
+    per_namespace: int = 0
+    per_server: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.per_namespace or self.per_server)
+
+
+NO_CAPS = Caps()
+
+
+@frozen
 class Refusal:
     """The API server's answer to our create, where it will not take the object."""
 
@@ -84,3 +99,6 @@ class BackupFacts(RunFacts):
     """The Restores that read its archive now."""
     drills: tuple[Restore, ...] = ()
     """The Restores by which schedules try this Backup."""
+    caps: Caps = NO_CAPS
+    unfinished: tuple[Backup, ...] = ()
+    """Where there are caps: the Backups of the namespace whose runs are not over, this one too."""

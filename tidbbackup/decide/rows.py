@@ -107,6 +107,11 @@ class Living(Row):
         "tried again until `pendingDeadlineSeconds` after that, then Failed. An answer that differs only in "
         "words with a digit (such as a request id) is not written again",
     )
+    WAITS_ITS_TURN = (
+        "`--max-running-per-server` or `--max-running-per-namespace` is reached by those that run, "
+        "and by older ones that wait",
+        "shown in the condition Scheduled (False), without a deadline; reconciled again when it has its turn",
+    )
     NOT_PROTECTED = "no finalizer", "set it, and the annotation `begun-uid`"
     NOT_LOCKED = (
         "`status.backupPath` is not the archive's address",

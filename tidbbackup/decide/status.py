@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 import msgspec
@@ -24,6 +24,7 @@ from tidbbackup.model.reasons import (
     ROWS_LEFT_OUT,
     UPLOAD_LEFT_OPEN,
     VALUES_ROUNDED,
+    WAITS_ITS_TURN,
 )
 from tidbbackup.model.resource.backup import (
     FINISHED,
@@ -164,10 +165,24 @@ def update_status(backup: Subject, status: BackupStatus | RestoreStatus) -> tupl
     return (PatchStatus(backup.key, backup.metadata.resourceVersion, patch),)
 
 
-def hold_back(backup: Subject, cause: Cause, now: datetime) -> tuple[Action, ...]:
+def held_since(backup: Subject, cause: Cause) -> datetime | None:
+    """Since when a Backup is held back by such a cause; None: it was not.
+
+    A wait for its turn is nobody's fault and does not count for what comes after it.
+    """
+    current = backup.status.condition(Phase.SCHEDULED)
+    if current is None:
+        return None
+    same = (current.reason == WAITS_ITS_TURN) == (cause.reason == WAITS_ITS_TURN)
+    return current.lastTransitionTime if same else None
+
+
+def hold_back(
+    backup: Subject, cause: Cause, now: datetime, kind: Literal["Normal", "Warning"] = "Warning"
+) -> tuple[Action, ...]:
     """The actions that tell why a Backup is not Scheduled yet, and since when; its phase stays as it is."""
     current = backup.status.condition(Phase.SCHEDULED)
-    since = (current.lastTransitionTime if current else None) or now.replace(microsecond=0)
+    since = held_since(backup, cause) or now.replace(microsecond=0)
     message = _news(backup, current, "False", cause)[:MESSAGE_LIMIT]
     held = Condition(Phase.SCHEDULED, "False", cause.reason, message, since)
     others = [condition for condition in backup.status.conditions if condition.type != held.type]
@@ -177,7 +192,7 @@ def hold_back(backup: Subject, cause: Cause, now: datetime) -> tuple[Action, ...
     patch = changes(backup.status, wanted)
     if not patch:
         return ()
-    say = Announce(backup.kind, backup.metadata, "Warning", cause.reason, cause.message)
+    say = Announce(backup.kind, backup.metadata, kind, cause.reason, cause.message)
     return (say, PatchStatus(backup.key, backup.metadata.resourceVersion, patch))
 
 

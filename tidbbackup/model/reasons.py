@@ -17,6 +17,7 @@ VOLUME_UNAVAILABLE = "VolumeUnavailable"
 IMAGE_UNAVAILABLE = "ImageUnavailable"
 SECRET_MISSING = "SecretMissing"  # noqa: S105  a reason
 SERVICE_ACCOUNT_MISSING = "ServiceAccountMissing"
+WAITS_ITS_TURN = "WaitsItsTurn"
 QUOTA_EXCEEDED = "QuotaExceeded"
 POD_REFUSED = "PodRefused"
 START_FAILED = "StartFailed"

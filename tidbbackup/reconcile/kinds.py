@@ -27,7 +27,7 @@ from tidbbackup.model.names import (
     owner_label,
     short,
 )
-from tidbbackup.model.resource.backup import Backup, decode_backup
+from tidbbackup.model.resource.backup import Backup, Phase, decode_backup
 from tidbbackup.model.resource.kubernetes import Happening, Job, Pod, decode_job
 from tidbbackup.model.resource.restore import Restore, decode_restore
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
@@ -47,6 +47,9 @@ BY_BACKUP = "backup"
 
 BY_SERVER = "server"
 """Index of Backups and Restores by the server from which they dump, or into which they load."""
+
+UNFINISHED = "unfinished"
+"""Index of Backups whose runs are not over, by namespace."""
 
 BY_ARCHIVE = "archive"
 """Index of Backups by the archive that is theirs, and of Restores by the one that they read now."""
@@ -98,6 +101,13 @@ def by_server(view: Backup | Restore | Malformed) -> Iterable[str]:
     return [f"{view.metadata.namespace}/{server.host}:{server.port}"] if server else []
 
 
+def unfinished(view: Backup | Malformed) -> Iterable[str]:
+    """The UNFINISHED value of a Backup."""
+    if isinstance(view, Malformed) or any(map(view.status.condition, (Phase.COMPLETE, Phase.FAILED))):
+        return []
+    return [view.metadata.namespace]
+
+
 def by_archive(view: Backup | Restore | Malformed) -> Iterable[str]:
     """The BY_ARCHIVE value of a Backup or Restore."""
     if isinstance(view, Malformed):
@@ -145,7 +155,7 @@ _OF_RUNS: dict[str, Index[Any]] = {
 KINDS = {
     kind.resource.kind: kind
     for kind in (
-        Kind(BACKUPS, Backup, decode_backup, _OF_RUNS | {BY_SCHEDULE: by_schedule}),
+        Kind(BACKUPS, Backup, decode_backup, _OF_RUNS | {BY_SCHEDULE: by_schedule, UNFINISHED: unfinished}),
         Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
         Kind(
             *(RESTORES, Restore, decode_restore),

@@ -10,11 +10,12 @@ from typing import Any
 
 import attrs
 
-from tidbbackup.decide.facts import BackupFacts
+from tidbbackup.decide.facts import NO_CAPS, BackupFacts, Caps
 from tidbbackup.decide.progress import worker_address
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.restore import RestoreFacts
 from tidbbackup.decide.run.ownership import JOB_KIND
+from tidbbackup.decide.run.turn import has_begun, have_their_turn
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts
 from tidbbackup.decide.status import Subject
 from tidbbackup.kube.decode import Malformed
@@ -33,6 +34,7 @@ from tidbbackup.reconcile.kinds import (
     BY_SCHEDULE,
     BY_SERVER,
     BY_SHORT_NAME,
+    UNFINISHED,
     Caches,
     by_archive,
     by_server,
@@ -41,7 +43,7 @@ from tidbbackup.reconcile.kinds import (
 )
 
 
-def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> BackupFacts:
+def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage, caps: Caps = NO_CAPS) -> BackupFacts:
     """Everything in the caches about one Backup at this instant."""
     found = caches.backups.get(key)
     if isinstance(found, Malformed):
@@ -58,7 +60,21 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage) -> Backup
         aftermath_pods=_pods(caches, "aftermath", key),
         readers=tuple(each.key for each in _readers(caches, found)) if found else (),
         drills=tuple(each for each in tried if isinstance(each, Restore) and each.is_drill),
+        caps=caps,
+        unfinished=_unfinished(caches, key.namespace) if caps and found and not found.status.phase else (),
     )
+
+
+def _unfinished(caches: Caches, namespace: str) -> tuple[Backup, ...]:
+    return tuple(each for each in caches.backups.by(UNFINISHED, namespace) if isinstance(each, Backup))
+
+
+def wakes_next(caches: Caches, caps: Caps, change: Change[Backup]) -> Iterable[ObjectKey]:
+    """A change of a Backup concerns those of its namespace whose turn it is now."""
+    if _only_progress(change):
+        return []
+    first = have_their_turn(_unfinished(caches, change.key.namespace), caps)
+    return [each.key for each in first if not has_begun(each)]
 
 
 def observe_restore(caches: Caches, key: ObjectKey, image: WorkerImage) -> RestoreFacts:

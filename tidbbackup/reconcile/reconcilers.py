@@ -18,7 +18,7 @@ from attrs import Factory, field, frozen
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide import restore as run_restore
-from tidbbackup.decide.facts import Facts, Unknown
+from tidbbackup.decide.facts import NO_CAPS, Caps, Facts, Unknown
 from tidbbackup.decide.plan import Look, Plan, Tally
 from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.schedule import decision
@@ -64,6 +64,7 @@ class Reconcilers:
     reconciled: Callable[[str, str, float], None]
     count: Callable[[Tally], None]
     clock: Callable[[], float] = boot_seconds
+    caps: Caps = NO_CAPS
     events: EventLists = field(
         init=False, default=Factory(lambda self: EventLists(self.client), takes_self=True)
     )
@@ -83,7 +84,7 @@ class Reconcilers:
         if key.kind == RESTORE_KIND:
             asked = observe_restore(self.caches, key, self.image)
             return await self._round("restore", key, asked, run_restore.decide)
-        facts = observe_backup(self.caches, key, self.image)
+        facts = observe_backup(self.caches, key, self.image, self.caps)
         going = facts.backup is not None and facts.backup.metadata.deletionTimestamp is not None
         if going:
             return await self._round("gc", key, facts, gc.decide)

@@ -17,7 +17,8 @@ from tidbbackup.decide.run import diagnosis, ending, retry
 from tidbbackup.decide.run.job_state import Foreign, Former, job_state
 from tidbbackup.decide.run.life import BackupLife, Life, S
 from tidbbackup.decide.run.name_lock import remove, taken
-from tidbbackup.decide.status import Cause, hold_back, move, no_longer_held, warn
+from tidbbackup.decide.run.turn import waits_for
+from tidbbackup.decide.status import Cause, held_since, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
 from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.names import BEGUN_UID, DUE_TIME, FINALIZER
@@ -53,6 +54,9 @@ def begin(life: BackupLife) -> Plan:
         return wrong(life, "; ".join(map(str, life.resolved))).by(rows.Living.INVALID)
     if life.refusal is not None:
         return refused(life, life.refusal)
+    if turn := waits_for(backup, life.facts.unfinished, life.facts.caps):
+        # The end of another one wakes it.
+        return Plan(hold_back(backup, turn, now, "Normal"), row=rows.Living.WAITS_ITS_TURN)
     if FINALIZER not in backup.metadata.finalizers:
         return remember(backup).by(rows.Living.NOT_PROTECTED)
     if backup.status.backupPath != life.archive_url:
@@ -108,8 +112,7 @@ def refused(life: Life[S], refusal: Refusal) -> Plan:
     reason = reasons.QUOTA_EXCEEDED if refusal.quota_exceeded else reasons.POD_REFUSED
     cause = diagnosis.cured(reason, text)
     due = retry.due(subject) if isinstance(subject, Backup) else None
-    held = subject.status.condition(Phase.SCHEDULED)
-    since = due or (held and held.lastTransitionTime) or now
+    since = due or held_since(subject, cause) or now
     deadline = since + timedelta(seconds=subject.spec.pendingDeadlineSeconds)
     if now >= deadline:
         return Plan(ending.fail(subject, cause, now), row=row)
