@@ -30,6 +30,10 @@ class HoldProxy:
 
     target: tuple[str, int]
     word: bytes
+    skip: int = 0
+    """So often the word passes before."""
+    said: int = 0
+    """How often it has been said."""
     reached: asyncio.Event = field(factory=asyncio.Event)
     """Somebody has said the word; what it belongs to has not been passed on."""
     _released: asyncio.Event = field(factory=asyncio.Event)
@@ -64,14 +68,15 @@ class HoldProxy:
             await both_ways(pass_on(reader, to_server, self._look), pass_on(from_server, writer))
 
     async def _look(self, data: bytes) -> None:
-        if self.word in data and not self._released.is_set():
+        self.said += self.word in data
+        if self.word in data and self.said > self.skip and not self._released.is_set():
             self.reached.set()
             await self._released.wait()
 
 
 @asynccontextmanager
-async def hold_proxy(host: str, port: int, word: bytes) -> AsyncIterator[HoldProxy]:
+async def hold_proxy(host: str, port: int, word: bytes, skip: int = 0) -> AsyncIterator[HoldProxy]:
     """A proxy for as long as the block lasts."""
-    proxy = HoldProxy((host, port), word)
+    proxy = HoldProxy((host, port), word, skip)
     async with listening(proxy._serve) as proxy._listener:
         yield proxy

@@ -5,7 +5,7 @@ import pytest
 
 from tidbbackup.model import reasons
 from tidbbackup.worker.failure import StepFailed
-from tidbbackup.worker.load.failures import explained, left_out, lost
+from tidbbackup.worker.load.failures import explained, left_out, lost, may_be_damage
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,14 @@ def test_a_server_that_cannot_be_reached_again_is_lost() -> None:
 
 def test_a_statement_of_no_dump() -> None:
     assert "does not carry out `DELETE FROM t`" in str(left_out(b"DELETE FROM t", "d.t.sql"))
+
+
+@pytest.mark.parametrize(
+    ("code", "damage"),
+    [(1064, True), (9999, True), (1114, False), (1836, False), (1142, False), (2013, False)],
+)
+def test_what_the_server_lacks_is_not_looked_for_in_the_archive(code: int, damage: bool) -> None:
+    cause = pymysql.OperationalError(code, "no")
+    error = explained(cause, "table `d`.`t`", "me@db:4000")
+    error.__cause__ = cause
+    assert may_be_damage(error) == damage

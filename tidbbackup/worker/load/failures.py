@@ -55,6 +55,8 @@ _CURES: dict[int, tuple[str, str]] = {
         "this archive does not hold the placement policy: create it in the target first",
     ),
 }
+_OF_THE_SERVER = frozenset({3, 28, 1021, 1114, 1205, 1290, 1836, 8239})
+"""Errors that say what the server lacks, whatever the statement is."""
 
 
 def explained(error: pymysql.Error, what: str, where: str) -> StepFailed:
@@ -68,6 +70,14 @@ def explained(error: pymysql.Error, what: str, where: str) -> StepFailed:
         )
     reason, cure = _CURES.get(code, (reasons.LOAD_FAILED, "correct that"))
     return StepFailed(reason, f"loading {what}: {where} answers {code}: {said}; {cure}, {AGAIN}")
+
+
+def may_be_damage(error: StepFailed) -> bool:
+    """Whether a damaged archive can be the cause: its statements may fail before its digest is known."""
+    cause = error.__cause__
+    if isinstance(cause, pymysql.Error) and error_code(cause) in _OF_THE_SERVER:
+        return False
+    return error.reason in (reasons.LOAD_FAILED, reasons.ARCHIVE_UNREADABLE)
 
 
 def lost(error: StepFailed) -> StepFailed:

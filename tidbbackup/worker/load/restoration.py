@@ -26,7 +26,7 @@ from tidbbackup.worker.load.clashes import make_room, refuse_databases
 from tidbbackup.worker.load.comparison import Mismatch, expected_rows, whole_tables, with_own_rows
 from tidbbackup.worker.load.connections import Connections
 from tidbbackup.worker.load.definitions import Definitions
-from tidbbackup.worker.load.failures import left_out
+from tidbbackup.worker.load.failures import left_out, may_be_damage
 from tidbbackup.worker.load.files import DumpFile, Kind, definitions_come_first, dump_file
 from tidbbackup.worker.load.statements import (
     TooLong,
@@ -53,8 +53,6 @@ _BUDGET = 64 << 20
 """Bytes of statements in memory."""
 _COUNT_SECONDS = 6 * 3600
 """For the rows of one table."""
-_DAMAGE_OR_NOT = (reasons.LOAD_FAILED, reasons.ARCHIVE_UNREADABLE)
-"""Statements of a damaged archive may fail before its checksum, which comes last, is read."""
 
 T = TypeVar("T")
 
@@ -164,7 +162,7 @@ class Restoration:
             self._load_files(metered)
         except StepFailed as error:
             # A first pass has checked the same version of the object.
-            if self._in_one_pass and error.reason in _DAMAGE_OR_NOT:
+            if self._in_one_pass and may_be_damage(error):
                 self._check_digest(metered)
             raise
         self._check_digest(metered)
