@@ -70,7 +70,7 @@ class _Watch:
                 name = _name(pid)
                 self._cpu[pid, name] = _cpu(pid)
                 rss = self._found.peak_rss
-                rss[name] = max(rss.get(name, 0), _peak_rss(pid))
+                rss[name] = max(rss.get(name, 0), peak_rss(pid))
 
     def total(self) -> None:
         seconds: dict[str, float] = defaultdict(float)
@@ -100,7 +100,8 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def _peak_rss(pid: int) -> int:
+def peak_rss(pid: int) -> int:
+    """The most memory that a process has had. Bytes. Raises OSError, ValueError: it has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

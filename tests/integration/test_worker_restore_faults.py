@@ -99,6 +99,13 @@ def load(target: Target, manifest: Manifest | None, archive: bytes) -> list[Mism
         work.stop()
 
 
+async def loaded(made: Worker, target: Database) -> list[Mismatch]:
+    """Load the archive over what is there."""
+    archive = await made.store.get(BUCKET, made.target.key)
+    manifest = read_manifest(await made.store.get(BUCKET, made.target.manifest_key))
+    return await asyncio.to_thread(load, await asyncio.to_thread(met, target), manifest, archive)
+
+
 async def test_damage_at_twenty_places_is_named_and_the_next_one_succeeds(
     made: Worker, source: Database, target: Database
 ) -> None:
@@ -126,9 +133,6 @@ async def test_damage_at_twenty_places_is_named_and_the_next_one_succeeds(
 async def test_killed_at_twenty_points_the_next_one_succeeds(
     made: Worker, source: Database, target: Database, tmp_path: Path
 ) -> None:
-    archive = await made.store.get(BUCKET, made.target.key)
-    manifest = read_manifest(await made.store.get(BUCKET, made.target.manifest_key))
-    server = await asyncio.to_thread(met, target)
     async with hold_proxy(target.host, target.port, EVERYTHING) as proxy:
         proxy.release()
         ended = await restoring(made, target, tmp_path, proxy.port).run("restore")
@@ -140,7 +144,7 @@ async def test_killed_at_twenty_points_the_next_one_succeeds(
             await within(held.reached)
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-        assert await asyncio.to_thread(load, server, manifest, archive) == [], skip
+        assert await loaded(made, target) == [], skip
     assert await content(target) == await content(source)
 
 
@@ -207,13 +211,17 @@ async def test_asked_to_end_it_ends_at_once(made: Worker, target: Database, tmp_
     )
 
 
-async def test_a_server_that_is_lost_halfway(made: Worker, target: Database, tmp_path: Path) -> None:
+async def test_a_server_that_is_lost_halfway(
+    made: Worker, source: Database, target: Database, tmp_path: Path
+) -> None:
     async with cut_proxy(target.host, target.port) as proxy:
         proxy.word = b"INSERT INTO `order_lines`"
         ended = await restoring(made, target, tmp_path, proxy.port).run("restore")
     assert (ended.code, ended.result.reason) == (1, reasons.DATABASE_LOST), ended.log
     assert "then restore again with overwrite: Tables; " in ended.result.message
     assert " of 7 tables have all their rows" in ended.result.message
+    assert await loaded(made, target) == []
+    assert await content(target) == await content(source)
 
 
 async def test_a_user_who_may_not(made: Worker, target: Database, tmp_path: Path) -> None:
@@ -222,6 +230,7 @@ async def test_a_user_who_may_not(made: Worker, target: Database, tmp_path: Path
     ended = await worker.run("restore")
     assert (ended.code, ended.result.reason) == (1, reasons.GRANTS_MISSING), ended.log
     assert "loading database `" in ended.result.message
+    assert await loaded(made, target) == []
 
 
 async def test_a_storage_in_trouble(
