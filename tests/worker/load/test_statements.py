@@ -13,6 +13,7 @@ from tidbbackup.worker.load.statements import (
     created,
     definer,
     engine,
+    in_parts,
     is_head,
     leaves_database_open,
     plain,
@@ -56,6 +57,35 @@ def test_a_file_without_an_end() -> None:
 def test_a_statement_that_the_server_would_not_take_is_not_collected() -> None:
     with pytest.raises(TooLong, match="and more"):
         list(split((b"x" * 10 for _ in range(1000)), 50))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"INSERT INTO `t` VALUES\n",
+        b"INSERT INTO `a``\n(b` (`c`,`VALUES\n(`) VALUES\n",
+        b"REPLACE INTO `t` (`a`, `b`) VALUES\n",
+    ],
+)
+def test_a_large_insert_is_carried_out_in_parts_with_the_same_rows(head: bytes) -> None:
+    rows = [b"(%d,'%s')" % (number, b"\\n(,;" * number) for number in range(600)]
+    parts = list(in_parts(head + b",\n".join(rows)))
+    assert len(parts) > 5
+    assert all(part.startswith(head) and len(part) < 110 << 10 for part in parts)
+    assert b",\n".join(part.removeprefix(head) for part in parts) == b",\n".join(rows)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"INSERT INTO `t` VALUES\n(1,'%s')" % (b"x" * 300_000),
+        b"INSERT INTO `t` VALUES(1)" + b"\n,(2)" * 90_000,
+        b"ALTER SEQUENCE `s` RESTART 7",
+    ],
+    ids=["one row", "mydumper 1.0", "a sequence"],
+)
+def test_what_has_no_rows_on_lines_of_their_own_stays_as_it_is(statement: bytes) -> None:
+    assert list(in_parts(statement)) == [statement]
 
 
 def test_a_routine_is_one_statement() -> None:

@@ -17,6 +17,7 @@ def test_rows_are_loaded_as_they_were() -> None:
     for words in ("NAMES binary", "time_zone = '+00:00'", "foreign_key_checks = 0", "STRICT_ALL_TABLES"):
         assert words in rows
     assert "NO_AUTO_VALUE_ON_ZERO" in rows
+    assert "unique_checks = 1" in rows
     assert "ALLOW_INVALID_DATES" in rows
     assert "auto_random" not in rows
     assert "allow_auto_random_explicit_insert = 1" in TIDB.settings(utf8=True, zone="SYSTEM", strict=True)

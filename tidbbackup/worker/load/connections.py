@@ -1,6 +1,7 @@
-"""The connections that carry out the statements of rows, each in a thread. One INSERT is one transaction.
+"""The connections that carry out the statements of rows, each in a thread.
 
-Must not know where the statements come from.
+One INSERT of the archive is one transaction; MariaDB gets it as several smaller ones. Must not know where
+the statements come from.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tidbbackup.worker.database.session import error_code, open_session
 from tidbbackup.worker.failure import StepFailed
 from tidbbackup.worker.load.board import Board, Source, Stopped
 from tidbbackup.worker.load.failures import explained, lost
+from tidbbackup.worker.load.statements import in_parts
 from tidbbackup.worker.load.target import Target
 from tidbbackup.worker.load.thing import Thing
 
@@ -78,7 +80,8 @@ class Connections:
                 if source is not mine:
                     self._turn_to(session, source, mine)
                     mine = source
-                rows = _carry_out(session, statement)
+                parts = list(in_parts(statement)) if self._target.is_mariadb else [statement]
+                rows = _carry_out(session, parts)
             except pymysql.Error as error:
                 raise explained(error, source.thing, self._target.login.where) from error
             with self._lock:
@@ -96,14 +99,24 @@ class Connections:
             session.select_db(source.database)
 
 
-def _carry_out(session: Connection[Any], statement: bytes) -> int:
-    """The rows that it brought. A transaction that conflicts with another is repeated: it was rolled back."""
+def _carry_out(session: Connection[Any], statements: list[bytes]) -> int:
+    """The rows that these brought, in one transaction; it is repeated where it conflicts with another one."""
     for attempt in range(_TRIES):
         try:
-            session.query(statement)
-            return int(session.affected_rows())  # type: ignore[no-untyped-call]
+            if len(statements) == 1:
+                return _rows(session, statements[0])
+            session.begin()
+            rows = sum(_rows(session, statement) for statement in statements)
+            session.commit()
+            return rows
         except pymysql.Error as error:
             if error_code(error) not in tidb.CONFLICTS or attempt == _TRIES - 1:
                 raise
             log.info("once more: %s", error)
+            session.rollback()
     raise AssertionError("the last try returns or raises")
+
+
+def _rows(session: Connection[Any], statement: bytes) -> int:
+    session.query(statement)
+    return int(session.affected_rows())  # type: ignore[no-untyped-call]

@@ -62,6 +62,11 @@ class Target:
         return tidb.is_tidb(self.version)
 
     @property
+    def is_mariadb(self) -> bool:
+        """Whether it is MariaDB."""
+        return "mariadb" in self.version.lower()
+
+    @property
     def system(self) -> tuple[str, ...]:
         """Its own databases."""
         return TIDB_SYSTEM_DATABASES if self.is_tidb else SYSTEM_DATABASES
@@ -84,7 +89,8 @@ class Target:
             "sql_mode": f"'{_STRICT if strict else self.sql_mode}'",
             "time_zone": f"'{zone}'",
             "foreign_key_checks": "0",
-            "unique_checks": "0",
+            # Off, a server may load two rows that are one to its collation, without a word.
+            "unique_checks": "1",
             "lock_wait_timeout": str(_LOCK_WAIT_SECONDS),
         }
         if self.is_tidb:
