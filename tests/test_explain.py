@@ -199,7 +199,10 @@ def test_what_is_wrong_is_said(tmp_path: Path, found: dict[str, Any], line: str)
         (backup(21), "holds no pingcap.com/v1alpha1 BackupSchedule"),
         (schedule() | {"metadata": None}, "a BackupSchedule has no metadata.name"),
         (backup(21, uid=""), "Backup nightly-2026-11-21t03-00-00: metadata has no uid"),
-        (backup(21) | {"status": {"phase": 7}}, "Backup nightly-2026-11-21t03-00-00: Expected"),
+        (
+            backup(21) | {"status": {"phase": 7}},
+            "Backup nightly-2026-11-21t03-00-00: status.phase: 7: must be",
+        ),
     ],
 )
 def test_what_cannot_be_explained(tmp_path: Path, found: dict[str, Any], why: str) -> None:
@@ -233,3 +236,10 @@ def test_the_specifications_examples(tmp_path: Path, path: Path) -> None:
 
     assert code == 0, lines
     assert lines[3].split()[0] == "2026-11-23T03:32:00Z"
+
+
+def test_a_backup_with_a_wrong_field_is_told_with_its_path_and_line(tmp_path: Path) -> None:
+    wrong = backup(23) | {"spec": TEMPLATE | {"from": {"host": "tidb", "secretName": "db", "port": "x"}}}
+    code, (line,) = explained(tmp_path, schedule(), wrong)
+    assert code == 2
+    assert "spec.from.port: 'x': must be of type integer (line " in line

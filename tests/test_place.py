@@ -30,6 +30,37 @@ def test_what_is_no_bucket(url: str) -> None:
         folder_of(url, Place())
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("x; check spec.s3.endpoint, DNS", "x; check --endpoint, DNS"),
+        ("set spec.s3.region and spec.s3.endpoint to", "set --region and --endpoint to"),
+        (
+            "check `access_key` and `secret_key` in the Secret of spec.s3.secretName",
+            "check $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY",
+        ),
+    ],
+)
+async def test_a_storages_trouble_is_told_by_the_flags_of_the_command(message: str, said: str) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    place = Place("other", "http://127.0.0.1:1")
+    with pytest.raises(StorageError) as caught:
+        async with client_of(folder_of("s3://bucket", place), place, keys, Patience()):
+            raise StorageError("StorageUnreachable", message, "503")
+    assert (str(caught.value), caught.value.reason, caught.value.code) == (said, "StorageUnreachable", "503")
+
+
+@pytest.mark.parametrize(
+    "keys", [{"AWS_ACCESS_KEY_ID": "a"}, {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": " b"}]
+)
+async def test_half_a_pair_of_keys_is_told_by_its_variables(keys: dict[str, str]) -> None:
+    place = Place("other", "http://127.0.0.1:1")
+    with pytest.raises(StorageError, match="set both keys, or neither") as caught:
+        async with client_of(folder_of("s3://bucket", place), place, keys, Patience()):
+            pytest.fail("there is half a pair")
+    assert "Secret" not in str(caught.value)
+
+
 async def test_without_keys_the_variables_are_named_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

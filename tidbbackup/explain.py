@@ -166,7 +166,9 @@ def _backup(found: Found) -> Backup:
     try:
         backup = decode_backup(encoded(found.value))
     except UNFIT as error:
-        raise Unreadable(f"{title}: {error}") from error
+        found_wrong = schema_problems(BACKUP_KIND, found.value)
+        why = "; ".join(found.at_its_line(str(each)) for each in found_wrong) or str(error)
+        raise Unreadable(f"{title}: {why}") from error
     meta = backup.metadata
     if SCHEDULE_LABEL in meta.labels and not (meta.uid and meta.creationTimestamp):
         raise Unreadable(

@@ -31,6 +31,22 @@ _NO_KEYS = (
     "role, as for AWS's own tools"
 )
 
+_ODD_KEYS = (
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_SESSION_TOKEN is empty, missing, or has white space at "
+    "an end: set both keys, or neither to use a profile or a role"
+)
+
+# What messages about a storage call by fields of a spec, and what it is called on a command line.
+_FLAGS = {
+    "`access_key` and `secret_key` in the Secret of spec.s3.secretName": (
+        "$AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY"
+    ),
+    "the ca.crt of spec.s3.caSecretName": "--ca",
+    "spec.s3.bucket": "the bucket in the URL",
+    "spec.s3.endpoint": "--endpoint",
+    "spec.s3.region": "--region",
+}
+
 
 class Unusable(Exception):
     """The command line has no valid address."""
@@ -89,7 +105,11 @@ async def client_of(
     """A client with the access keys of the environment, or those of AWS's own tools. Raises StorageError."""
     # In a shell an empty token is none, as for AWS's own tools.
     given = {name: value for name, value in environ.items() if value or name != "AWS_SESSION_TOKEN"}
-    keys, proxies = access_keys_from(given), proxies_from(environ, target)
+    try:
+        keys = access_keys_from(given)
+    except StorageError as error:
+        raise StorageError(error.reason, _ODD_KEYS) from error
+    proxies = proxies_from(environ, target)
     # Nobody makes them while somebody waits at a terminal: they are asked for once.
     patience = attrs.evolve(patience, identity_pauses=())
     async with AsyncExitStack() as stack:
@@ -100,4 +120,14 @@ async def client_of(
             if keys is None and error.reason == reasons.CREDENTIALS_MISSING:
                 raise StorageError(error.reason, _NO_KEYS) from error
             raise
-        yield client
+        try:
+            yield client
+        except StorageError as error:
+            raise StorageError(error.reason, by_flags(str(error)), error.code) from error
+
+
+def by_flags(message: str) -> str:
+    """A message about a storage, with the flags of the command line for the fields of a spec."""
+    for field, flag in _FLAGS.items():
+        message = message.replace(field, flag)
+    return message

@@ -28,7 +28,7 @@ from tidbbackup.model.contract.task import (
 )
 from tidbbackup.model.filter.table_filter import read_filter
 from tidbbackup.model.units import format_duration
-from tidbbackup.place import Place, Unusable, target_of
+from tidbbackup.place import Place, Unusable, by_flags, target_of
 from tidbbackup.screen import Screen
 from tidbbackup.worker.failure import UsageError
 
@@ -121,7 +121,7 @@ def _tell(result: WorkerResult, code: int, where: str, out: TextIO, screen: Scre
     for notice in result.notices:
         screen.say(f"warning: {notice.message}")
     if code:
-        screen.say(f"tidbbackup restore: {result.reason} in step {result.step}: {result.message}")
+        screen.say(f"tidbbackup restore: {result.reason} in step {result.step}: {by_flags(result.message)}")
         return
     assert result.started is not None
     assert result.finished is not None

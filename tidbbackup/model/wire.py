@@ -113,7 +113,10 @@ class Reader(Generic[T]):
                 value = None if value == _NULL else self._part(name, value)
             if value is not None:
                 given[name] = without_nulls(value)
-        return msgspec.convert(given, self._cls)
+        try:
+            return msgspec.convert(given, self._cls)
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(str(error).replace("`$.source", "`$.from")) from error
 
     def _part(self, name: str, raw: msgspec.Raw) -> Any:
         try:

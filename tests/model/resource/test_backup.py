@@ -61,7 +61,7 @@ def test_without_spec_and_status_it_is_empty() -> None:
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"from": {"host": 1}}, "source.host"),
+        ({"from": {"host": 1}}, "from.host"),
         ({"s3": {"options": "--x"}}, "s3.options"),
         ({"s3": []}, "s3"),
         ({"pendingDeadlineSeconds": "soon"}, "pendingDeadlineSeconds"),
