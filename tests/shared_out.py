@@ -13,10 +13,15 @@ _TOGETHER = (
 )
 """Groups of files, by how their paths begin: each group runs in one process."""
 
+_APART = ("tests/simulation/test_seeds.py",)
+"""Files whose tests need nothing of each other and take long: each test may run in another process."""
+
 
 def together(nodeid: str) -> str:
-    """What a test must run in one process with: its file, or the first of its group."""
+    """What a test must run in one process with: its file, or the first of its group, or itself alone."""
     file = nodeid.split("::", 1)[0]
+    if file in _APART:
+        return nodeid
     return next((group[0] for group in _TOGETHER if file.startswith(group)), file)
 
 

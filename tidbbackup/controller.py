@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -142,9 +143,14 @@ async def check_crds(client: Client) -> None:
 
 
 def assemble(
-    client: Client, settings: Settings, metrics: Metrics, fence: Fence, election: Election | None
+    client: Client,
+    settings: Settings,
+    metrics: Metrics,
+    fence: Fence,
+    election: Election | None,
+    now: Callable[[], datetime] = utc_now,
 ) -> Parts:
-    """Wire stores, reflectors, queue and reconcilers together."""
+    """Wire stores, reflectors, queue and reconcilers together. `now` is the wall clock."""
     if election is None:
         fence.extend()
     metrics.watch_leader(settings.lease[1], lambda: fence.left > 0)
@@ -189,12 +195,12 @@ def assemble(
             metrics.watch_reflector(reflector.health)
             reflectors.append(reflector)
     metrics.watch_queue(queue)
-    metrics.gauges(partial(_of_objects, fence, caches))
+    metrics.gauges(partial(_of_objects, fence, caches, now))
     image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
     reconcilers = Reconcilers(
-        client, gate, caches, image, utc_now, metrics.reconciled, counters.count, caps=caps
+        *(client, gate, caches, image, now, metrics.reconciled, counters.count, fence.clock), caps=caps
     )
-    runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers)
+    runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers, now=now)
     return Parts(queue, tuple(reflectors), runner, progress, fence, election)
 
 
@@ -203,11 +209,11 @@ def _once_open(fence: Fence, add: Callable[[ObjectKey], object]) -> Callable[[Ob
     return lambda key: add(key) if fence.opened.is_set() else None
 
 
-def _of_objects(fence: Fence, caches: Caches) -> Iterable[Metric]:
+def _of_objects(fence: Fence, caches: Caches, now: Callable[[], datetime]) -> Iterable[Metric]:
     # All replicas see the same objects; the leader alone shows them, so that sums over replicas are right.
     if fence.left <= 0:
         return ()
-    schedules = schedule_gauges(caches.schedules, utc_now)
+    schedules = schedule_gauges(caches.schedules, now)
     return chain(backup_gauges(caches.backups), restore_gauges(caches.restores), schedules)
 
 

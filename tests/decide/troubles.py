@@ -91,9 +91,10 @@ class Troubled(World):
             return False
         return super()._start(name, job)
 
-    def _part(self, part: Part, told: Aftermath) -> PartResult:
+    def part(self, part: Part, told: Aftermath) -> PartResult:
+        """Also fails."""
         if not self.fails.get(part, 0):
-            return super()._part(part, told)
+            return super().part(part, told)
         self.fails[part] -= 1
         return PartResult(part, done=False, reason="AccessDenied", message="no")
 

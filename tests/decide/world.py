@@ -14,6 +14,7 @@ import attrs
 import msgspec
 
 from tests.decide.builders import NOW, URL, plan_or_look, pod, result, running, said, terminated
+from tests.decide.left_behind import LeftBehind
 from tidbbackup.decide import backup as run_backup
 from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts, Refusal
@@ -30,8 +31,7 @@ from tidbbackup.decide.plan import (
     Tally,
 )
 from tidbbackup.decide.render import WorkerImage
-from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult
-from tidbbackup.model.contract.result import Outcome, WorkerResult
+from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase
 from tidbbackup.model.resource.kubernetes import ContainerState, Job, JobStatus, Pod, decode_job
@@ -70,7 +70,7 @@ class View:
 
 
 @attrs.define
-class World:
+class World(LeftBehind):
     """All there is. `script` says how a dump goes: complete, fail, pend, or end without a word.
 
     Of the latter: die has done nothing, half has an archive but no manifest, late and mute have done all
@@ -81,11 +81,6 @@ class World:
     script: str
     jobs: dict[str, Job] = attrs.Factory(dict)
     pods: dict[str, Pod] = attrs.Factory(dict)
-    archive: bool = False
-    manifest: bool = False
-    upload: bool = False
-    raised: bool = False
-    """The GC life time of a TiDB."""
     starts_at: datetime = NOW
     """No dump's pod starts before."""
     now: datetime = NOW
@@ -159,7 +154,7 @@ class World:
 
     def _patch(self, version: str, changes: dict[str, Any]) -> None:
         found = self._current(version)
-        new = msgspec.convert(_merged(msgspec.to_builtins(found.status), changes), BackupStatus)
+        new = msgspec.convert(merged(msgspec.to_builtins(found.status), changes), BackupStatus)
         self.check_status(found, new)
         self._store(attrs.evolve(found, status=new))
 
@@ -318,8 +313,8 @@ class World:
     def _start(self, name: str, job: Job) -> bool:
         if name.startswith("backup-") and (self.script == "pend" or self.now < self.starts_at):
             return False
-        self.upload = self.upload or name.startswith("backup-")
-        self.raised = self.raised or name.startswith("backup-")
+        if name.startswith("backup-"):
+            self.begun()
         self.pods[name] = pod("Running", running(self.now), owner=job.metadata.uid, name=name)
         return True
 
@@ -327,12 +322,11 @@ class World:
         owner = {"owner": job.metadata.uid, "name": name}
         if name.startswith("aftermath-"):
             assert job.aftermath is not None
-            report = self._aftermath(job.aftermath)
+            report = self.aftermath(job.aftermath, result())
             good = report.outcome is not Outcome.FAILED
             self.pods[name] = pod("Succeeded" if good else "Failed", said(report), **owner)
         elif self.script in ("complete", "mute", "late"):
-            self.archive, self.manifest, self.upload = True, True, False
-            self.raised = self.script in ("mute", "late")
+            self.stored(released=self.script == "complete")
             last = {"complete": said(result()), "mute": terminated(), "late": terminated(exit_code=137)}
             self.pods[name] = pod(
                 "Failed" if self.script == "late" else "Succeeded", last[self.script], **owner
@@ -345,42 +339,18 @@ class World:
         elif self.script == "evict" and name == "backup-demo":
             self.pods[name] = pod("Failed", terminated(exit_code=137), reason="Evicted", **owner)
         elif self.script == "evict":
-            self.raised = False  # The second attempt is the same holder.
-            self.archive, self.manifest, self.upload = True, True, False
+            self.stored(released=True)  # The second attempt is the same holder.
             self.pods[name] = pod("Succeeded", said(result()), **owner)
         else:
             self.archive, self.upload = self.script == "half", self.script == "die"
             self.pods[name] = pod("Failed", terminated(exit_code=137), **owner)
         self.pods[name] = _began(self.pods[name], self.now)
 
-    def _aftermath(self, told: Aftermath) -> WorkerResult:
-        """What the worker does and says; tests that make it fail lay their own over it."""
-        parts = tuple(self._part(part, told) for part in Part if part in told)
-        failed = not all(part.done for part in parts)
-        found = result() if Part.INSPECT in told and self.archive and self.manifest else result(Outcome.DONE)
-        return attrs.evolve(found, outcome=Outcome.FAILED if failed else Outcome.DONE, parts=parts)
-
-    def _part(self, part: Part, told: Aftermath) -> PartResult:
-        if part is Part.RELEASE:
-            self.raised = False
-            return PartResult(part)
-        if part is Part.INSPECT:
-            return PartResult(part, reason=self._not_whole(), message="no" if self._not_whole() else "")
-        unless_whole = told.data is Data.DELETE_UNLESS_WHOLE
-        deletes = told.data is Data.DELETE or (unless_whole and bool(self._not_whole()))
-        self._clean(deletes)
-        return PartResult(part, reason="ArchiveDeleted" if deletes else "DataKept")
-
-    def _not_whole(self) -> str:
-        if self.archive and self.manifest:
-            return ""
-        return "ResultLost" if self.archive else "NothingStored"
-
-    def _clean(self, data: bool) -> None:
+    def clean(self, data: bool) -> None:
+        """Also: data is deleted only where that is asked for."""
         policy = self.backup.spec.cleanPolicy if self.backup else None
         assert not (data and policy in (None, "Retain")), "data deleted that nobody asked to delete"
-        self.archive, self.manifest = self.archive and not data, self.manifest and not data
-        self.upload = False
+        super().clean(data)
 
     def _stop(self, name: str) -> bool:
         """A pod is deleted; whether that changes anything."""
@@ -419,14 +389,14 @@ def _began(found: Pod, at: datetime) -> Pod:
     return attrs.evolve(found, status=told)
 
 
-def _merged(old: Any, changes: Any) -> Any:
-    """A JSON merge patch, RFC 7386."""
+def merged(old: Any, changes: Any) -> Any:
+    """What a JSON merge patch (RFC 7386) makes of `old`."""
     if not isinstance(changes, dict):
         return changes
-    merged = dict(old) if isinstance(old, dict) else {}
+    new = dict(old) if isinstance(old, dict) else {}
     for name, value in changes.items():
-        merged[name] = _merged(merged.get(name), value)
-    return {name: value for name, value in merged.items() if value is not None}
+        new[name] = merged(new.get(name), value)
+    return {name: value for name, value in new.items() if value is not None}
 
 
 def facts_of(seen: View, refusal: Refusal | None = None) -> BackupFacts:

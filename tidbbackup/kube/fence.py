@@ -26,7 +26,8 @@ class Fence:
     """
 
     def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
-        self._clock = clock
+        self.clock = clock
+        """Monotonic seconds that also count while the machine is suspended."""
         self._until = -math.inf
         self.opened = asyncio.Event()
         """Set when it opens for the first time."""
@@ -34,7 +35,7 @@ class Fence:
     @property
     def left(self) -> float:
         """Seconds until it closes; 0 or less: it is closed."""
-        return self._until - self._clock()
+        return self._until - self.clock()
 
     def extend(self, until: float = math.inf) -> None:
         """Open until that time of its clock."""

@@ -1,4 +1,4 @@
-"""A real API server with its controller manager as the scenarios see it; there is no node."""
+"""An API server with its controller manager, real or simulated, as the scenarios see it; there is no node."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.decide.builders import FROM, S3
 from tests.decide.contract.subject import CONFLICT, DONE, REJECTED, Holds, answer
 from tests.decide.world import View
 from tests.reconcile.recording import uncounted
+from tests.simulation.plane import SimulatedPlane
 from tidbbackup.decide.plan import Action, Plan
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import Connection, Credentials, Tls
@@ -42,7 +43,7 @@ _numbers = count()
 class OnApiServer:
     """See subject.Server."""
 
-    plane: ControlPlane
+    plane: ControlPlane | SimulatedPlane
     client: Client
     namespace: str = attrs.field(factory=lambda: f"contract-{next(_numbers)}")
 
