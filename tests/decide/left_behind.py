@@ -14,10 +14,12 @@ from tidbbackup.model.contract.result import Outcome, WorkerResult
 
 @attrs.define(kw_only=True)
 class LeftBehind:
-    """Whether there is an archive, its manifest, an open upload, and a GC life time that is raised."""
+    """Whether there is an archive, its manifest, a log, an open upload, and a GC life time that is raised."""
 
     archive: bool = False
     manifest: bool = False
+    log: bool = False
+    """Of a run that failed and said so."""
     upload: bool = False
     raised: bool = False
     """The GC life time of a TiDB."""
@@ -53,6 +55,7 @@ class LeftBehind:
             return PartResult(part, reason=why, message="no" if why else "")
         deletes = told.data is Data.DELETE or (told.data is Data.DELETE_UNLESS_WHOLE and bool(why))
         self.clean(deletes)
+        self.log = self.log and not (deletes or told.data is Data.LOG)
         return PartResult(part, reason="ArchiveDeleted" if deletes else "DataKept")
 
     def clean(self, data: bool) -> None:

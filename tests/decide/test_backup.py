@@ -313,6 +313,16 @@ def test_an_upload_left_open_is_told_first() -> None:
     assert warning["message"].endswith("; so what")
 
 
+@pytest.mark.parametrize("told", [done(logKept=True), gave_up(logKept=True)])
+def test_a_log_that_was_kept_is_named_in_the_status(told: Pod) -> None:
+    found = backup(status=attrs.evolve(RUNNING, backupPath=URL))
+    assert patch_of(decide(facts(found, job=job(), pods=(told,)), NOW))["log"] == f"{URL}.log"
+
+
+def test_where_no_log_was_kept_none_is_named() -> None:
+    assert "log" not in patch_of(decide(facts(backup(status=RUNNING), job=job(), pods=(gave_up(),)), NOW))
+
+
 def test_a_run_that_never_started_has_no_duration() -> None:
     told = decide(facts(backup(status=SCHEDULED), job=job(), pods=(pod("Failed", reason="Evicted"),)), NOW)
 

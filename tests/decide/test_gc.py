@@ -241,6 +241,13 @@ def test_a_backup_that_is_found_whole_is_kept_under_on_failure() -> None:
     assert (patch_of(plan)["uploadLeftOpen"], patch_of(plan)["gcLifeTimeHeld"]) == (None, None)
 
 
+def test_a_failed_run_that_left_nothing_but_its_log_says_what_was_deleted() -> None:
+    kept = PartResult(Part.CLEAN, reason="DataKept")
+    told = failed("DumpFailed", backupPath=URL, log=f"{URL}.log")
+    plan = after(going("Delete", told), kept, told="clean log")
+    assert cause_of(plan) == ("DataKept", f"{URL}.log is deleted, the run has left nothing else")
+
+
 def test_leftovers_alone_are_cleaned_without_a_word_of_deleting() -> None:
     kept = PartResult(Part.CLEAN, reason="DataKept")
     plan = after(going("Retain", STOPPED), kept, told="clean release")

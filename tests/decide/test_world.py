@@ -82,6 +82,7 @@ def test_a_deleted_backup_goes_and_leaves_what_its_policy_keeps(
     made = script in WHOLE | {"half"} and deleted_at in ("Running", "final")
     made = made and (script, deleted_at) != ("evict", "Running")  # the first attempt makes nothing
     assert world.archive == (made and is_kept(policy, whole=script in WHOLE))
+    assert not world.log or is_kept(policy, whole=False)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -333,9 +333,9 @@ class World(LeftBehind):
             )
         elif self.script == "fail":
             self.upload = self.raised = False
-            self.pods[name] = pod(
-                "Failed", said(result(Outcome.FAILED, reason="DumpFailed", message="x")), **owner
-            )
+            self.log = True
+            told = result(Outcome.FAILED, reason="DumpFailed", message="x", logKept=True)
+            self.pods[name] = pod("Failed", said(told), **owner)
         elif self.script == "evict" and name == "backup-demo":
             self.pods[name] = pod("Failed", terminated(exit_code=137), reason="Evicted", **owner)
         elif self.script == "evict":
@@ -377,7 +377,8 @@ class World(LeftBehind):
                 *(status.timeCompleted is None, status.observedGeneration, status.condition(WARNING)),
                 tuple(record.retryReason for record in status.backoffRetryStatus),
             )
-        return phase, reason, self.archive, self.upload, self.raised, tuple(sorted(self.jobs)), told
+        left = self.archive, self.upload, self.raised, self.log
+        return phase, reason, *left, tuple(sorted(self.jobs)), told
 
 
 def _began(found: Pod, at: datetime) -> Pod:

@@ -226,8 +226,14 @@ class Scene:
         raise NeverHappened(f"nobody said {reason} of {name}: {await self.events(name)}")
 
     async def objects(self) -> dict[str, int]:
-        """What stands in the bucket."""
-        return await self.lab.store.objects(self.bucket)
+        """What stands in the bucket beside the logs of runs."""
+        stored = await self.lab.store.objects(self.bucket)
+        return {key: size for key, size in stored.items() if not key.endswith(LOG)}
+
+    async def logs(self) -> set[str]:
+        """The URLs of the logs of runs in the bucket."""
+        stored = await self.lab.store.objects(self.bucket)
+        return {f"s3://{self.bucket}/{key}" for key in stored if key.endswith(LOG)}
 
     async def secret(self, name: str, values: dict[str, str]) -> None:
         """Create a Secret, or replace its values."""
@@ -247,7 +253,7 @@ class Scene:
         jobs = await self._live_backup_jobs()
         owners = [owner["uid"] for job in jobs for owner in job["metadata"].get("ownerReferences", ())]
         assert len(owners) == len(set(owners)), "two live Jobs for one Backup"
-        objects = await self.objects()
+        objects, logs = await self.objects(), await self.logs()
         answer = await self.lab.plane.api.get(
             f"/apis/pingcap.com/v1alpha1/namespaces/{self.namespace}/backups"
         )
@@ -259,6 +265,7 @@ class Scene:
             if status.get("phase") in ("Complete", "Failed") and "observedGeneration" in status:
                 complete = ["Succeeded"] if status["phase"] == "Complete" else []
                 assert [kind for kind in true if kind in ("Finished", "Succeeded")] == ["Finished", *complete]
+            assert status.get("phase") == "Clean" or "log" not in status or status["log"] in logs
             if status.get("phase") == "Complete":
                 key = status["backupPath"].removeprefix(f"s3://{self.bucket}/")
                 assert objects.get(key) == status["backupSize"], (key, objects)
@@ -273,6 +280,8 @@ class Scene:
         found = await self.jobs()
         return [job for job in found if job["metadata"]["name"].startswith("backup-") and not over(job)]
 
+
+LOG = ".log"
 
 BESIDE = ("Warning", "Finished", "Succeeded", "Proven")
 """Conditions that are no phases."""

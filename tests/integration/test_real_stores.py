@@ -99,7 +99,7 @@ async def open_uploads(worker: Worker) -> list[str]:
 
 
 async def stored(worker: Worker) -> set[str]:
-    """Archive and manifest, as far as they are there."""
+    """Archive, manifest and log, as far as they are there."""
     prefix = worker.target.key.removesuffix(".tgz")
     return set(await worker.store.objects(worker.target.bucket, prefix))
 
@@ -194,9 +194,9 @@ async def test_what_a_killed_run_left_is_cleaned_and_data_when_asked(
     assert await open_uploads(worker) == []
 
     assert (await worker.run()).result.outcome == Outcome.COMPLETE
-    assert await stored(worker) == {worker.target.key, worker.target.manifest_key}
+    assert await stored(worker) == {worker.target.key, worker.target.manifest_key, worker.target.log_key}
     assert (await worker.run("clean")).result.outcome == Outcome.DONE
-    assert await stored(worker) == {worker.target.key, worker.target.manifest_key}
+    assert await stored(worker) == {worker.target.key, worker.target.manifest_key, worker.target.log_key}
     worker.data = Data.DELETE
     for _ in range(2):
         assert (await worker.run("clean")).result.outcome == Outcome.DONE
@@ -221,9 +221,9 @@ async def test_a_bucket_that_keeps_versions_gets_delete_markers_and_that_is_told
     for each in (ended, again):
         assert (each.code, each.result.outcome) == (0, Outcome.DONE), each.log
     assert await stored(worker) == set()
-    both = {worker.target.key, worker.target.manifest_key}
-    assert {each["Key"] for each in kept["DeleteMarkers"]} == both
-    assert sorted(each["Key"] for each in kept["Versions"]) == sorted(both)
+    written = {worker.target.key, worker.target.manifest_key, worker.target.log_key}
+    assert {each["Key"] for each in kept["DeleteMarkers"]} == written
+    assert sorted(each["Key"] for each in kept["Versions"]) == sorted(written)
     (notice,) = ended.result.notices
     assert notice.reason == reasons.DELETE_MARKER
     assert "former versions stay in it" in notice.message
@@ -304,5 +304,5 @@ async def test_encryption_by_the_server(server: RealStore, source: Database, tmp
         assert "does this storage take spec.s3.sse AES256" in ended.result.message
         return
     assert (ended.code, ended.result.outcome) == (0, Outcome.COMPLETE), ended.log
-    for key in (worker.target.key, worker.target.manifest_key):
+    for key in (worker.target.key, worker.target.manifest_key, worker.target.log_key):
         assert (await server.store.head(server.bucket, key))["ServerSideEncryption"] == "AES256"

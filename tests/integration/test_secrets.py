@@ -76,6 +76,7 @@ async def test_secrets_are_nowhere_and_a_row_is_found(
         "arguments of all processes": b"\n".join(arguments),
         "archive": archive,
         "manifest": await store.get("secrets", key.removesuffix(".tgz") + ".manifest.json"),
+        "log in the bucket": await store.get("secrets", f"{key}.log"),
         "objects of the API": await api_objects(scene),
     }
 
@@ -85,6 +86,8 @@ async def test_secrets_are_nowhere_and_a_row_is_found(
             assert canary not in text, f"{canary!r} in the {place}"
 
     assert ROW in archive, "the search finds what is there"
+    assert ROW not in places["log in the bucket"]
+    assert b"Started dump at" in places["log in the bucket"]
     assert b"mydumper" in places["arguments of all processes"], "mydumper was among the samples"
     assert b"PATH=" in shown
     assert b"AWS_" not in shown

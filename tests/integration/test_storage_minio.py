@@ -67,7 +67,7 @@ async def test_it_checks_the_whole_object(minio: ObjectStore, monkeypatch: pytes
     target = target_in(minio, sse="AES256", tags={"team": "a b"})
     async with opened(minio, target, minio.ca) as client:
         await upload(client, target)
-        await objects.put_json(client, target, target.manifest_key, b"{}")
+        await objects.put_small(client, target, target.manifest_key, b"{}")
         found = await client.head_object(Bucket="bucket", Key=target.key, ChecksumMode="ENABLED")
         assert found["ChecksumType"] == "FULL_OBJECT"
         assert found["ContentLength"] == 11 * MIB + 1

@@ -127,6 +127,45 @@ async def test_a_cleaning_that_dies_after_any_delete_is_finished_by_the_next(nam
     assert set(peer.objects) == left
 
 
+LOG = {"k.tgz.log": stored(b"log", OURS)}
+
+
+@pytest.mark.parametrize("data", [Data.DELETE, Data.LOG])
+@pytest.mark.parametrize("uid", [OURS, OTHER, ""])
+async def test_a_log_is_deleted_if_it_is_ours(uid: str, data: Data) -> None:
+    async with served() as (peer, target):
+        peer.objects = {"k.tgz.log": stored(b"log", uid)}
+        notices = await cleaned(target, data)
+    assert set(peer.objects) == ({"k.tgz.log"} if uid != OURS else set())
+    assert [notice.reason for notice in notices] == [reasons.KEY_TAKEN] * (uid != OURS)
+
+
+@pytest.mark.parametrize("data", [Data.KEEP, Data.DELETE_UNLESS_WHOLE])
+async def test_the_log_of_a_whole_backup_stays_with_it(data: Data) -> None:
+    async with served() as (peer, target):
+        peer.objects = WHOLE | LOG
+        assert await cleaned(target, data) == []
+    assert peer.objects == WHOLE | LOG
+
+
+async def test_where_a_log_alone_is_to_go_nothing_else_is_looked_for() -> None:
+    """Those who may not list the bucket are denied a look at what is not there: the archive."""
+    async with served() as (peer, target):
+        peer.objects = LOG | {"k.tgz": stored(ARCHIVE, OURS, "r")}
+        peer.uploads["u"] = Opened("k.tgz")
+        assert await cleaned(target, Data.LOG) == []
+    assert set(peer.objects) == {"k.tgz"}
+    assert set(peer.uploads) == {"u"}
+
+
+async def test_without_the_right_to_list_a_log_that_is_not_there_holds_up_no_cleaning() -> None:
+    """S3 denies those a look at what is not there; backups of older versions have no log."""
+    async with served() as (peer, target):
+        peer.objects, peer.hides = dict(WHOLE), True
+        assert await cleaned(target, Data.DELETE) == []
+    assert peer.objects == {}
+
+
 WHOLE = {"k.tgz": stored(ARCHIVE, OURS, "r"), "k.manifest.json": stored(manifest(OURS), OURS, "r")}
 NOT_WHOLE = {
     "nothing": {},

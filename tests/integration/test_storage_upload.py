@@ -48,7 +48,7 @@ async def test_headers_arrive_as_asked_for(header_store: ObjectStore) -> None:
         upload, notices = await start_upload(client, target, "run-1", PATIENCE)
         parts = await upload.send(bodies(5 * MIB, 5 * MIB, 3))
         assert await upload.complete(parts) == 10 * MIB + 3
-        await objects.put_json(client, target, target.manifest_key, b"{}")
+        await objects.put_small(client, target, target.manifest_key, b"{}")
         tags = await client.get_object_tagging(Bucket="headers", Key=target.key)
     assert notices == ()
     head = await header_store.head("headers", target.key)

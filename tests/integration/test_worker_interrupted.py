@@ -133,12 +133,14 @@ async def test_sigterm_while_the_database_is_silent(worker: Worker, to_database:
 
 async def test_sigterm_while_the_storage_is_silent(worker: Worker, to_store: CutProxy) -> None:
     to_store.limit, to_store.freeze = 10 * MIB, True
+    worker.keep_log = 1
     process = await worker.start()
     await to_store.reached.wait()
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(20):
         ended = await worker.ended(process)
     assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED)
+    assert not ended.result.logKept
     # Dump and upload run at once: the dump may have ended by then, or not.
     assert ended.result.step in ("dump", "upload")
     assert ended.result.uploadLeftOpen

@@ -34,15 +34,19 @@ def worker(source: Database, object_store: ObjectStore, tmp_path: Path) -> Worke
     return backing_up(source, object_store, BUCKET, "backup-1.tgz", tmp_path)
 
 
-async def refused(worker: Worker, reason: str) -> Ended:
-    """It failed for this reason, in the preflight, and left nothing."""
+async def refused(worker: Worker, reason: str, *, reachable: bool = True) -> Ended:
+    """It failed for this reason, in the preflight, and left nothing, beside its log if it is `reachable`."""
     ended = await worker.run()
     assert (ended.code, ended.result.outcome, ended.result.reason) == (1, Outcome.FAILED, reason), ended.log
     assert ended.result.step == "preflight"
     assert "--outputdir" not in ended.log
     assert not ended.result.uploadLeftOpen
     assert await worker.store.uploads(BUCKET) == []
-    assert not [key for key in await worker.store.objects(BUCKET) if key.startswith(worker.target.key)]
+    stored = await worker.store.objects(BUCKET, worker.target.key)
+    assert set(stored) - {worker.target.log_key} == set()
+    assert ended.result.logKept == reachable, ended.log
+    if reachable:
+        assert f"{reason} in step preflight" in await worker.kept_log()
     return ended
 
 
@@ -81,20 +85,20 @@ async def test_a_bucket_that_does_not_exist(worker: Worker) -> None:
 
 async def test_wrong_keys(worker: Worker) -> None:
     worker.environ = {"AWS_SECRET_ACCESS_KEY": "wrong-secret-key-0123456789"}
-    ended = await refused(worker, reasons.CREDENTIALS_REFUSED)
+    ended = await refused(worker, reasons.CREDENTIALS_REFUSED, reachable=False)
     assert "`access_key` and `secret_key`" in ended.result.message
     assert "wrong-secret" not in ended.log + ended.message.decode()
 
 
 async def test_an_empty_key_never_falls_through_to_the_nodes_identity(worker: Worker) -> None:
     worker.environ = {"AWS_ACCESS_KEY_ID": ""}
-    ended = await refused(worker, reasons.CREDENTIALS_MISSING)
+    ended = await refused(worker, reasons.CREDENTIALS_MISSING, reachable=False)
     assert "`access_key`" in ended.result.message
 
 
 async def test_a_storage_that_is_down(worker: Worker) -> None:
     worker.retarget(endpoint=f"http://127.0.0.1:{free_port()}")
-    ended = await refused(worker, reasons.STORAGE_UNREACHABLE)
+    ended = await refused(worker, reasons.STORAGE_UNREACHABLE, reachable=False)
     assert "spec.s3.endpoint" in ended.result.message
 
 

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.integration
 MIB = 1 << 20
 BUCKET = "round-trip"
 KEY = "some/prefix/backup-20261123T030000Z-01234567.tgz"
+UID = "0123456789abcdef"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -67,7 +68,7 @@ async def test_the_archive_loaded_by_myloader_equals_the_source(
     assert result.databaseCount == len(DATABASES)
     assert set(result.databases) == set(DATABASES)
     objects = await object_store.objects(BUCKET)
-    assert objects.keys() == {KEY, target.manifest_key}
+    assert objects.keys() == {KEY, target.manifest_key, target.log_key}
     assert await object_store.uploads(BUCKET) == []
     archive = tmp_path / "archive.tgz"
     archive.write_bytes(await object_store.get(BUCKET, KEY))
@@ -129,8 +130,10 @@ async def test_class_acl_and_encryption_of_the_task_are_those_of_the_archive(
     head = await header_store.head("asked-for", target.key)
     assert (head["StorageClass"], head["ServerSideEncryption"]) == ("STANDARD_IA", "AES256")
     assert head["ContentLength"] == ended.result.size
-    manifest = await header_store.head("asked-for", target.manifest_key)
-    assert "StorageClass" not in manifest
+    for key in (target.manifest_key, target.log_key):
+        beside = await header_store.head("asked-for", key)
+        assert "StorageClass" not in beside
+        assert (beside["ServerSideEncryption"], beside["Metadata"]["tidbbackup-uid"]) == ("AES256", UID)
 
 
 def unpack(archive: Path, into: Path) -> Path:
@@ -149,7 +152,7 @@ def unpack(archive: Path, into: Path) -> Path:
 def check_manifest(manifest: dict[str, object], size: int, folder: Path) -> None:
     """The manifest tells the archive's content."""
     assert manifest["formatVersion"] == 1
-    assert manifest["uid"] == "0123456789abcdef"
+    assert manifest["uid"] == UID
     assert manifest["size"] == size
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     listed = manifest["files"]

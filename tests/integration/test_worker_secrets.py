@@ -67,10 +67,13 @@ async def test_secrets_are_nowhere_and_a_row_is_found(worker: Worker) -> None:
 
     manifest = await worker.store.get(BUCKET, worker.target.manifest_key)
     archive = unpacked(await worker.store.get(BUCKET, worker.target.key))
-    for place in (ended.log.encode(), ended.message, arguments, archive, manifest):
+    kept = (await worker.kept_log()).encode()
+    for place in (ended.log.encode(), ended.message, arguments, archive, manifest, kept):
         for canary in CANARIES:
             assert canary not in place
     assert ROW.encode() in archive, "the search finds what is there"
+    assert ROW.encode() not in kept
+    assert b"Started dump at" in kept
     assert b"mydumper" in arguments, "mydumper's arguments were among the samples"
     assert worker.environment()["LOG_LEVEL"] == "DEBUG"
 
@@ -90,8 +93,10 @@ async def test_mydumper_sees_no_secret_and_its_file_is_gone(worker: Worker) -> N
     for canary in (*CANARIES, b"AWS_", b"DB_PASSWORD", b"CANARYACCESS12"):
         assert canary not in seen
     assert left == [], "all threads have logged in"
+    kept = (await worker.kept_log()).encode()
+    assert b"asked to end" in kept
     for canary in CANARIES:
-        assert canary not in ended.log.encode() + ended.message
+        assert canary not in ended.log.encode() + ended.message + kept
 
 
 async def test_the_defaults_file_is_ours_alone(worker: Worker) -> None:

@@ -23,10 +23,13 @@ from tidbbackup.storage.errors import StorageError
 from tidbbackup.worker import main as entry
 from tidbbackup.worker.environment import read_environment
 from tidbbackup.worker.failure import Journal
+from tidbbackup.worker.kept_log import LogTail
 from tidbbackup.worker.main import main, supervise
 from tidbbackup.worker.run import Limits
 
 CLEANING = Aftermath((Part.CLEAN,))
+UNKEPT = Limits(connect=0, keep_log=0)
+"""Nobody waits for a database, nor for a storage that takes the log."""
 
 
 def environ(
@@ -55,7 +58,7 @@ def said(folder: Path) -> WorkerResult:
     ],
 )
 def test_failures_are_told(tmp_path: Path, more: dict[str, str], reason: str, words: str) -> None:
-    assert main("dump", environ(tmp_path, more), Limits(connect=0)) == 1
+    assert main("dump", environ(tmp_path, more), UNKEPT) == 1
     result = said(tmp_path)
     assert (result.outcome, result.step, result.reason) == (Outcome.FAILED, "preflight", reason)
     assert words in result.message
@@ -65,7 +68,7 @@ def test_failures_are_told(tmp_path: Path, more: dict[str, str], reason: str, wo
 
 
 def test_options_are_refused_again(tmp_path: Path) -> None:
-    assert main("dump", environ(tmp_path, {"DB_PASSWORD": "x"}, "--logfile=/etc/x")) == 1
+    assert main("dump", environ(tmp_path, {"DB_PASSWORD": "x"}, "--logfile=/etc/x"), UNKEPT) == 1
     assert said(tmp_path).reason == reasons.INVALID_SPEC
 
 
@@ -80,6 +83,56 @@ def test_an_aftermath_without_usable_keys(tmp_path: Path, keys: dict[str, str], 
     assert main("aftermath", environ(tmp_path, keys, aftermath=CLEANING)) == 1
     assert (said(tmp_path).step, said(tmp_path).reason) == ("aftermath", reasons.CREDENTIALS_MISSING)
     assert words in said(tmp_path).message
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_dump_keeps_its_log_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool
+) -> None:
+    kept = []
+
+    async def keep_log(_: object, tail: LogTail, __: object) -> bool:
+        # Whoever dies here loses the log alone.
+        assert (said(tmp_path).reason, said(tmp_path).logKept) == (reasons.LOGIN_FAILED, False)
+        kept.append(tail.text().decode())
+        return taken
+
+    monkeypatch.setattr(entry, "keep_log", keep_log)
+    assert main("dump", environ(tmp_path)) == 1
+    assert (said(tmp_path).reason, said(tmp_path).logKept) == (reasons.LOGIN_FAILED, taken)
+    assert "LoginFailed in step preflight: no password given" in kept[0]
+
+
+@pytest.mark.parametrize("action", ["restore", "aftermath"])
+def test_nothing_but_a_dump_keeps_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    async def work(*_: object) -> WorkerResult:
+        return WorkerResult(Outcome.DONE)
+
+    async def keep_log(*_: object) -> bool:
+        pytest.fail("the log is written")
+
+    monkeypatch.setattr(entry, action, work)
+    monkeypatch.setattr(entry, "keep_log", keep_log)
+    assert main(action, environ(tmp_path)) == 0
+
+
+def test_a_run_whose_upload_another_has_aborted_writes_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node was cut off, and what it left is cleaned, or the next attempt has begun: the key is theirs."""
+
+    async def dump(*_: object) -> WorkerResult:
+        raise StorageError("UploadFailed", "the upload is gone", "NoSuchUpload")
+
+    async def keep_log(*_: object) -> bool:
+        pytest.fail("the log is written")
+
+    monkeypatch.setattr(entry, "dump", dump)
+    monkeypatch.setattr(entry, "keep_log", keep_log)
+    assert main("dump", environ(tmp_path)) == 1
+    assert not said(tmp_path).logKept
 
 
 def test_usage(tmp_path: Path) -> None:
@@ -182,4 +235,4 @@ async def test_what_keeps_a_run_from_being_shown_is_told(
 
 
 def test_an_unwritable_termination_log_changes_nothing_else(tmp_path: Path) -> None:
-    assert main("dump", environ(tmp_path) | {"TERMINATION_LOG": str(tmp_path / "no" / "log")}) == 1
+    assert main("dump", environ(tmp_path) | {"TERMINATION_LOG": str(tmp_path / "no" / "log")}, UNKEPT) == 1

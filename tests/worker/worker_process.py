@@ -40,6 +40,7 @@ patience = Patience(connect_timeout=3, read_timeout=10, attempts=2, part_delays=
 renewal = float(os.environ.pop("TEST_RENEWAL"))
 patient = {"lock_wait": float(os.environ.pop("TEST_LOCK_WAIT")), "idle": float(os.environ.pop("TEST_IDLE"))}
 patient |= {"put_back": float(os.environ.pop("TEST_PUT_BACK")), "connect": 2, "lock_pauses": (1, 2)}
+patient |= {"keep_log": float(os.environ.pop("TEST_KEEP_LOG"))}
 limits = Limits(stall=stall, renewal=renewal, patience=patience, **patient)
 sys.exit(main(sys.argv[1], os.environ, limits, leave=os._exit))
 """
@@ -79,6 +80,8 @@ class Worker:
     lock_wait: float = 30
     idle: float = 60
     put_back: float = 3
+    keep_log: float = 15
+    """What is told of a log must not hang on how busy this machine is."""
     environ: dict[str, str] = field(factory=dict)
     """Set on top of everything else."""
     by: tuple[str, ...] = ()
@@ -124,6 +127,7 @@ class Worker:
             "TEST_LOCK_WAIT": str(self.lock_wait),
             "TEST_IDLE": str(self.idle),
             "TEST_PUT_BACK": str(self.put_back),
+            "TEST_KEEP_LOG": str(self.keep_log),
             **self.environ,
         }
 
@@ -176,10 +180,15 @@ class Worker:
         assert process.returncode is None, (self.folder / "log").read_text()
         return process
 
+    async def kept_log(self) -> str:
+        """The log in the bucket; empty if there is none."""
+        there = await self.store.objects(self.target.bucket, self.target.log_key)
+        return (await self.store.get(self.target.bucket, self.target.log_key)).decode() if there else ""
+
     async def left_in_bucket(self) -> tuple[set[str], list[tuple[str, str]]]:
-        """Keys of objects and open uploads in the bucket."""
+        """Keys of objects, beside the log, and open uploads in the bucket."""
         objects = await self.store.objects(self.target.bucket)
-        return set(objects), await self.store.uploads(self.target.bucket)
+        return set(objects) - {self.target.log_key}, await self.store.uploads(self.target.bucket)
 
     def into(self, target: Database, folder: Path, settings: RestoreSettings, port: int = 0) -> "Worker":
         """The worker that loads this one's archive into a server; `port`: another way to that server."""

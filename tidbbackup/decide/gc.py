@@ -185,6 +185,8 @@ def _cleaned(life: BackupLife, report: WorkerResult, told: PartResult) -> tuple[
     elif told.reason == reasons.ARCHIVE_DELETED:
         text = f"{life.archive_url} is deleted"
         cause = Cause(reasons.ARCHIVE_DELETED, f"{text}; {notices}" if notices else text)
+    elif left_to_clean(backup).data is Data.LOG:
+        cause = Cause(reasons.DATA_KEPT, f"{status.log} is deleted, the run has left nothing else")
     elif left_to_clean(backup).data is Data.DELETE_UNLESS_WHOLE:
         text = f"the backup is whole: {life.archive_url} is kept"
         if not told.reason:

@@ -135,6 +135,11 @@ class ObjectTarget:
         return without_extension(self.key) + ".manifest.json"
 
     @property
+    def log_key(self) -> str:
+        """The key of the log's end: beside the archive."""
+        return f"{self.key}.log"
+
+    @property
     def top(self) -> str:
         """The one top directory inside the archive: its file name without extension."""
         return without_extension(self.key.rsplit("/", 1)[-1])

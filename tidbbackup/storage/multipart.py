@@ -192,7 +192,7 @@ class Upload:
             StorageError: the storage refused or could not be reached.
         """
         await with_retries(
-            lambda: objects.put_json(self._client, self._target, key, body, self._opened.acl, self._marks),
+            lambda: objects.put_small(self._client, self._target, key, body, self._opened.acl, self._marks),
             "writing the manifest",
             self._patience,
         )

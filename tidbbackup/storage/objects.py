@@ -26,7 +26,7 @@ _WITHOUT_WORDS = frozenset({"400", "403", "404"})
 RUN_METADATA = "tidbbackup-run"
 """Metadata of archive and manifest: which run of a worker wrote them."""
 UID_METADATA = "tidbbackup-uid"
-"""Metadata of archive and manifest: the whole uid of their Backup."""
+"""Metadata of archive, manifest and log: the whole uid of their Backup."""
 
 
 @frozen
@@ -44,7 +44,7 @@ class ObjectHead:
 
 
 def encryption(target: ObjectTarget) -> dict[str, str]:
-    """Parameters for server-side encryption; archive and manifest carry the same."""
+    """Parameters for server-side encryption; archive, manifest and log carry the same."""
     wanted = {"ServerSideEncryption": target.sse, "SSEKMSKeyId": target.sseKmsKeyId}
     return {name: value for name, value in wanted.items() if value}
 
@@ -136,15 +136,16 @@ async def put_tags(client: S3Client, target: ObjectTarget) -> None:
         raise explain(error, "tagging", target) from error
 
 
-async def put_json(
+async def put_small(
     client: S3Client,
     target: ObjectTarget,
     key: str,
     body: bytes,
     acl: str = "",
     marks: dict[str, str] | None = None,
+    media_type: str = "application/json",
 ) -> None:
-    """Write a small JSON object in the bucket's default class, with the archive's encryption and ACL.
+    """Write a small object in the bucket's default class, with the archive's encryption.
 
     A bucket with a default object lock takes nothing without a digest; MD5 is the one that all know.
     """
@@ -155,12 +156,12 @@ async def put_json(
             Bucket=target.bucket,
             Key=key,
             Body=body,
-            ContentType="application/json",
+            ContentType=media_type,
             ContentMD5=base64.b64encode(digest).decode(),
             **{name: value for name, value in wanted.items() if value},
         )
     except Exception as error:
-        raise explain(error, "writing the manifest of", target) from error
+        raise explain(error, f"writing {key} of", target) from error
 
 
 async def delete(client: S3Client, target: ObjectTarget, key: str) -> bool:

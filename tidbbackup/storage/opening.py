@@ -20,7 +20,8 @@ from tidbbackup.storage.errors import code_of, explain
 WHOLE = "FULL_OBJECT"
 """The kind of checksum that the storage compares with one of the whole object."""
 
-_ACL_REFUSED = frozenset({"AccessControlListNotSupported", "NotImplemented", "InvalidArgument"})
+ACL_REFUSED = frozenset({"AccessControlListNotSupported", "NotImplemented", "InvalidArgument"})
+"""S3's codes for an ACL that it does not take."""
 
 
 @frozen
@@ -47,7 +48,7 @@ async def open_one(
         return await _create(client, target, marks, target.acl), ()
     except Exception as error:
         refused = explain(error, "starting the upload of", target)
-        if target.acl not in HARMLESS_ACLS or code_of(error) not in _ACL_REFUSED:
+        if target.acl not in HARMLESS_ACLS or code_of(error) not in ACL_REFUSED:
             raise refused from error
         try:
             opened = await _create(client, target, marks, "")

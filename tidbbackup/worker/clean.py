@@ -13,7 +13,7 @@ from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client
 from tidbbackup.storage.errors import StorageError
-from tidbbackup.worker.archive.ownership import Owned, owned
+from tidbbackup.worker.archive.ownership import Owned, log_there, owned
 from tidbbackup.worker.failure import Journal
 from tidbbackup.worker.inspection import is_whole
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 async def clean(client: S3Client, task: WorkerTask, journal: Journal, data: Data) -> bool:
-    """Abort the open uploads of exactly this key, and do with manifest and archive what `data` says.
+    """Abort the open uploads of exactly this key, and do with all that is stored what `data` says.
 
     What is gone already is success. Where the bucket is missing nothing is left to do either, but it may have
     been renamed: that is a Warning. Returns whether manifest and archive are to be gone now.
@@ -36,16 +36,16 @@ async def clean(client: S3Client, task: WorkerTask, journal: Journal, data: Data
             raise
         text = f"the bucket is not there: nothing was deleted; if it exists again, delete {task.target.url}"
         journal.notice(error.reason, text)
-    return data is not Data.KEEP
+    return data not in (Data.KEEP, Data.LOG)
 
 
 async def _clean(client: S3Client, task: WorkerTask, journal: Journal, data: Data) -> bool:
     target = task.target
     found: list[Owned] = []
     failed: StorageError | None = None
-    delete = data is Data.DELETE
+    delete = data in (Data.DELETE, Data.LOG)
     try:
-        found = await owned(client, target)
+        found = await (log_there if data is Data.LOG else owned)(client, target)
         # Dying here: the next run asks again, and finds the same or less.
         delete = delete or (data is Data.DELETE_UNLESS_WHOLE and not await is_whole(client, task))
     except StorageError as error:
@@ -59,7 +59,7 @@ async def _clean(client: S3Client, task: WorkerTask, journal: Journal, data: Dat
         text = f"what {whose}, and not ours ({task.uid}), was not deleted: s3://{target.bucket}/{each.key}"
         journal.notice(reasons.KEY_TAKEN, text)
     try:
-        if not any(each.uid for each in others):
+        if data is not Data.LOG and not any(each.uid for each in others):
             count = await objects.abort_uploads(client, target)
             log.info("aborted %d open uploads of %s", count, target.url)
     except StorageError as error:
@@ -73,4 +73,4 @@ async def _clean(client: S3Client, task: WorkerTask, journal: Journal, data: Dat
             journal.notice(reasons.DELETE_MARKER, text)
     if failed:
         raise failed
-    return delete
+    return delete and data is not Data.LOG

@@ -35,6 +35,8 @@ class Journal:
     step: str = "preflight"
     notices: list[Notice] = field(factory=list)
     upload_left_open: bool = False
+    disowned: bool = False
+    """Its upload was aborted by another: a cleaning, or the next attempt. It writes nothing more."""
     life_time_held: bool = False
     """TiDB's GC life time may still be raised by this run."""
     complete: WorkerResult | None = None

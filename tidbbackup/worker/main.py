@@ -9,12 +9,15 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import attrs
 
 from tidbbackup.logs import PlainLines
 from tidbbackup.model import reasons
@@ -24,6 +27,7 @@ from tidbbackup.worker.aftermath import aftermath
 from tidbbackup.worker.dump import dump
 from tidbbackup.worker.environment import Environment, read_environment, termination_log
 from tidbbackup.worker.failure import Journal, StepFailed, UsageError
+from tidbbackup.worker.kept_log import LogTail, keep_log
 from tidbbackup.worker.memory import share_heaps
 from tidbbackup.worker.privacy import keep_private
 from tidbbackup.worker.restore import restore
@@ -50,21 +54,24 @@ def main(
     `leave` ends the process with it at once, which returning does not: asyncio and Python wait for threads,
     of which one may stand in a look-up at a silent name server, or in a read of a silent disk.
     """
-    _log_to_stdout(environ.get("LOG_LEVEL") or "INFO")
+    tail = LogTail()
+    _log_to_stdout(environ.get("LOG_LEVEL") or "INFO", tail)
     keep_private()
     share_heaps()
     last_words = termination_log(environ)
     started = _now()
     try:
         env = read_environment(environ)
-        work = work_of(action, limits or Limits())
+        limits = limits or Limits()
+        work = work_of(action, limits)
     except UsageError as error:
         log.error("%s", error)
         _say(last_words, _failed(Journal(step=action), reasons.INTERNAL_ERROR, str(error), started))
         return EXIT_USAGE
     # Only these take so long that somebody wants to look at them.
     shown = env.pod_ip if action in ("dump", "restore") else ""
-    return asyncio.run(_said(work, env, started, shown, leave))
+    keep = partial(keep_log, env, tail, limits) if action == "dump" else None
+    return asyncio.run(_said(work, env, started, shown, keep, leave))
 
 
 Work = Callable[[Environment, Journal], Coroutine[Any, Any, WorkerResult]]
@@ -86,16 +93,24 @@ def work_of(action: str, limits: Limits) -> Work:
 
 
 async def _said(
-    work: Work, env: Environment, started: datetime, pod_ip: str, leave: Callable[[int], object] | None
+    work: Work,
+    env: Environment,
+    started: datetime,
+    pod_ip: str,
+    keep: Callable[[], Awaitable[bool]] | None,
+    leave: Callable[[int], object] | None,
 ) -> int:
     journal = Journal()
     async with _shown(journal, pod_ip):
         result, code = await supervise(work, env, journal, started)
+        # Dying from here on loses no more than the log: it is kept once its end is said, and then said too.
         _say(env.termination_log, result)
         if code:
             log.error("%s in step %s: %s", result.reason, result.step, result.message)
         else:
             log.info("%s: %s", result.outcome, result.path)
+        if keep and not journal.disowned and await keep():
+            _say(env.termination_log, attrs.evolve(result, logKept=True))
         if leave:
             leave(code)
     return code
@@ -161,6 +176,7 @@ async def supervise(
     except asyncio.CancelledError:
         reason, message = reasons.TERMINATED, f"asked to end (SIGTERM) in step {journal.step}"
     except (StepFailed, StorageError) as error:
+        journal.disowned = isinstance(error, StorageError) and error.code == "NoSuchUpload"
         reason, message = error.reason, str(error)
         if terminated:
             reason, message = reasons.TERMINATED, f"asked to end: {error}"
@@ -195,11 +211,11 @@ def _say(path: Path, result: WorkerResult) -> None:
         log.error("cannot write the termination message to %s: %s", path, error.strerror)
 
 
-def _log_to_stdout(level: str) -> None:
+def _log_to_stdout(level: str, tail: LogTail) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(PlainLines())
     known = level.upper() in logging.getLevelNamesMapping()
-    logging.basicConfig(level=level.upper() if known else "INFO", handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper() if known else "INFO", handlers=[handler, tail], force=True)
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))

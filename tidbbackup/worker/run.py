@@ -35,6 +35,9 @@ class Limits:
     """For putting back the GC life time after a run, the connection included; the next Job tries again."""
     put_back: float = 8
     """For putting the GC life time back."""
+    keep_log: float = 10
+    """For writing the log's end into the bucket; the result is said before. A pod with a tenth of a CPU takes
+    some seconds to make a client."""
     patience: Patience = field(factory=Patience)
 
 

@@ -10,6 +10,7 @@ from tidbbackup.model.contract.aftermath import Part, PartResult
 from tidbbackup.model.resource.backup import BackupStatus
 
 STOPPED = ended("RunStopped", stopped=True)
+LOG = f"{URL}.log"
 COMPLETE_OPEN = status("Complete", uploadLeftOpen=True)
 
 
@@ -23,6 +24,10 @@ COMPLETE_OPEN = status("Complete", uploadLeftOpen=True)
         (COMPLETE_OPEN, "clean", "clean", "clean delete"),
         (failed("DumpFailed"), "", "", ""),
         (failed("DumpFailed", gcLifeTimeHeld=True), "release", "release", "release"),
+        (failed("DumpFailed", log=LOG), "", "clean log", "clean log"),
+        (failed("DumpFailed", "Clean", log=LOG), "", "", ""),
+        (failed("DumpFailed", log=LOG, uploadLeftOpen=True), "clean", "clean delete", "clean delete"),
+        (status("Complete", log=LOG), "", "", "clean delete"),
         (failed("DumpFailed", uploadLeftOpen=True), "clean", "clean delete", "clean delete"),
         (failed("Killed"), "clean release", "clean release delete", "clean release delete"),
         (ended(), "clean release", "clean release delete-unless-whole", "clean release delete"),

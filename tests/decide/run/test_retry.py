@@ -136,6 +136,13 @@ def test_what_the_worker_warned_of_is_not_lost_on_the_way_to_the_next_attempt() 
     assert "timeCompleted" not in patch
 
 
+def test_the_log_of_a_former_attempt_stays_where_the_next_could_not_write_its_own() -> None:
+    found = ended(gave_up("BucketNotFound"), {}, record())
+    assert found.backup
+    told = attrs.evolve(found.backup, status=attrs.evolve(found.backup.status, log=f"{URL}.log"))
+    assert written(told, decide(attrs.evolve(found, backup=told), NOW)).status.log == f"{URL}.log"
+
+
 @pytest.mark.parametrize("refusal", [None, Refusal(400, "cannot unmarshal"), Refusal(422, "Invalid")])
 def test_a_spec_that_became_wrong_ends_it_for_good(refusal: Refusal | None) -> None:
     """Invalid would let the key's fields be edited, and what the first attempt left is found by that key."""

@@ -146,7 +146,8 @@ def tried_until(life: BackupLife, until: datetime, one_try: timedelta) -> dateti
 
 
 def _by_its_exit_code(wanted: Aftermath) -> WorkerResult:
-    kept = {Data.KEEP: reasons.DATA_KEPT, Data.DELETE: reasons.ARCHIVE_DELETED}.get(wanted.data, "")
+    told = {Data.DELETE: reasons.ARCHIVE_DELETED, Data.DELETE_UNLESS_WHOLE: ""}
+    kept = told.get(wanted.data, reasons.DATA_KEPT)
     done = [
         PartResult(part, reason=kept if part is Part.CLEAN else "")
         for part in wanted.parts

@@ -47,8 +47,10 @@ def _data(backup: Backup) -> Data:
     """What becomes of an archive; that of a failure can only be there if its upload may be open."""
     policy, status = clean_policy(backup), backup.status
     complete = status.condition(Phase.COMPLETE) is not None
-    if policy is CleanPolicy.RETAIN or not (complete or status.uploadLeftOpen):
+    if policy is CleanPolicy.RETAIN:
         return Data.KEEP
+    if not (complete or status.uploadLeftOpen):
+        return Data.LOG if status.log else Data.KEEP
     if policy is CleanPolicy.DELETE:
         return Data.DELETE
     if complete:

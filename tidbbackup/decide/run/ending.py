@@ -92,6 +92,8 @@ def _told(backup: Backup, result: WorkerResult, now: datetime) -> BackupStatus:
     status = attrs.evolve(
         backup.status,
         backupPath=result.path or backup.status.backupPath,
+        # Another attempt has the same key.
+        log=f"{backup.status.backupPath}.log" if result.logKept else backup.status.log,
         uploadLeftOpen=before.uploadLeftOpen or result.uploadLeftOpen,
         gcLifeTimeHeld=before.gcLifeTimeHeld or result.gcLifeTimeHeld,
     )

@@ -22,9 +22,11 @@ class Part(StrEnum):
 
 
 class Data(StrEnum):
-    """What a cleaning does with archive and manifest."""
+    """What a cleaning does with archive, manifest and log."""
 
     KEEP = "keep"
+    LOG = "log"
+    """Delete the log: the run has left nothing else, so nothing else is looked for."""
     DELETE_UNLESS_WHOLE = "delete-unless-whole"
     DELETE = "delete"
 

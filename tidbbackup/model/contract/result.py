@@ -67,6 +67,8 @@ class WorkerResult:
     """The worker could not abort its multipart upload: a cleaning must."""
     gcLifeTimeHeld: bool = False
     """The worker could not restore TiDB's GC life time: a release must."""
+    logKept: bool = False
+    """The end of the log is in the bucket, under the target's log_key."""
     parts: tuple[PartResult, ...] = ()
     """Of an aftermath. If an inspection finds the backup whole, the fields above tell of that backup."""
     notices: tuple[Notice, ...] = ()

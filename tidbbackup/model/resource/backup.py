@@ -266,6 +266,10 @@ class BackupStatus:
         mapKey="type",
     )
     backupPath: str = declared("", "The archive: s3://bucket/key.")
+    log: str = declared(
+        "",
+        "The last 64 KiB of the worker's log, of the last attempt that could write it: s3://bucket/key.log.",
+    )
     backupSize: int | None = declared(None, "Bytes of the archive.")
     backupSizeReadable: str = declared("", "The same for people.")
     commitTs: str = declared("", "TiDB's timestamp of the data in the archive.")

@@ -8,9 +8,11 @@ from __future__ import annotations
 import msgspec
 from attrs import frozen
 
+from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget
 from tidbbackup.storage import objects
 from tidbbackup.storage.client import S3Client
+from tidbbackup.storage.errors import StorageError
 from tidbbackup.storage.objects import UID_METADATA
 from tidbbackup.worker.archive.manifest import Summary, read_summary
 
@@ -23,9 +25,26 @@ class Owned:
     uid: str
 
 
+async def log_there(client: S3Client, target: ObjectTarget, *, denied_is_absent: bool = False) -> list[Owned]:
+    """The log, if it is there.
+
+    `denied_is_absent`: those who may not list the bucket are denied a look at what is not there.
+
+    Raises:
+        StorageError: the storage refused or could not be reached.
+    """
+    try:
+        found = await objects.head(client, target, target.log_key)
+    except StorageError as error:
+        if denied_is_absent and error.reason == reasons.ACCESS_DENIED:
+            return []
+        raise
+    return [Owned(target.log_key, found.metadata.get(UID_METADATA, ""))] if found else []
+
+
 async def owned(client: S3Client, target: ObjectTarget) -> list[Owned]:
-    """What is there of archive and manifest, in the order in which it may be deleted: what proves whose the
-    other is goes last.
+    """What is there of log, archive and manifest, in the order in which it may be deleted: what proves
+    whose the other is goes last.
 
     Raises:
         StorageError: the storage refused or could not be reached.
@@ -43,7 +62,8 @@ async def owned(client: S3Client, target: ObjectTarget) -> list[Owned]:
     found = [Owned(target.manifest_key, of_manifest)] if manifest else []
     if archive:
         found.insert(len(found) if marked else 0, Owned(target.key, of_archive))
-    return found
+    # Whoever may look at one of them may look at all of them.
+    return [*await log_there(client, target, denied_is_absent=bool(found)), *found]
 
 
 def _summary(body: bytes | None) -> Summary | None:
