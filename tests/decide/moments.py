@@ -26,7 +26,8 @@ LET_GO = ["Normal DataKept", "finalizers "]
 def settled(found: BackupFacts, **evidence: Any) -> BackupFacts:
     """The facts with what live looks have found: jobs, pods."""
     looks = {"jobs": JOB_LOOK, "pods": PODS_LOOK}
-    return attrs.evolve(found, evidence={looks[name]: tuple(items) for name, items in evidence.items()})
+    seen = {looks[name]: tuple(items) for name, items in evidence.items()}
+    return attrs.evolve(found, evidence={**found.evidence, **seen})
 
 
 def ended(

@@ -32,7 +32,10 @@ EXAMPLES: dict[Living, tuple[BackupFacts, float, list[str]]] = {
         facts(backup(status=ended("PendingTooLong", "so", stopped=True)), evidence=NO_LOOKS),
         *(0, ["Warning Failed", "status Failed"]),
     ),
-    Living.NAME_FORMER: (facts(backup(), job=job(owner="old")), 0, [f"delete backup-demo {JOB_UID}"]),
+    Living.NAME_FORMER: (
+        facts(backup(), job=job(owner="old"), evidence=STILL_THERE),
+        *(0, [f"delete backup-demo {JOB_UID}"]),
+    ),
     Living.NAME_TAKEN: (facts(backup(), job=job(owner="")), 0, ["Warning Failed", "status Failed"]),
     Living.REPORTED: (
         facts(backup(status=RUNNING), job=job(), pods=(done(),)),
@@ -115,7 +118,7 @@ def test_row(row: Living) -> None:
         (facts(backup(status=status("Failed")), job=job(FAILED)), []),
         (facts(backup(status=status("Failed")), job=job(true("FailureTarget"))), []),
         (facts(backup(status=status("Failed")), job=job(owner="else")), []),
-        (facts(backup(), job=job(owner="old")), [f"delete backup-demo {JOB_UID}"]),
+        (facts(backup(), job=job(owner="old"), evidence=STILL_THERE), [f"delete backup-demo {JOB_UID}"]),
         (facts(backup(), job=job(owner="old", deletionTimestamp=NOW)), []),
         (facts(backup(), job=job(owner="x", owner_name="other")), ["Warning Failed", "status Failed"]),
         (facts(backup(), job=job(owner="")), ["Warning Failed", "status Failed"]),

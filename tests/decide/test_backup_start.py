@@ -229,7 +229,7 @@ def test_what_is_refused_for_good_ends_then_and_its_ttl_counts_from_there() -> N
     ],
 )
 def test_a_name_that_no_cache_shows_as_taken(jobs: list[Job], expected: list[str]) -> None:
-    found = facts(backup(), refusal=Refusal(409, "already exists"))
+    found = facts(backup(), refusal=Refusal(409, "already exists"), evidence=STILL_THERE)
 
     assert look_of(decide, found, NOW) == JOB_LOOK
     plan = decide(settled(found, jobs=jobs), NOW)

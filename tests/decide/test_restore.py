@@ -25,6 +25,7 @@ JOB = Look("Job", "ns", name="restore-demo")
 PODS = Look("Pod", "ns", labels="tidb.pingcap.com/restore=demo,app.kubernetes.io/component=restore")
 NO_JOB: dict[Look, tuple[object, ...]] = {JOB: ()}
 NO_PODS: dict[Look, tuple[object, ...]] = {PODS: ()}
+THERE: dict[Look, tuple[object, ...]] = {Look("Restore", "ns", names=("demo",)): (restore(),)}
 LOADED = result(tables=3, rows=100)
 
 
@@ -67,7 +68,7 @@ EXAMPLES: dict[Restoring, tuple[Plan, list[str]]] = {
     ),
     Restoring.FINISHED: (plan(one(told("Complete", timeCompleted=NOW)), job=its_job(COMPLETE)), []),
     Restoring.STOPPED: (plan(one(STOPPED), evidence=NO_JOB | NO_PODS), FAILED_PLAN),
-    Restoring.NAME_FORMER: (plan(one(), job=its_job(owner="old")), [GONE]),
+    Restoring.NAME_FORMER: (plan(one(), job=its_job(owner="old"), evidence=THERE), [GONE]),
     Restoring.NAME_TAKEN: (plan(one(), job=its_job(owner="")), FAILED_PLAN),
     Restoring.REPORTED: (
         plan(RUNNING_ONE, job=its_job(), pods=(pod("Succeeded", said(LOADED)),)),

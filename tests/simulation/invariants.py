@@ -39,6 +39,8 @@ class Invariants:
     """Owner's uid and name of each Job of a run."""
     dues: dict[str, set[str]] = field(factory=dict)
     """The due times of the Backups that were ever made, by their schedule's uid."""
+    taken: set[str] = field(factory=set)
+    """The uids of those whose Job was deleted by somebody else."""
     deleted: set[str] = field(factory=set)
     """The due times of those that a user has deleted: there may be another Backup for these."""
     reliable: bool = True
@@ -119,6 +121,7 @@ class Invariants:
         if not ours:
             # Deleted before its owner says that it is there, it makes room for another one.
             self.made.discard((owner.get("uid", ""), job.meta["name"]))
+            self.taken.add(owner.get("uid", ""))
             return
         plural = "restores" if owner.get("kind") == "Restore" else "backups"
         found = self.server.objects.get(plural, job.meta["namespace"], owner.get("name", ""))
@@ -130,12 +133,10 @@ class Invariants:
         ):
             return
         status = found.status
-        over = status.get("phase") in FINAL or status.get("runEnded") or has_ended(job)
-        works = [run for run in self.workers.runs.values() if self._made_by(run.pod, job)]
-        must(over or not works, "deleted while its worker runs")
-
-    def _made_by(self, pod: Item, job: Item) -> bool:
-        return pod.uid not in self.workers.cluster.held and pod.owner["uid"] == job.uid
+        stopped = status.get("runEnded") or status.get("backoffRetryStatus")
+        pods = [pod for _, pod in self.workers.cluster.owned_by(job.uid)]
+        over = found.phase in FINAL or has_ended(job) or any(map(ended, pods))
+        must(over or stopped, f"deleted in phase {found.phase or 'none'}, although nobody has stopped it")
 
     def _new_pod(self, pod: Item) -> None:
         owner = pod.owner
@@ -163,6 +164,10 @@ class Invariants:
         must([kind for kind in true if kind in PHASES] == [phase] * bool(phase), f"phase {phase}, but {true}")
         if before in FINAL | GOING:
             must(phase in {before} | GOING, f"{before} has become {phase}")
+        reason = next(
+            (each.get("reason") for each in status.get("conditions", ()) if each["type"] == phase), ""
+        )
+        must(reason != "JobDeleted" or new.uid in self.taken, "JobDeleted, but nobody has deleted its Job")
         if plural == "backups" and phase == "Complete":
             left = self.workers.left.get(new.uid)
             must(left and not left.not_whole(), "Complete, but there is no whole archive")

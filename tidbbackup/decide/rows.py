@@ -47,8 +47,9 @@ class Living(Row):
     NAME_FORMER = (
         "a Job of our name belongs to a former Backup of this name (by our API group, kind and name; see "
         "I13)",
-        "delete it (in the background, once a pod of it is out of reach: `decide/run/name_lock.py`), wait "
-        "until it no longer exists",
+        "if a live read shows that our Backup is still the one of this name: delete it (in the background, "
+        "once a pod of it is out of reach: `decide/run/name_lock.py`), wait until it no longer exists; else "
+        "the cache lags behind: wait, again in 10 s",
     )
     NAME_TAKEN = (
         "a Job of our name belongs to anything else, such as another operator's Backup (a Job without our "
@@ -193,7 +194,10 @@ class Restoring(Row):
         "its run is stopped because its pod did not start in time (`status.runEnded`)",
         "delete the Job, pods first; once it is gone, by a live read: Failed",
     )
-    NAME_FORMER = "a Job of our name belongs to a former Restore of this name", "delete it, wait"
+    NAME_FORMER = (
+        "a Job of our name belongs to a former Restore of this name",
+        "if a live read shows that our Restore is still the one of this name: delete it, wait; else wait",
+    )
     NAME_TAKEN = "a Job of our name belongs to anything else", "Failed/NameTaken"
     REPORTED = (
         "our Job: the pod's status has the worker's result",
@@ -241,7 +245,8 @@ class AftermathJob(Row):
     )
     LEAVES = (
         "a former Backup's Job has the name; or ours is being deleted, or a pod of it is out of reach",
-        "delete it (in the background, once a pod is out of reach); wait until it no longer exists",
+        "delete it (a former one's only after the same live read as above; in the background, once a pod is "
+        "out of reach); wait until it no longer exists",
     )
     OUTDATED = (
         "it was told something else than what is wanted now, and has not ended; or it waits or has ended, "

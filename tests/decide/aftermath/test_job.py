@@ -61,7 +61,7 @@ EXAMPLES: dict[AftermathJob, tuple[Step, list[str], float | None, str]] = {
         None,
         "",
     ),
-    AftermathJob.LEAVES: (step(aftermath(owner="old")), [GONE], None, ""),
+    AftermathJob.LEAVES: (step(aftermath(owner="old"), evidence=STILL_THERE), [GONE], None, ""),
     AftermathJob.OUTDATED: (step(aftermath(told="inspect release")), [GONE], None, ""),
     AftermathJob.FAILED: (
         step(aftermath(FAILED, told=ALL), reported(NO, NOT_RELEASED), seconds=9),

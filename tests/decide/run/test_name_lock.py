@@ -11,6 +11,7 @@ from tidbbackup.decide import gc
 from tidbbackup.decide.facts import BackupFacts
 from tidbbackup.decide.plan import Delete
 from tidbbackup.decide.run.job_state import Absent, Foreign, Former, Ours, job_state
+from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod
 
 HELD = "held-uid"
@@ -45,11 +46,12 @@ def beside(what: str, *, deleting: bool) -> BackupFacts:
     verb = "backup" if what == "backup" else "aftermath"
     former, pods = held(verb, deleting=deleting), (on_lost_node(),)
     if what == "backup":
-        return facts(backup(), job=former, pods=pods)
+        return facts(backup(), job=former, pods=pods, evidence=STILL_THERE)
     if what == LIVE:
-        return facts(backup(status=failed("OOMKilled")), aftermath_job=former, aftermath_pods=pods)
+        told = backup(status=failed("OOMKilled"))
+        return facts(told, aftermath_job=former, aftermath_pods=pods, evidence=STILL_THERE)
     found = going("Delete", status("Complete"))
-    return facts(found, evidence=NO_RUN, aftermath_job=former, aftermath_pods=pods)
+    return facts(found, evidence=NO_RUN | STILL_THERE, aftermath_job=former, aftermath_pods=pods)
 
 
 @pytest.mark.parametrize("deleting", [False, True])
@@ -82,3 +84,20 @@ def test_our_own_on_a_lost_node_is_abandoned(at: int, deleting: bool) -> None:
         action for action in run_backup.decide(found, later(at)).actions if isinstance(action, Delete)
     )
     assert (delete.key.name, delete.uid, delete.abandon) == ("aftermath-demo", HELD, True)
+
+
+@pytest.mark.parametrize("verb", ["backup", "aftermath"])
+@pytest.mark.parametrize("now_there", [(), (backup(uid="a-newer-one"),)])
+def test_a_job_of_a_newer_backup_is_not_taken_for_a_former_ones(
+    verb: str, now_there: tuple[Backup, ...]
+) -> None:
+    """Our cache of Backups lags: it still shows the one that was there before."""
+    ours = backup() if verb == "backup" else going("Delete", status("Complete"))
+    theirs = job(owner="a-newer-one", verb=verb)
+    jobs = {"job": theirs} if verb == "backup" else {"aftermath_job": theirs}
+    decide = run_backup.decide if verb == "backup" else gc.decide
+    assert look_of(decide, facts(ours, evidence=NO_RUN, **jobs), NOW) in STILL_THERE
+
+    seen = NO_RUN | dict.fromkeys(STILL_THERE, now_there)
+    plan = decide(facts(ours, evidence=seen, **jobs), NOW)
+    assert (outline(plan), plan.wake_at) == ([], later(10))

@@ -71,16 +71,18 @@ def beside(verb: str, found: Job) -> tuple[Any, BackupFacts]:
     """A Backup whose Job of that verb is to be made, and who decides about it."""
     live = run_backup.decide
     if verb == "backup":
-        return live, facts(backup(), job=found)
+        return live, facts(backup(), job=found, evidence=STILL_THERE)
     if verb == "retry":
         policy: dict[str, Any] = {"backoffRetryPolicy": {}}
         again = backup(policy, status("Scheduled", backoffRetryStatus=(RECORD,), backupPath=URL))
-        return live, facts(again, job=found)
+        return live, facts(again, job=found, evidence=STILL_THERE)
     if verb == "inspect":
-        return live, facts(backup(status=ended()), aftermath_job=found)
+        return live, facts(backup(status=ended()), aftermath_job=found, evidence=STILL_THERE)
     if verb == "release":
-        return live, facts(backup(status=failed("OOMKilled")), aftermath_job=found)
-    return gc.decide, facts(going("Delete", status("Complete")), evidence=NO_RUN, aftermath_job=found)
+        died = backup(status=failed("OOMKilled"))
+        return live, facts(died, aftermath_job=found, evidence=STILL_THERE)
+    seen, left = NO_RUN | STILL_THERE, going("Delete", status("Complete"))
+    return gc.decide, facts(left, evidence=seen, aftermath_job=found)
 
 
 @pytest.mark.parametrize("verb", VERBS)

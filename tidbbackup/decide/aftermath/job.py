@@ -18,7 +18,7 @@ from tidbbackup.decide.render import AFTERMATH_SECONDS, aftermath_job, idle_job,
 from tidbbackup.decide.run.diagnosis import why_in_events
 from tidbbackup.decide.run.job_state import Absent, Foreign, Former, NotStarted, Ours, Reported, Silent
 from tidbbackup.decide.run.life import BackupLife
-from tidbbackup.decide.run.name_lock import remove, taken
+from tidbbackup.decide.run.name_lock import remove, remove_former, taken
 from tidbbackup.decide.run.ownership import events_of_start
 from tidbbackup.decide.status import Cause
 from tidbbackup.model import reasons
@@ -64,7 +64,10 @@ def follow(life: BackupLife, wanted: Aftermath, trying_since: datetime) -> Step:
         case Silent(completed=True) if job.job.aftermath == wanted and wanted.parts != (Part.INSPECT,):
             # It exits with 0 only if all is done; what an inspection has found is lost with its result.
             return Step(report=_by_its_exit_code(wanted), row=rows.AftermathJob.DONE)
-        case Former() | Ours(leaving=True):
+        case Former():
+            away = remove_former(job, life.backup, life.facts, life.now)
+            return Step(away.actions, away.wake_at, row=rows.AftermathJob.LEAVES)
+        case Ours(leaving=True):
             # Its disappearance wakes us, and the next round creates it again.
             return _remove(job, rows.AftermathJob.LEAVES)
         case Ours() if _is_of_another_time(life, job, wanted):
@@ -187,6 +190,6 @@ def _try_again(
     return Step(away.actions, away.wake_at, trouble=cause)
 
 
-def _remove(job: Former | Ours, row: rows.AftermathJob) -> Step:
+def _remove(job: Ours, row: rows.AftermathJob) -> Step:
     away = remove(job)
     return Step(away.actions, away.wake_at, row=row)

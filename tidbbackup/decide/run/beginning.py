@@ -16,7 +16,7 @@ from tidbbackup.decide.render import backup_job
 from tidbbackup.decide.run import diagnosis, ending, retry
 from tidbbackup.decide.run.job_state import Foreign, Former, job_state
 from tidbbackup.decide.run.life import BackupLife, Life, S
-from tidbbackup.decide.run.name_lock import remove, taken
+from tidbbackup.decide.run.name_lock import remove_former, taken
 from tidbbackup.decide.run.turn import waits_for
 from tidbbackup.decide.status import Cause, held_since, hold_back, move, no_longer_held, warn
 from tidbbackup.model import reasons
@@ -33,7 +33,7 @@ _AGAIN_THOUGH_WRONG = timedelta(minutes=10)
 def name_is_held(life: Life[S], held: Foreign | Former) -> Plan:
     """A Job that is not ours has the name of the run's."""
     if isinstance(held, Former):
-        return remove(held).by(life.rows.NAME_FORMER)
+        return remove_former(held, life.subject, life.facts, life.now).by(life.rows.NAME_FORMER)
     cause = taken(held)
     text = f"{cause.message}, or create this {life.subject.kind} under another name"
     return Plan(ending.fail(life.subject, Cause(cause.reason, text), life.now), row=life.rows.NAME_TAKEN)
