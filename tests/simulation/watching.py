@@ -32,6 +32,8 @@ class Watch:
 
     def add(self, line: bytes, at: float) -> None:
         """Sends a line, not before that time and not before those that wait already."""
+        if self.broken:
+            return  # A later line would hide those that were lost.
         self.lines.append((max(at, self.lines[-1][0]) if self.lines else at, line))
         self.wake()
 
