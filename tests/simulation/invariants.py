@@ -209,15 +209,15 @@ class Invariants:
         if schedule is None:
             return
         good = sorted(
-            each.meta["annotations"][DUE_TIME]
+            (each.meta["creationTimestamp"], each.annotations[DUE_TIME])
             for each in self.server.objects.of("backups").values()
             if each.labels.get(SCHEDULE_LABEL) == label
             and each.phase == "Complete"
             and (each.uid == backup.uid or not each.going)
         )
         floor = good[-schedule.json["spec"].get("minBackups", 1) :]
-        due = backup.meta["annotations"][DUE_TIME]
-        must(due not in floor, f"retention deletes one of the newest complete ones: {floor}")
+        made = backup.meta["creationTimestamp"], backup.annotations[DUE_TIME]
+        must(made not in floor, f"retention deletes one of the newest complete ones: {floor}")
 
     def check_end(self) -> None:
         """Everything has settled: nothing is left undone, and nothing is left behind."""

@@ -21,6 +21,8 @@ from tests.simulation.weather import Weather
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.errors import ApiError
 
+LONG = 0.1
+"""Seconds on the way that give others the time to act."""
 _STATUS = {"429": 429, "500": 500, "403": 403, "409": 409, "503 later": 503, "429 later": 429}
 _LOST = {"500 done": 500, "504 done": 504}
 _LATER = {"Retry-After": "1"}
@@ -79,6 +81,8 @@ class Network:
     dies: Callable[[], None] = lambda: None
     dead: bool = False
     mine: list[Watch] = field(factory=list)
+    waits: Callable[[str, str], None] = lambda *_: None
+    """Told of method and path of a request that is long on its way to the server."""
     asked: Callable[[str, str, str, int], None] = lambda *_: None
     """Told of each answered request: actor, method, path, status."""
 
@@ -88,7 +92,10 @@ class Network:
         """One request, and what befalls it."""
         fault = self.weather.fault(writes=method == "PATCH")
         death = self.weather.death() if method != "GET" else ""
-        await self._travel(self.weather.latency())
+        way = self.weather.latency()
+        if way > LONG:
+            self.waits(method, url.path)
+        await self._travel(way)
         body = _read(data)
         await self._die_if(death == "before")
         if fault in _STATUS:

@@ -17,7 +17,7 @@ from tests.simulation.controllers import Controller
 from tests.simulation.invariants import Invariants
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Network
-from tests.simulation.server import ApiServer, Path
+from tests.simulation.server import ApiServer, Path, read_path
 from tests.simulation.user import NAMESPACE, User
 from tests.simulation.watching import Watches
 from tests.simulation.weather import Weather
@@ -121,9 +121,15 @@ class Simulation:
         network = Network(self.server, self.watches, self.weather, name)
         elects = self.mode == "lease" and not self.weather.calm
         made = Controller(name, network, self.server.clock, elects)
-        network.dies, network.asked = made.kill, self._asked
+        network.dies, network.asked, network.waits = made.kill, self._asked, self._meddle
         self.controllers.append(made)
         return made
+
+    def _meddle(self, method: str, path: str) -> None:
+        """While a controller's deletion is on its way, the user replaces what is to be deleted."""
+        at = read_path(path)
+        if method == "DELETE" and at.plural == "backups":
+            self.tell(f"while its deletion is on its way: {self.user.replace(at.name)}")
 
     def _mishap(self) -> None:
         """Something befalls one of the controllers, or the API server."""

@@ -79,11 +79,14 @@ class User:
     def replace_backup(self) -> str:
         """kubectl replace --force: the same name again, as soon as it is free."""
         found = self._any("backups")
-        if found is None or found.meta["name"] not in NAMES:
-            return ""
-        self.replaced.add(found.meta["name"])
-        self.server.delete(Path("backups", NAMESPACE, found.meta["name"]), {})
-        return f"replace backups {found.meta['name']}"
+        return self.replace(found.meta["name"]) if found else ""
+
+    def replace(self, name: str) -> str:
+        """The same for that Backup."""
+        self.replaced.add(name)
+        with contextlib.suppress(Refusal):
+            self.server.delete(Path("backups", NAMESPACE, name), {})
+        return f"replace backups {name}"
 
     def edit_backup(self) -> str:
         """kubectl edit: another policy, or what was wrong is mended."""
