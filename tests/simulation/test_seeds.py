@@ -6,8 +6,8 @@ import pytest
 
 from tests.simulation.simulation import simulate
 
-SEEDS = 200
-"""Each takes about a tenth of a second of CPU."""
+SEEDS = 400
+"""Each takes about a sixth of a second of CPU."""
 AT_ONCE = 20
 
 
