@@ -44,7 +44,7 @@ from tidbbackup.kube.tasks import supervise
 from tidbbackup.kube.transport import Retries
 from tidbbackup.kube.writes import WriteGate
 from tidbbackup.model.meta import ObjectKey
-from tidbbackup.model.names import MANAGED_BY, OURS
+from tidbbackup.model.names import APP_NAME, MANAGED_BY, OURS
 from tidbbackup.observability import Metrics, not_ready, serve
 from tidbbackup.progress import ProgressTask, has_stale_progress
 from tidbbackup.reconcile.kinds import BACKUPS, BY_SHORT_NAME, KINDS, RESTORES, SCHEDULES, Caches
@@ -134,9 +134,10 @@ async def check_crds(client: Client) -> None:
                 f"may not read CustomResourceDefinition {resource}, to see whether it is ours: bind the "
                 f"ClusterRole tidbbackup-crd-reader of manifests/rbac/account ({error.message})"
             ) from None
-        if meta.labels.get(MANAGED_BY) != OURS:
+        # Helm puts itself into managed-by of what it installs.
+        if OURS not in (meta.labels.get(APP_NAME), meta.labels.get(MANAGED_BY)):
             raise CannotStart(
-                f"CustomResourceDefinition {resource} is not ours (no label {MANAGED_BY}={OURS}): TiDB "
+                f"CustomResourceDefinition {resource} is not ours (no label {APP_NAME}={OURS}): TiDB "
                 "Operator v1 uses the same names, and the two cannot share a cluster; uninstall it, then "
                 "apply manifests/crds.yaml"
             )

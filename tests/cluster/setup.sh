@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a machine ready for development: system packages, the virtual environment, the programs of Kubernetes and TiDB.
-# `make setup` runs it; `e2e` adds what a whole node and the image need, `ceph` installs Ceph, `minio` builds MinIO,
+# `make setup` runs it; `e2e` adds Helm and what a whole node and the image need, `ceph` installs Ceph, `minio` builds MinIO,
 # `bench` adds pigz to that.
 # With `packages` it stops after the system packages, which are all that needs root.
 # It needs sh and python3 only, does nothing that is done already, and starts no service.
@@ -264,4 +264,5 @@ find_missing
 make_environment
 "$VENV/bin/python" -m tests.cluster.binaries
 "$VENV/bin/python" -m tests.cluster.dumpling
+[ -z "$e2e" ] || "$VENV/bin/python" -m tests.cluster.helm
 [ -z "$minio" ] || "$VENV/bin/python" -m tests.cluster.minio_server

@@ -10,7 +10,7 @@ from tests.integration.scene import Scene, phase, why
 
 pytestmark = pytest.mark.integration
 
-LABEL = "app.kubernetes.io/managed-by"
+LABELS = ("app.kubernetes.io/name", "app.kubernetes.io/managed-by")
 
 
 async def test_killed_between_the_job_and_the_status_it_goes_on(scene: Scene) -> None:
@@ -58,12 +58,14 @@ async def test_deleted_while_it_is_away_nothing_is_left(scene: Scene) -> None:
 @pytest.mark.parametrize("crd", ["backups", "backupschedules", "restores"])
 async def test_beside_tidb_operator_it_stops_with_the_cure(scene: Scene, crd: str) -> None:
     plane = scene.lab.plane
-    await plane.kubectl_run("label", "crd", f"{crd}.pingcap.com", f"{LABEL}-")
+    await plane.kubectl_run("label", "crd", f"{crd}.pingcap.com", *(f"{each}-" for each in LABELS))
     try:
         with pytest.raises(ProcessDied) as died:
             await start_controller(plane, name=f"beside-{crd}")
     finally:
-        await plane.kubectl_run("label", "crd", f"{crd}.pingcap.com", f"{LABEL}=tidbbackup")
+        await plane.kubectl_run(
+            "label", "crd", f"{crd}.pingcap.com", *(f"{each}=tidbbackup" for each in LABELS)
+        )
     said = str(died.value)
     assert f"CustomResourceDefinition {crd}.pingcap.com is not ours" in said
     assert "TiDB Operator v1 uses the same names" in said

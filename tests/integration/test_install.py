@@ -68,6 +68,30 @@ async def test_applied_again_it_changes_nothing(plane: ControlPlane) -> None:
     await plane.kubectl_run("-n", NAMESPACE, "delete", "deployment", "--all")
 
 
+async def test_people_have_the_rights_of_their_role_on_backups_too(plane: ControlPlane) -> None:
+    await apply_rights(plane)
+    await plane.kubectl_run("create", "namespace", "people")
+    for role in ("view", "edit", "admin"):
+        binding = ("rolebinding", role, f"--clusterrole={role}", f"--user={role}")
+        await plane.kubectl_run("-n", "people", "create", *binding)
+
+    async def may(user: str, verb: str, resource: str, subresource: str = "") -> bool:
+        asked = {"namespace": "people", "group": "pingcap.com", "verb": verb, "resource": resource}
+        review = {"spec": {"user": user, "resourceAttributes": asked | {"subresource": subresource}}}
+        answer = await plane.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
+
+    async def aggregated() -> bool:
+        return await may("view", "get", "backups") and await may("admin", "create", "restores")
+
+    await eventually(aggregated)
+    assert await may("edit", "list", "restores")
+    assert await may("edit", "patch", "backupschedules")
+    assert not await may("view", "create", "backups")
+    assert not await may("edit", "patch", "backups", "status")
+    await plane.kubectl_run("delete", "namespace", "people", "--wait=false")
+
+
 async def test_update_on_finalizers_is_what_block_owner_deletion_takes(plane: ControlPlane) -> None:
     await apply_rights(plane)
     await plane.kubectl_run("create", "namespace", "owners")

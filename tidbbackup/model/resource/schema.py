@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from tidbbackup.model.names import GROUP, MANAGED_BY, OURS, VERSION
+from tidbbackup.model.names import APP_NAME, GROUP, MANAGED_BY, OURS, VERSION
 from tidbbackup.model.resource.backup import Backup, BackupSpec, BackupStatus
 from tidbbackup.model.resource.restore import Restore, RestoreSpec, RestoreStatus
 from tidbbackup.model.resource.schedule import BackupSchedule, BackupScheduleSpec, BackupScheduleStatus
@@ -119,7 +119,7 @@ def _crd(
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}", "labels": {MANAGED_BY: OURS}},
+        "metadata": {"name": f"{plural}.{GROUP}", "labels": {APP_NAME: OURS, MANAGED_BY: OURS}},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
