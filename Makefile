@@ -75,6 +75,11 @@ image: ## the image and the list of what is in it, by docker or podman where the
 	>tidbbackup-$(VERSION).cdx.json; \
 	else tests/cluster/setup.sh e2e && $(PYTHON) -m tests.cluster.real.image; fi
 
+.PHONY: release
+release: ## all files of a release in dist/, made of the last commit; IMAGE=NAME@sha256:... once the image is pushed
+	@tests/cluster/setup.sh e2e
+	@$(PYTHON) -m release.build $(IMAGE:%=--image=%)
+
 .PHONY: up
 up: setup ## start Kubernetes, S3, MariaDB, TiDB and the controller in the background; writes .run/env
 	@$(PYTHON) -m tests.cluster.up start
@@ -110,4 +115,4 @@ manifests: crds ## write manifests/crds.yaml and install.yaml
 
 .PHONY: clean
 clean: down ## remove everything that was made in this folder (not the cache of built binaries)
-	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf .venv .run dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

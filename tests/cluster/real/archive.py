@@ -3,6 +3,7 @@
 The layers are the same for all of them, so the variants weigh nothing.
 """
 
+import gzip
 import hashlib
 import io
 import json
@@ -45,6 +46,21 @@ def add_variants(source: Path, target: Path, variants: Iterable[Variant]) -> Non
             if member.name in (original["Config"], *original["Layers"]):
                 made.addfile(member, found.extractfile(member) if member.isfile() else None)
         _add(made, "manifest.json", json.dumps(manifest).encode())
+
+
+def write_first(source: Path, target: Path, name: str) -> None:
+    """The first image alone, under another name, compressed; the same bytes for the same source."""
+    with (
+        tarfile.open(source) as found,
+        # Without a name and a time in it.
+        target.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as made,
+    ):
+        (first, *_) = json.loads(_content(found, "manifest.json"))
+        for each in (first["Config"], *dict.fromkeys(first["Layers"])):
+            _add(made, each, _content(found, each))
+        _add(made, "manifest.json", json.dumps([{**first, "RepoTags": [name]}]).encode())
 
 
 def configuration_of(archive: Path) -> JSON:

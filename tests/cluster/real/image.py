@@ -61,6 +61,11 @@ def find_or_build(environ: Mapping[str, str] = os.environ, root: Path = ROOT) ->
     return archive
 
 
+def architecture() -> str:
+    """That of this machine and of the image, as registries call it."""
+    return _ARCHITECTURES[platform.machine()]
+
+
 def content_key(files: Iterable[Path], root: Path) -> str:
     """A word that changes with everything the image is made of."""
     digest = hashlib.sha256(f"{_RECIPE} {platform.machine()}".encode())
@@ -89,7 +94,7 @@ def _build(cache: Path, archive: Path, root: Path, environ: Mapping[str, str]) -
         machine = [
             word for each in machine_settings.volumes(temporary, environ) for word in ("--volume", each)
         ]
-        arguments = (f"BASE={_BASE}", f"TARGETARCH={_ARCHITECTURES[platform.machine()]}")
+        arguments = (f"BASE={_BASE}", f"TARGETARCH={architecture()}")
         # In the place of the stage that compiles it: the same sources, by the same command.
         compiled = temporary / "dumpling" / "out" / dumpling.RECIPE.name
         compiled.parent.mkdir(parents=True)

@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from .archive import Variant, add_variants, with_changes
+from .archive import Variant, add_variants, with_changes, write_first
 
 
 def read(path: Path) -> dict[str, bytes]:
@@ -47,3 +47,17 @@ def test_variants_share_the_layers(tmp_path: Path) -> None:
     assert json.loads(files[original["Config"]]) == {"config": {"User": "1"}}
     assert json.loads(files[variant["Config"]]) == {"config": {"User": "0"}}
     assert files["l.tar"] == b"layer"
+
+
+def test_the_first_image_alone_has_its_new_name_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+    archive_of_one_image(tmp_path / "one.tar", {"architecture": "amd64"})
+    add_variants(tmp_path / "one.tar", tmp_path / "all.tar", [Variant("b:1", {"User": "0:0"})])
+
+    write_first(tmp_path / "all.tar", tmp_path / "first.tar.gz", "tidbbackup:1")
+    write_first(tmp_path / "all.tar", tmp_path / "again.tar.gz", "tidbbackup:1")
+
+    found = read(tmp_path / "first.tar.gz")
+    (image,) = json.loads(found["manifest.json"])
+    assert image["RepoTags"] == ["tidbbackup:1"]
+    assert found.keys() == {"manifest.json", image["Config"], *image["Layers"]}
+    assert (tmp_path / "again.tar.gz").read_bytes() == (tmp_path / "first.tar.gz").read_bytes()
