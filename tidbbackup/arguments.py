@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tidbbackup import __version__
+from tidbbackup.completion import SHELLS
 from tidbbackup.settings import DEFAULT_PORT, Settings, read_lease, read_namespaces
 
 
@@ -45,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     render = verbs.add_parser("render", help="print the Jobs of the Backups and Restores in files")
     _add_files(render, "")
     render.add_argument("--worker-image", default=Settings().worker_image)
+    completion = verbs.add_parser(
+        "completion", help="print a script that completes the command line in a shell"
+    )
+    completion.add_argument("shell", choices=SHELLS)
     return whole
 
 
@@ -61,7 +66,9 @@ def _add_files(parser: argparse.ArgumentParser, more: str) -> None:
 
 
 def _add_kubeconfig(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, then in-cluster, then ~/.kube/config")
+    parser.add_argument(
+        "--kubeconfig", metavar="FILE", help="default: $KUBECONFIG, then in-cluster, then ~/.kube/config"
+    )
     parser.add_argument("--context", help="context of the kubeconfig")
 
 
@@ -105,7 +112,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "Makes the Backup on this machine. Passwords and access keys: $DB_PASSWORD, $AWS_ACCESS_KEY_ID, "
         "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN; if one is not set, it is asked for on a terminal."
     )
-    parser.add_argument("-f", "--file", required=True, help="a YAML file, or - for standard input")
+    parser.add_argument(
+        "-f", "--file", required=True, metavar="FILE", help="a YAML file, or - for standard input"
+    )
     parser.add_argument(
         "--staging", type=_folder, metavar="DIR", help="folder for the dump (default: $TMPDIR)"
     )

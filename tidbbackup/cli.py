@@ -64,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from tidbbackup.cluster_verbs import run_now
 
             return run_now(_asked(options), options.schedule, sys.stdout, sys.stderr)
+        case "completion":
+            from tidbbackup.completion import completion
+
+            return completion(parser(), options.shell, sys.stdout, sys.stderr)
         case "explain":
             from tidbbackup.explain import explain
 
