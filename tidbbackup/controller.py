@@ -28,7 +28,7 @@ from tidbbackup.backup_metrics import (
     schedules_gone,
 )
 from tidbbackup.decide.facts import Caps
-from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.kube.client import Client
 from tidbbackup.kube.connection import load_connection
 from tidbbackup.kube.decode import NESTING, read_meta

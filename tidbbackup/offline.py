@@ -14,8 +14,9 @@ import attrs
 import yaml
 from attrs import frozen
 
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.decide.problem import Problem
-from tidbbackup.decide.render import WorkerImage, backup_job, restore_job
+from tidbbackup.decide.render import backup_job, restore_job
 from tidbbackup.decide.schedule import readiness
 from tidbbackup.decide.spec.restored import Resolved, resolve, restore_notices
 from tidbbackup.decide.spec.task import notices, resolve_backup

@@ -28,7 +28,7 @@ from tidbbackup.decide.plan import (
     SetFinalizers,
     Tally,
 )
-from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.decide.spec.task import resolve_backup
 from tidbbackup.decide.status import ends
 from tidbbackup.model import reasons

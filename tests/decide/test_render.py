@@ -1,4 +1,7 @@
-"""The Job and its pod: what they hold, and what they must never hold."""
+"""The Job and its pod: what they hold, and what they must never hold.
+
+Here is also what decide/pod.py promises.
+"""
 
 from typing import Any
 
@@ -6,11 +9,8 @@ import pytest
 
 from tests.decide.builders import IMAGE, UID, aftermath_job, backup, backup_job, going, task_of
 from tidbbackup.decide import render
-from tidbbackup.decide.render import (
-    AFTERMATH_SECONDS,
-    WorkerImage,
-    pod_annotations,
-)
+from tidbbackup.decide.pod import WorkerImage, pod_annotations
+from tidbbackup.decide.render import AFTERMATH_SECONDS
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part
 from tidbbackup.model.contract.task import decode_task
 from tidbbackup.model.names import BACKUP_LABEL, COMPONENT, MADE_OF

@@ -30,7 +30,7 @@ from tidbbackup.decide.plan import (
     SetFinalizers,
     Tally,
 )
-from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.model.contract.result import Outcome
 from tidbbackup.model.names import FINALIZER
 from tidbbackup.model.resource.backup import KIND, WARNING, Backup, BackupStatus, Condition, Phase

@@ -19,12 +19,12 @@ def injecting(command: str) -> tuple[str, ...]:
     beside = {"name": "istio-proxy", "image": "proxy", "command": ["sh", "-c", command]}
     return (
         *(sys.executable, "-c"),
-        "from tidbbackup.decide import render\n"
-        "made = render._pod\n"
+        "from tidbbackup.decide import pod as pods\n"
+        "made = pods._pod\n"
         "def injected(*parts):\n"
         "    pod = made(*parts)\n"
         f"    return pod | {{'containers': [*pod['containers'], {beside}]}}\n"
-        "render._pod = injected\n"
+        "pods._pod = injected\n"
         "from tidbbackup.cli import main\n"
         "main()",
     )

@@ -12,7 +12,7 @@ from typing import TypeVar
 from attrs import field, frozen
 
 from tidbbackup.decide.plan import Look
-from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.resource.backup import Backup
 from tidbbackup.model.resource.kubernetes import Job, Pod

@@ -23,7 +23,8 @@ from tidbbackup.decide.plan import (
     Plan,
     SetFinalizers,
 )
-from tidbbackup.decide.render import WorkerImage, restore_job
+from tidbbackup.decide.pod import WorkerImage
+from tidbbackup.decide.render import restore_job
 from tidbbackup.decide.run import ending
 from tidbbackup.decide.run.beginning import FIRST_QUESTION, name_is_held, refused, scheduled, wrong
 from tidbbackup.decide.run.following import until_it_ends

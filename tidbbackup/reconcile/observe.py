@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from tidbbackup.decide.facts import NO_CAPS, BackupFacts, Caps
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.decide.progress import worker_address
-from tidbbackup.decide.render import WorkerImage
 from tidbbackup.decide.restore import RestoreFacts
 from tidbbackup.decide.run.ownership import JOB_KIND
 from tidbbackup.decide.run.turn import has_begun, have_their_turn

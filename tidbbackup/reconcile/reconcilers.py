@@ -20,7 +20,7 @@ from tidbbackup.decide import gc
 from tidbbackup.decide import restore as run_restore
 from tidbbackup.decide.facts import NO_CAPS, Caps, Facts, Unknown
 from tidbbackup.decide.plan import Look, Plan, Tally
-from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.decide.schedule import decision
 from tidbbackup.decide.schedule.retention import retention
 from tidbbackup.kube.client import Client, Selector

@@ -11,7 +11,7 @@ from tests.decide.moments import failed
 from tidbbackup.decide.aftermath.job import Step, follow
 from tidbbackup.decide.facts import BackupFacts, Refusal, Unknown
 from tidbbackup.decide.plan import Ask, Create, Delete, Look, Plan
-from tidbbackup.decide.render import WorkerImage
+from tidbbackup.decide.pod import WorkerImage
 from tidbbackup.decide.rows import AftermathJob
 from tidbbackup.decide.run.life import life_of
 from tidbbackup.model.contract.aftermath import Aftermath, Data, Part, PartResult

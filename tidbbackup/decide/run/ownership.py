@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tidbbackup.decide.plan import Look
-from tidbbackup.decide.render import STAGING
+from tidbbackup.decide.pod import STAGING
 from tidbbackup.decide.status import Subject
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import COMPONENT, GROUP, job_name, labels, owner_label

@@ -14,8 +14,8 @@ import attrs
 from attrs import frozen
 
 from tidbbackup.decide.plan import Action, Announce, Create, Delete
+from tidbbackup.decide.pod import pod_annotations
 from tidbbackup.decide.problem import Problem
-from tidbbackup.decide.render import pod_annotations
 from tidbbackup.decide.schedule.cron import InvalidSchedule, Timetable, UnknownZone, parse
 from tidbbackup.decide.schedule.events import event
 from tidbbackup.decide.schedule.scheduled import (

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from tidbbackup.decide.facts import Facts
-from tidbbackup.decide.render import pod_annotations
+from tidbbackup.decide.pod import pod_annotations
 from tidbbackup.model.meta import Meta
 from tidbbackup.model.names import API_VERSION, DUE_TIME, FINALIZER, SCHEDULE_LABEL, SCHEDULE_UID, short
 from tidbbackup.model.resource.backup import KIND, Backup, Phase, spec_to_wire
