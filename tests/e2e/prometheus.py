@@ -45,6 +45,19 @@ class Prometheus:
             return False
 
 
+def shipped_rules() -> list[JSON]:
+    """The alert rules of manifests/monitoring."""
+    groups = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["spec"]["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def shipped_queries(namespace: str) -> dict[str, str]:
+    """The query of each panel of the dashboard, by its title, for one namespace."""
+    panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+    found = [(panel["title"], panel["targets"]) for panel in panels if panel["type"] != "row"]
+    return {title: target["expr"].replace("$namespace", namespace) for title, (target,) in found}
+
+
 def shipped_monitors() -> list[JSON]:
     """The ServiceMonitors and PodMonitors of manifests/monitoring."""
     found = [yaml.safe_load(path.read_text()) for path in sorted(MONITORING.glob("*.yaml"))]

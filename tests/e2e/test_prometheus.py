@@ -1,6 +1,8 @@
-"""A real Prometheus scrapes the controller and a worker by the shipped monitors."""
+"""A real Prometheus scrapes the controller and a worker by the shipped monitors, and the queries of every
+shipped alert and of every panel of the dashboard return there what they should."""
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -9,8 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.installation import SYSTEM, Installation, Site
-from tests.e2e.prometheus import Prometheus, prometheus, seen, shipped_monitors
+from tests.e2e.installation import SYSTEM, Installation, Site, reason
+from tests.e2e.prometheus import (
+    Prometheus,
+    prometheus,
+    seen,
+    shipped_monitors,
+    shipped_queries,
+    shipped_rules,
+)
 from tests.e2e.scraping import targets_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
@@ -18,6 +27,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 JSON = dict[str, Any]
 
 EXAMPLE = "backup-s3.yaml"
+SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
+ONCE_A_YEAR = "0 3 1 1 *"
+
+RUNNING = {
+    title
+    for title, query in shipped_queries("any").items()
+    if "tidbbackup_worker_" in query or 'phase="Running"' in query
+}
+"""Panels that show something only while a worker runs."""
 
 
 async def eventually(ask: Callable[[], Awaitable[list[JSON]]], seconds: float = 30) -> list[JSON]:
@@ -31,29 +49,69 @@ async def eventually(ask: Callable[[], Awaitable[list[JSON]]], seconds: float = 
 
 @pytest.mark.side_by_side
 async def test_controller_is_scraped(installed: Installation, site: Site) -> None:
-    """A finished Backup is in Prometheus, under its own namespace and not the controller's."""
-    await site.over(await site.apply(site.example(EXAMPLE)))
+    """Backups of a schedule, one complete and a later one failed, are in Prometheus under their own
+    namespace and not the controller's: one alert holds, and no other."""
+    schedule = await with_a_failure(site)
     async with prometheus(installed.node, shipped_monitors()) as scraper:
-        await controller_is_in(scraper, site)
+        labels = {"namespace": site.name, "schedule": schedule}
+        await controller_is_in(scraper, labels)
+        await one_alert_holds(scraper, labels)
+        for title, query in shipped_queries(site.name).items():
+            if title not in RUNNING:
+                await found_for(title, scraper, query)
 
 
-async def controller_is_in(scraper: Prometheus, site: Site) -> None:
+async def with_a_failure(site: Site) -> str:
+    """A schedule with a drill, of which one Backup is complete and a later one has failed; its name."""
+    yearly = site.example(
+        "backup-schedule-s3.yaml",
+        schedule=ONCE_A_YEAR,
+        drill={"schedule": ONCE_A_YEAR, "databaseSuffix": "_drill"},
+    )
+    schedule = await site.apply(yearly)
+    good, failed = site.example(EXAMPLE), site.example(EXAMPLE, tableFilter=["nothing.*"])
+    failed["metadata"]["name"] += "-fails"
+    for each in (good, failed):
+        each["metadata"]["labels"] = {SCHEDULE_LABEL: schedule}
+    await site.over(await site.apply(good))
+    assert reason(await site.over(await site.apply(failed))) == "NothingToDump"
+    return schedule
+
+
+async def found_for(what: str, scraper: Prometheus, query: str) -> list[JSON]:
+    """What the query finds once it finds something; AssertionError, with whose query it is, when never."""
+    try:
+        return await eventually(partial(scraper.query, query))
+    except AssertionError as error:
+        raise AssertionError(f"{what}: {error}: {query}") from error
+
+
+async def one_alert_holds(scraper: Prometheus, labels: dict[str, str]) -> None:
+    """Every metric that a rule looks at is there, so a rule that finds nothing finds nothing wrong."""
+    for rule in shipped_rules():
+        name, query = rule["alert"], rule["expr"]
+        for metric in set(re.findall(r"\b[a-z]+_[a-z_]+(?=[{)\[])", query)) - {"max_over_time"}:
+            await found_for(name, scraper, metric)
+        if name == "TidbBackupFailed":
+            await found_for(name, scraper, query)
+        found = [each["metric"] for each in await scraper.query(query)]
+        # Other tests make Backups meanwhile.
+        found = [each for each in found if each.get("namespace", labels["namespace"]) == labels["namespace"]]
+        assert found == ([labels] if name == "TidbBackupFailed" else []), name
+
+
+async def controller_is_in(scraper: Prometheus, wanted: dict[str, str]) -> None:
     """What Prometheus has to know of the controller."""
-    wanted = f'tidbbackup_backups{{namespace="{site.name}",phase="Complete"}} == 1'
-    (series,) = await eventually(partial(scraper.query, wanted))
+    selected = ",".join(f'{label}="{value}"' for label, value in wanted.items())
+    series = await eventually(
+        partial(scraper.query, f'tidbbackup_backups{{{selected},phase="Complete"}} == 1')
+    )
 
-    labels = series["metric"]
-    assert labels["job"] == "tidbbackup-controller"
-    # Made by hand: an empty label, which for Prometheus is none.
-    assert "schedule" not in labels
+    assert {each["metric"]["job"] for each in series} == {"tidbbackup-controller"}
     for other in (
         # Prometheus scrapes each replica at a time of its own: the standby may come after the series above.
         f'count(up{{job="tidbbackup-controller",namespace="{SYSTEM}"}} == 1) == 2',
         'sum(leader_election_master_status{name="tidbbackup-controller"}) == 1',
-        # What the shipped alerts look at.
-        f'tidbbackup_last_success_timestamp_seconds{{namespace="{site.name}"}}',
-        f'tidbbackup_last_size_bytes{{namespace="{site.name}"}}',
-        'reflector_last_event_age_seconds{job="tidbbackup-controller"}',
     ):
         await eventually(partial(scraper.query, other))
 
@@ -73,9 +131,12 @@ async def test_worker_is_scraped(installed: Installation, site: Site) -> None:
     try:
         name = await site.apply(site.example(EXAMPLE))
         (worker,) = await eventually(workers, 60)
-        async with prometheus(installed.node, [monitor], "prometheus-of-workers") as scraper:
+        async with prometheus(installed.node, shipped_monitors(), "prometheus-of-workers") as scraper:
             wanted = f'tidbbackup_worker_estimated_bytes{{namespace="{site.name}"}} > 0'
             (series,) = await eventually(partial(scraper.query, wanted))
+            queries = shipped_queries(site.name)
+            for title in sorted(RUNNING):
+                await found_for(title, scraper, queries[title])
         shown = await site.until(name, lambda found: bool(found.get("status", {}).get("progress")), 30)
     finally:
         site.store.child.signal(signal.SIGCONT)

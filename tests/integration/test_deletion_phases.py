@@ -108,4 +108,6 @@ async def versions_in(store: ObjectStore, bucket: str) -> AsyncIterator[None]:
         await client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         yield
         found = await client.list_object_versions(Bucket=bucket)
-        assert len(found["Versions"]) == len(found["DeleteMarkers"]) == 2, "the archive and its manifest"
+        assert len(found["Versions"]) == len(found["DeleteMarkers"]) == 3, (
+            "the archive, its manifest and its log"
+        )
