@@ -46,7 +46,7 @@ async def test_readmes_first_backup(installed: Installation, site: Site) -> None
     said = await installed.shell(documented.first_backup(), folder)
 
     assert said.splitlines()[-1] == f"backup.pingcap.com/{BACKUP} condition met"
-    assert {Path(key).suffix for key in await site.store.objects(site.name)} == {".tgz", ".json"}
+    assert {Path(key).suffix for key in await site.store.objects(site.name)} == {".json", ".log", ".tgz"}
 
 
 @pytest.mark.side_by_side
