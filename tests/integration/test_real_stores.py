@@ -170,7 +170,7 @@ async def test_an_aborted_run_leaves_no_upload(server: RealStore, source: Databa
     assert (ended.code, ended.result.reason) == (143, reasons.TERMINATED), ended.log
     assert not ended.result.uploadLeftOpen
     assert await open_uploads(worker) == []
-    assert await stored(worker) == set()
+    assert await stored(worker) == {worker.target.log_key}
 
 
 async def test_what_a_killed_run_left_is_cleaned_and_data_when_asked(

@@ -16,7 +16,7 @@ from tests.cluster.object_store import ObjectStore
 from tests.cluster.processes import Processes
 from tidbbackup.model import reasons
 from tidbbackup.model.providers import ObjectTarget, Transfer
-from tidbbackup.storage import multipart, objects
+from tidbbackup.storage import completion, multipart, objects
 from tidbbackup.storage.body import Body
 from tidbbackup.storage.client import AccessKeys, Patience, S3Client, open_client
 from tidbbackup.storage.errors import StorageError
@@ -72,7 +72,7 @@ async def test_it_checks_the_whole_object(minio: ObjectStore, monkeypatch: pytes
         assert found["ChecksumType"] == "FULL_OBJECT"
         assert found["ContentLength"] == 11 * MIB + 1
         assert found["ServerSideEncryption"] == "AES256"
-        monkeypatch.setattr(multipart, "combined", lambda parts: 1)
+        monkeypatch.setattr(completion, "combined", lambda parts: 1)
         with pytest.raises(StorageError, match="HTTP 400") as caught:
             await upload(client, attrs.evolve(target, key="wrong"))
         assert caught.value.reason in (reasons.UPLOAD_FAILED, reasons.STORAGE_REFUSED)
