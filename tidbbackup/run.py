@@ -102,7 +102,7 @@ def _with_secrets(backup: Backup, environ: Mapping[str, str], ask: Ask | None) -
     source, s3 = backup.spec.source, backup.spec.s3
     assert source is not None
     assert s3 is not None
-    wanted = {PASSWORD_VARIABLE: f"Password of {source.user}@{source.host}:{source.port}"}
+    wanted = {PASSWORD_VARIABLE: f"Password of {source.user}@{source.address}"}
     if s3.secretName:
         wanted |= {
             "AWS_ACCESS_KEY_ID": f"Access key for the bucket {s3.bucket}",

@@ -74,7 +74,7 @@ EXAMPLES: dict[Living, tuple[BackupFacts, float, list[str]]] = {
         *(0, ["Warning PodRefused", "status -"]),
     ),
     Living.WAITS_ITS_TURN: (
-        facts(backup(), caps=Caps(per_server=1), unfinished=(backup(), backup(name="a", uid="0"))),
+        facts(backup(), caps=Caps(per_server=1), not_over=(backup(), backup(name="a", uid="0"))),
         *(0, ["Normal WaitsItsTurn", "status -"]),
     ),
     Living.NOT_PROTECTED: (facts(backup(finalizers=("other",))), 0, [f"finalizers other,{FINALIZER}"]),

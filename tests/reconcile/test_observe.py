@@ -128,9 +128,12 @@ def test_where_backups_wait_their_turn_each_change_of_one_wakes_the_next() -> No
     next_, last = (backup(name=each, uid=each, status=BackupStatus()) for each in ("b", "c"))
     held, change = caches((one, next_, last)), Change(one.key, None, one)
     assert list(wakes_next(held, cap, change)) == []
-    assert observe_backup(held, next_.key, IMAGE, cap).unfinished == (one, next_, last)
-    assert observe_backup(held, one.key, IMAGE, cap).unfinished == ()
-    assert observe_backup(held, next_.key, IMAGE).unfinished == ()
+    assert observe_backup(held, next_.key, IMAGE, cap).not_over == (one, next_, last)
+    assert observe_backup(held, one.key, IMAGE, cap).not_over == ()
+    assert observe_backup(held, next_.key, IMAGE).not_over == ()
+    corrected = attrs.evolve(next_, status=status("Invalid"))
+    seen = observe_backup(caches((one, corrected)), corrected.key, IMAGE, cap).not_over
+    assert seen == (one, corrected)
 
     over = attrs.evolve(one, status=status("Running", "Complete"))
     held = caches((over, next_, last))

@@ -100,5 +100,5 @@ class BackupFacts(RunFacts):
     drills: tuple[Restore, ...] = ()
     """The Restores by which schedules try this Backup."""
     caps: Caps = NO_CAPS
-    unfinished: tuple[Backup, ...] = ()
-    """Where there are caps: the Backups of the namespace whose runs are not over, this one too."""
+    not_over: tuple[Backup, ...] = ()
+    """Where there are caps, and this one has not begun: all of the namespace whose runs are not over."""

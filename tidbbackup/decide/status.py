@@ -110,6 +110,11 @@ def warn(status: S, notices: Iterable[Notice | StatusWarning], now: datetime) ->
     return attrs.evolve(status, conditions=conditions, warnings=found)
 
 
+def is_over(status: BackupStatus | RestoreStatus) -> bool:
+    """Whether it has been told how the run ended."""
+    return any(map(status.condition, (Phase.COMPLETE, Phase.FAILED)))
+
+
 def changes(old: Status, new: Status) -> dict[str, Any]:
     """The merge patch from a status, a Backup's or a schedule's, to another; empty where nothing differs.
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from tidbbackup.decide.status import Subject
+from tidbbackup.decide.status import Subject, is_over
 from tidbbackup.kube.client import EVERYTHING, Selector
 from tidbbackup.kube.decode import Decode, Malformed
 from tidbbackup.kube.resources import CRDS, EVENTS, JOBS, PODS, Resource
@@ -27,7 +27,7 @@ from tidbbackup.model.names import (
     owner_label,
     short,
 )
-from tidbbackup.model.resource.backup import Backup, Phase, decode_backup
+from tidbbackup.model.resource.backup import Backup, decode_backup
 from tidbbackup.model.resource.kubernetes import Happening, Job, Pod, decode_job
 from tidbbackup.model.resource.restore import Restore, decode_restore
 from tidbbackup.model.resource.schedule import BackupSchedule, decode_schedule
@@ -48,7 +48,7 @@ BY_BACKUP = "backup"
 BY_SERVER = "server"
 """Index of Backups and Restores by the server from which they dump, or into which they load."""
 
-UNFINISHED = "unfinished"
+NOT_OVER = "not-over"
 """Index of Backups whose runs are not over, by namespace."""
 
 BY_ARCHIVE = "archive"
@@ -98,14 +98,12 @@ def by_server(view: Backup | Restore | Malformed) -> Iterable[str]:
     if isinstance(view, Malformed):
         return []
     server = view.spec.source if isinstance(view, Backup) else view.spec.to
-    return [f"{view.metadata.namespace}/{server.host}:{server.port}"] if server else []
+    return [f"{view.metadata.namespace}/{server.address}"] if server else []
 
 
-def unfinished(view: Backup | Malformed) -> Iterable[str]:
-    """The UNFINISHED value of a Backup."""
-    if isinstance(view, Malformed) or any(map(view.status.condition, (Phase.COMPLETE, Phase.FAILED))):
-        return []
-    return [view.metadata.namespace]
+def not_over(view: Backup | Malformed) -> Iterable[str]:
+    """The NOT_OVER value of a Backup."""
+    return [] if isinstance(view, Malformed) or is_over(view.status) else [view.metadata.namespace]
 
 
 def by_archive(view: Backup | Restore | Malformed) -> Iterable[str]:
@@ -155,7 +153,7 @@ _OF_RUNS: dict[str, Index[Any]] = {
 KINDS = {
     kind.resource.kind: kind
     for kind in (
-        Kind(BACKUPS, Backup, decode_backup, _OF_RUNS | {BY_SCHEDULE: by_schedule, UNFINISHED: unfinished}),
+        Kind(BACKUPS, Backup, decode_backup, _OF_RUNS | {BY_SCHEDULE: by_schedule, NOT_OVER: not_over}),
         Kind(SCHEDULES, BackupSchedule, decode_schedule, {BY_SHORT_NAME: by_short_name}),
         Kind(
             *(RESTORES, Restore, decode_restore),

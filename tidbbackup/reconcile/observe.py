@@ -17,7 +17,7 @@ from tidbbackup.decide.restore import RestoreFacts
 from tidbbackup.decide.run.ownership import JOB_KIND
 from tidbbackup.decide.run.turn import has_begun, have_their_turn
 from tidbbackup.decide.schedule.scheduled import ScheduleFacts
-from tidbbackup.decide.status import Subject
+from tidbbackup.decide.status import Subject, is_over
 from tidbbackup.kube.decode import Malformed
 from tidbbackup.kube.store import Change
 from tidbbackup.model.meta import ObjectKey
@@ -34,7 +34,7 @@ from tidbbackup.reconcile.kinds import (
     BY_SCHEDULE,
     BY_SERVER,
     BY_SHORT_NAME,
-    UNFINISHED,
+    NOT_OVER,
     Caches,
     by_archive,
     by_server,
@@ -50,6 +50,7 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage, caps: Cap
         # The schema refuses such an object. One from before the schema gets an Event.
         return BackupFacts(readable(found, KIND), image, unreadable=found.why)
     attempt = found.attempt if found is not None else 1
+    to_begin = found is not None and not has_begun(found) and not is_over(found.status)
     tried = caches.restores.by(BY_BACKUP, f"{key.namespace}/{key.name}")
     return BackupFacts(
         found,
@@ -61,19 +62,19 @@ def observe_backup(caches: Caches, key: ObjectKey, image: WorkerImage, caps: Cap
         readers=tuple(each.key for each in _readers(caches, found)) if found else (),
         drills=tuple(each for each in tried if isinstance(each, Restore) and each.is_drill),
         caps=caps,
-        unfinished=_unfinished(caches, key.namespace) if caps and found and not found.status.phase else (),
+        not_over=_not_over(caches, key.namespace) if caps and to_begin else (),
     )
 
 
-def _unfinished(caches: Caches, namespace: str) -> tuple[Backup, ...]:
-    return tuple(each for each in caches.backups.by(UNFINISHED, namespace) if isinstance(each, Backup))
+def _not_over(caches: Caches, namespace: str) -> tuple[Backup, ...]:
+    return tuple(each for each in caches.backups.by(NOT_OVER, namespace) if isinstance(each, Backup))
 
 
 def wakes_next(caches: Caches, caps: Caps, change: Change[Backup]) -> Iterable[ObjectKey]:
     """A change of a Backup concerns those of its namespace whose turn it is now."""
     if _only_progress(change):
         return []
-    first = have_their_turn(_unfinished(caches, change.key.namespace), caps)
+    first = have_their_turn(_not_over(caches, change.key.namespace), caps)
     return [each.key for each in first if not has_begun(each)]
 
 

@@ -75,16 +75,32 @@ def test_it_says_for_whom_it_waits_and_by_which_flag() -> None:
 
 def test_a_wait_for_its_turn_never_fails_and_counts_for_no_deadline() -> None:
     me, first = made("me", 2), made("first", 1, "Running")
-    waits = decide(facts(me, caps=ONE, unfinished=(me, first)), later(10))
+    waits = decide(facts(me, caps=ONE, not_over=(me, first)), later(10))
     assert (outline(waits), waits.wake_at) == (["Normal WaitsItsTurn", "status -"], None)
     waiting = written(me, waits)
-    assert outline(decide(facts(waiting, caps=ONE, unfinished=(waiting, first)), later(99_999))) == []
+    assert outline(decide(facts(waiting, caps=ONE, not_over=(waiting, first)), later(99_999))) == []
 
     begun = backup(status=waiting.status)
     refused = decide(facts(begun, refusal=Refusal(403, "no")), later(99_999))
     assert outline(refused) == ["Warning PodRefused", "status -"]
     (since,) = [each["lastTransitionTime"] for each in patch_of(refused)["conditions"]]
     assert since == "2026-11-24T06:46:39Z"
+
+
+def test_one_that_was_corrected_has_its_turn_like_another() -> None:
+    """Its phase stays Invalid until its Job is there, also while it waits."""
+    me, first = made("me", 2, "Invalid"), made("first", 1, "Running")
+    assert waits_for(me, (me,), ONE) is None
+    waiting = written(me, decide(facts(me, caps=ONE, not_over=(me, first)), later(10)))
+    assert waiting.status.phase == "Invalid"
+    younger = made("younger", 3)
+    assert names(have_their_turn([younger, waiting], ONE)) == ["me"]
+    assert waits_for(younger, (younger, waiting), ONE) is not None
+
+
+def test_a_further_attempt_keeps_the_turn_of_the_one_before() -> None:
+    """The others are not even looked at."""
+    assert waits_for(made("me", 2, "Running", "Scheduled"), (), ONE) is None
 
 
 @given(

@@ -54,7 +54,7 @@ def begin(life: BackupLife) -> Plan:
         return wrong(life, "; ".join(map(str, life.resolved))).by(rows.Living.INVALID)
     if life.refusal is not None:
         return refused(life, life.refusal)
-    if turn := waits_for(backup, life.facts.unfinished, life.facts.caps):
+    if turn := waits_for(backup, life.facts.not_over, life.facts.caps):
         # The end of another one wakes it.
         return Plan(hold_back(backup, turn, now, "Normal"), row=rows.Living.WAITS_ITS_TURN)
     if FINALIZER not in backup.metadata.finalizers:

@@ -18,11 +18,12 @@ from tidbbackup.decide.run.diagnosis import is_out_of_reach, next_out_of_reach
 from tidbbackup.decide.run.job_state import JobState, Silent, job_state
 from tidbbackup.decide.run.ownership import job_key, look_for_job, may_work_for, owned_by, pods_of
 from tidbbackup.decide.spec.task import notices, resolve_backup
+from tidbbackup.decide.status import is_over
 from tidbbackup.model.contract.result import Notice
 from tidbbackup.model.contract.task import WorkerTask
 from tidbbackup.model.meta import ObjectKey
 from tidbbackup.model.names import RESTORE
-from tidbbackup.model.resource.backup import Backup, BackupStatus, Phase, RunEnd
+from tidbbackup.model.resource.backup import Backup, BackupStatus, RunEnd
 from tidbbackup.model.resource.kubernetes import Job, Pod
 from tidbbackup.model.resource.restore import Restore, RestoreStatus
 
@@ -77,7 +78,7 @@ class Life(Generic[S]):
     @property
     def stage(self) -> Stage:
         """Where its run is."""
-        if any(self.status.condition(phase) for phase in (Phase.COMPLETE, Phase.FAILED)):
+        if is_over(self.status):
             return Finished()
         return Ended(self.status.runEnded) if self.status.runEnded else self.run
 

@@ -29,6 +29,11 @@ class Source:
         maxLength=NAME_LENGTH,
     )
 
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
+
 
 @frozen
 class S3Spec:
