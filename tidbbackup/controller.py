@@ -181,10 +181,28 @@ def assemble(
     caps = Caps(settings.max_running_per_namespace, settings.max_running_per_server)
     if caps:
         feeds[BACKUPS.kind].append(Feed(partial(wakes_next, caches, caps), add))
-    reflectors = []
-    for kind in followed:
+    reflectors = tuple(_followers(client, stores, feeds, gate, metrics))
+    metrics.watch_queue(queue)
+    metrics.gauges(partial(_of_objects, fence, caches, now))
+    image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
+    reconcilers = Reconcilers(
+        *(client, gate, caches, image, now, metrics.reconciled, counters.count, fence.clock), caps=caps
+    )
+    runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers, now=now)
+    return Parts(queue, reflectors, runner, progress, fence, election)
+
+
+def _followers(
+    client: Client,
+    stores: dict[str, dict[str, Store[Any]]],
+    feeds: dict[str, list[Feed[Any]]],
+    gate: WriteGate,
+    metrics: Metrics,
+) -> Iterator[Reflector[Any]]:
+    """A reflector for each store, known to the gate and shown in the metrics."""
+    for kind, of_kind in stores.items():
         measured = metrics.reflector(KINDS[kind].resource)
-        for namespace, store in stores[kind].items():
+        for namespace, store in of_kind.items():
             reflector = Reflector(
                 *(client, store, KINDS[kind].decode, feeds[kind]),
                 gate=gate,
@@ -194,15 +212,7 @@ def assemble(
             )
             gate.follow(KINDS[kind].resource, store.cache, reflector.relist, namespace)
             metrics.watch_reflector(reflector.health)
-            reflectors.append(reflector)
-    metrics.watch_queue(queue)
-    metrics.gauges(partial(_of_objects, fence, caches, now))
-    image = WorkerImage(settings.worker_image, settings.worker_pull_policy)
-    reconcilers = Reconcilers(
-        *(client, gate, caches, image, now, metrics.reconciled, counters.count, fence.clock), caps=caps
-    )
-    runner = Runner("keys", queue, reconcilers.reconcile, gate=gate, workers=settings.workers, now=now)
-    return Parts(queue, tuple(reflectors), runner, progress, fence, election)
+            yield reflector
 
 
 def _once_open(fence: Fence, add: Callable[[ObjectKey], object]) -> Callable[[ObjectKey], object]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import frozen
 
 from tests.bench.data import DATABASE, TABLES
-from tests.cluster import dumpling
+from tests.cluster import build, dumpling
 from tests.cluster.database import Database
 from tests.cluster.object_store import REGION, ObjectStore
 from tidbbackup.model.compression import Compression
@@ -81,7 +81,7 @@ async def dumpling_alone(place: Place) -> None:
         "Memory": 160 << 20,
         "FileSize": 64 << 20,
     }
-    await _run(dumpling.find_or_build(), stdin=json.dumps(told).encode())
+    await _run(build.program(dumpling.RECIPE), stdin=json.dumps(told).encode())
 
 
 async def original(place: Place) -> None:

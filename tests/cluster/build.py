@@ -77,6 +77,14 @@ def built(recipe: Recipe, environ: Mapping[str, str] = os.environ) -> Path:
     return built_together([recipe], environ)[0]
 
 
+def program(recipe: Recipe) -> Path:
+    """The one program of a recipe, built first if this machine has none of this version.
+
+    Raises BuildFailed, toolchain.NoGo.
+    """
+    return built(recipe) / recipe.name
+
+
 def main(recipe: Recipe, find: Callable[[Recipe], Path] = built) -> int:
     """Make sure the programs are there, for `make setup`; 1 and one clear line when they cannot be had."""
     try:

@@ -22,14 +22,9 @@ RECIPE = build.Recipe(
 )
 
 
-def find_or_build() -> Path:
-    """The program, built first if this machine has none of this version. Raises build.BuildFailed, NoGo."""
-    return build.built(RECIPE) / RECIPE.name
-
-
 def ensure() -> None:
     """See that it is built, and beside this Python. Raises build.BuildFailed, NoGo."""
-    _install(find_or_build())
+    _install(build.program(RECIPE))
 
 
 def _install(program: Path) -> None:

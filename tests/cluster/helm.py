@@ -22,10 +22,5 @@ RECIPE = build.Recipe(
 )
 
 
-def find_or_build() -> Path:
-    """The program, built first if this machine has none of this version. Raises build.BuildFailed, NoGo."""
-    return build.built(RECIPE) / RECIPE.name
-
-
 if __name__ == "__main__":
     sys.exit(build.main(RECIPE))

@@ -32,11 +32,6 @@ RECIPE = build.Recipe(
 )
 
 
-def find_or_build() -> Path:
-    """The program, built first if this machine has none of this version. Raises build.BuildFailed, NoGo."""
-    return build.built(RECIPE) / RECIPE.name
-
-
 @asynccontextmanager
 async def minio_store(
     owned: Processes, *, name: str = "minio", certificates: Certificates | None = None
@@ -60,7 +55,7 @@ async def minio_store(
         "MINIO_UPDATE": "off",
     }
     address = f"127.0.0.1:{free_port()}"
-    program = await asyncio.to_thread(find_or_build)
+    program = await asyncio.to_thread(build.program, RECIPE)
     argv: list[str | Path] = [program, "server", folder, f"--address={address}"]
     argv += ["--quiet", f"--certs-dir={settings}"]
     child = await owned.start(name, argv, env=env)

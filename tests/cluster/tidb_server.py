@@ -73,11 +73,6 @@ class TiDB(Database):
         await self.set("tikv_gc_safe_point", _safe_point(up_to))
 
 
-def find_or_build() -> Path:
-    """The program, built first if this machine has none of this version. Raises build.BuildFailed, NoGo."""
-    return build.built(RECIPE) / RECIPE.name
-
-
 @asynccontextmanager
 async def tidb(
     owned: Processes,
@@ -92,7 +87,7 @@ async def tidb(
     220 MiB, and up to 1 GiB for its queries. `make setup` builds the program. Raises build.BuildFailed,
     ProcessDied, NotReady.
     """
-    program = await asyncio.to_thread(find_or_build)
+    program = await asyncio.to_thread(build.program, RECIPE)
     # The embedded store takes a folder whose path begins so for one of a test: it is small, and volatile.
     folder = owned.own_folder(name)
     data = folder / "tidb-unistore-temp"

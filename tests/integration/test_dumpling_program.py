@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.cluster import dumpling
+from tests.cluster import build, dumpling
 from tests.cluster.certificates import Certificates, write_certificates
 from tests.cluster.database import Database
 from tests.cluster.hostile_server import TRICKS, hostile_server
@@ -63,7 +63,7 @@ def orders(server: Database, folder: Path, **changes: Any) -> dict[str, Any]:
 
 
 async def started(told: dict[str, Any]) -> asyncio.subprocess.Process:
-    program = await asyncio.to_thread(dumpling.find_or_build)
+    program = await asyncio.to_thread(build.program, dumpling.RECIPE)
     process = await asyncio.create_subprocess_exec(
         program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -193,7 +193,7 @@ def measured(told: str) -> tuple[int, int]:
     A small process starts it: Linux counts the memory of the one that starts a program, here all of pytest's.
     """
     child = subprocess.run(
-        [sys.executable, "-S", "-c", MEASURE, dumpling.find_or_build()],
+        [sys.executable, "-S", "-c", MEASURE, build.program(dumpling.RECIPE)],
         input=told,
         stdout=subprocess.PIPE,
         check=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.cluster import helm
+from tests.cluster import build, helm
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.lab import ROOT, start_controller
 from tests.e2e import documented
@@ -89,7 +89,7 @@ async def _backup(plane: ControlPlane) -> JSON:
 async def _follow(plane: ControlPlane, heading: str, chart: Path = FOLDER / "chart") -> None:
     """Run the first command of a section of the page."""
     command = documented.commands(heading, PAGE)[0].replace("manifests/chart", str(chart))
-    program = await asyncio.to_thread(helm.find_or_build)
+    program = await asyncio.to_thread(build.program, helm.RECIPE)
     environment = plane.environment
     environment["PATH"] = f"{program.parent}:{environment['PATH']}"
     shell = await asyncio.create_subprocess_exec(

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from manifests.compose import FOLDER, kustomize
-from tests.cluster import helm
+from tests.cluster import build, helm
 from tests.cluster.binaries import find_or_build
 from tests.manifests.shipped import JSON
 
@@ -40,7 +40,7 @@ def rendered(values: JSON | None = None, namespace: str = SYSTEM) -> dict[Key, J
 def run(verb: str, *arguments: str | Path, values: JSON | None = None) -> str:
     """What Helm says, with the values as its standard input. Raises Refused."""
     done = subprocess.run(
-        [helm.find_or_build(), verb, *arguments],
+        [build.program(helm.RECIPE), verb, *arguments],
         input=json.dumps(values),
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster import dumpling
+from tests.cluster import build, dumpling
 from tests.cluster.build import BuildFailed, Steps, run, say
 from tests.cluster.cache import folder as cache_folder
 from tests.cluster.real import machine_settings
@@ -98,7 +98,7 @@ def _build(cache: Path, archive: Path, root: Path, environ: Mapping[str, str]) -
         # In the place of the stage that compiles it: the same sources, by the same command.
         compiled = temporary / "dumpling" / "out" / dumpling.RECIPE.name
         compiled.parent.mkdir(parents=True)
-        shutil.copy(dumpling.find_or_build(), compiled)
+        shutil.copy(build.program(dumpling.RECIPE), compiled)
         _run(
             [
                 *(

@@ -82,7 +82,7 @@ class Dump(Protocol):
 
     @property
     def process(self) -> DumperProcess:
-        """How far it is, and the means to stop and end it."""
+        """How far it is, and the means to suspend and end it."""
 
     @property
     def position(self) -> Position:

@@ -66,7 +66,7 @@ class DumperProcess:
         self._signal(signal.SIGKILL)
 
     def suspend(self) -> None:
-        """Stop the process where it stands. It dies by SIGKILL all the same, so with the worker too."""
+        """Suspend the process (SIGSTOP). It dies by SIGKILL all the same, so with the worker too."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -1,4 +1,4 @@
-"""Stops the dumper while it is too far ahead, and continues it, as `throttle` decides.
+"""Suspends the dumper while it is too far ahead, and resumes it, as `throttle` decides.
 
 Must not know why.
 """
@@ -39,7 +39,7 @@ class Throttler:
     """How many bytes may be on the staging volume."""
 
     async def keep(self) -> None:
-        """Stop and continue it until cancelled, which is when the dumper has ended.
+        """Suspend and resume it until cancelled, which is when the dumper has ended.
 
         Raises:
             StepFailed: StagingTooSmall.
@@ -65,7 +65,7 @@ class Throttler:
             self.counters.held_seconds += now - facts.since
             self.dump.process.resume()
         else:
-            # Dying while it is suspended: SIGKILL ends a stopped process too.
+            # Dying while it is suspended: SIGKILL ends a suspended process too.
             self.dump.process.suspend()
 
     def _facts(self, harmless: bool, suspended: bool, since: float) -> VolumeFacts:
